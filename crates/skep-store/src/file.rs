@@ -1,0 +1,162 @@
+//! Files that are written whole or not at all.
+
+use std::{
+    io::{self, Write},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
+
+use fs_err as fs;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::StoreError;
+
+/// Creates `directory` and its missing parents, each with mode 0700.
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub fn create_private_dir(directory: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(StoreError::io("create", directory))
+}
+
+/// Writes `bytes` to `path` with mode 0600: into a new file beside it, flushed to the disk, then
+/// renamed over it, so that a reader or a crash sees the old content or the new, never a part.
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    create_private_dir(directory)?;
+    let write = || -> io::Result<()> {
+        let mut file = tempfile::Builder::new()
+            .prefix(".new-")
+            .permissions(std::fs::Permissions::from_mode(0o600))
+            .tempfile_in(directory)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_data()?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    };
+    write().map_err(StoreError::io("write", path))
+}
+
+/// Reads the JSON file at `path`, or `None` if there is none.
+///
+/// `known` is the newest `schema` the caller understands; a file with a newer one is refused
+/// before its content is looked at.
+///
+/// # Errors
+/// [`StoreError::Damaged`] if it is not the JSON it should be, [`StoreError::NewerSchema`],
+/// [`StoreError::Io`].
+pub fn read_json<T: DeserializeOwned>(path: &Path, known: u64) -> Result<Option<T>, StoreError> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StoreError::io("read", path)(error)),
+    };
+    let damaged = |reason: String| StoreError::Damaged { path: path.to_owned(), reason };
+    if bytes.is_empty() {
+        return Err(damaged("it is empty".into()));
+    }
+    let value: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+    let schema = value.get("schema").and_then(serde_json::Value::as_u64);
+    let found = schema.ok_or_else(|| damaged("it has no `schema` number".into()))?;
+    if found > known {
+        return Err(StoreError::NewerSchema { path: path.to_owned(), found, known });
+    }
+    serde_json::from_value(value).map(Some).map_err(|error| damaged(error.to_string()))
+}
+
+/// Writes `value`, which must carry its `schema`, as JSON to `path`; see [`write_private`].
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
+    let bytes = serde_json::to_vec_pretty(value)
+        .map_err(|error| StoreError::io("write", path)(io::Error::other(error)))?;
+    write_private(path, &bytes)
+}
+
+/// Removes a file; one that is not there is already removed.
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub fn remove(path: &Path) -> Result<(), StoreError> {
+    gone_is_fine(fs::remove_file(path)).map_err(StoreError::io("remove", path))
+}
+
+/// Removes a directory with all it holds; one that is not there is already removed.
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub fn remove_dir(path: &Path) -> Result<(), StoreError> {
+    gone_is_fine(fs::remove_dir_all(path)).map_err(StoreError::io("remove", path))
+}
+
+fn gone_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Record {
+        schema: u64,
+        name: String,
+    }
+
+    fn record() -> Record {
+        Record { schema: 2, name: "skep".into() }
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_private() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("a/b/record.json");
+        write_json(&path, &record()).unwrap();
+        assert_eq!(read_json::<Record>(&path, 2).unwrap(), Some(record()));
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+    }
+
+    #[test]
+    fn a_file_cut_at_any_byte_is_said_to_be_damaged() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("record.json");
+        let whole = serde_json::to_vec(&record()).unwrap();
+        for length in 0..whole.len() {
+            fs::write(&path, &whole[..length]).unwrap();
+            let error = read_json::<Record>(&path, 2).unwrap_err();
+            assert!(matches!(error, StoreError::Damaged { .. }), "{length}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused_whatever_else_is_in_it() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("record.json");
+        fs::write(&path, r#"{"schema": 3, "title": "other"}"#).unwrap();
+        let error = read_json::<Record>(&path, 2).unwrap_err();
+        assert!(matches!(error, StoreError::NewerSchema { found: 3, known: 2, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_missing_file_is_none() {
+        let home = tempfile::tempdir().unwrap();
+        assert_eq!(read_json::<Record>(&home.path().join("none"), 2).unwrap(), None);
+    }
+}

@@ -1,0 +1,246 @@
+//! What was about to be made, what was made, what is gone again.
+//!
+//! One JSON object a line, appended and flushed to the disk before the effect it announces:
+//!
+//! ```text
+//! {"intent":{"kind":"container","name":"skep-demo-worker1"}}
+//! {"made":{"kind":"container","name":"skep-demo-worker1"}}
+//! {"gone":{"kind":"container","name":"skep-demo-worker1"}}
+//! ```
+//!
+//! A resource with an intent and no `gone` may exist and must be looked for by whoever cleans up.
+//! A last line that was cut short by a crash announced an effect that had not begun: the line is
+//! written, whole, before the effect.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{StoreError, file};
+
+/// Something outside the store that skep makes and must remove.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Resource {
+    /// What it is, in its driver's words: `container`, `network`, `volume`.
+    pub kind: String,
+    /// Its name there.
+    pub name: String,
+}
+
+impl Resource {
+    /// A resource of a kind, by name.
+    pub fn new(kind: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { kind: kind.into(), name: name.into() }
+    }
+}
+
+impl std::fmt::Display for Resource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.kind, self.name)
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    Intent(Resource),
+    Made(Resource),
+    Gone(Resource),
+}
+
+/// An open journal. Appending is atomic with respect to other threads of this process; the
+/// cluster's lock keeps other processes away.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: std::sync::Mutex<File>,
+}
+
+impl Journal {
+    /// Opens the journal at `path`, creating it if missing.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        if let Some(directory) = path.parent() {
+            file::create_private_dir(directory)?;
+        }
+        let open = || -> io::Result<File> {
+            let mut file =
+                OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+            // After a crash the last line may lack its end: what follows must not join it.
+            if fs_err::read(path)?.last().is_some_and(|&byte| byte != b'\n') {
+                file.write_all(b"\n")?;
+            }
+            Ok(file)
+        };
+        let file = open().map_err(StoreError::io("open", path))?;
+        Ok(Self { path: path.to_owned(), file: std::sync::Mutex::new(file) })
+    }
+
+    /// Announces that `resource` is about to be made.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]; the effect must then not be begun.
+    pub fn intent(&self, resource: &Resource) -> Result<(), StoreError> {
+        self.append(&Line::Intent(resource.clone()))
+    }
+
+    /// Records that `resource` has been made.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn made(&self, resource: &Resource) -> Result<(), StoreError> {
+        self.append(&Line::Made(resource.clone()))
+    }
+
+    /// Records that `resource` is gone.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn gone(&self, resource: &Resource) -> Result<(), StoreError> {
+        self.append(&Line::Gone(resource.clone()))
+    }
+
+    /// Everything announced and not gone, in the order it was announced.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] for a line that is not the journal's, except one cut short by a
+    /// crash; [`StoreError::Io`].
+    pub fn outstanding(&self) -> Result<Vec<Resource>, StoreError> {
+        let text = self.read()?;
+        replay(&text, |_| true).map_err(|reason| self.damaged(reason))
+    }
+
+    /// What was announced and neither made nor gone: a command was interrupted in between, and
+    /// whom it had asked may be making it still.
+    ///
+    /// # Errors
+    /// As [`Journal::outstanding`].
+    pub fn uncertain(&self) -> Result<Vec<Resource>, StoreError> {
+        let text = self.read()?;
+        replay(&text, |made| !made).map_err(|reason| self.damaged(reason))
+    }
+
+    fn read(&self) -> Result<String, StoreError> {
+        fs_err::read_to_string(&self.path).map_err(StoreError::io("read", &self.path))
+    }
+
+    fn damaged(&self, reason: String) -> StoreError {
+        StoreError::Damaged { path: self.path.clone(), reason }
+    }
+
+    fn append(&self, line: &Line) -> Result<(), StoreError> {
+        let write = || -> io::Result<()> {
+            let mut text = serde_json::to_string(line)?;
+            text.push('\n');
+            let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            file.write_all(text.as_bytes())?;
+            file.sync_data()
+        };
+        write().map_err(StoreError::io("write", &self.path))
+    }
+}
+
+/// Everything announced and not gone that is `wanted`, which is told whether it was made.
+fn replay(text: &str, wanted: impl Fn(bool) -> bool) -> Result<Vec<Resource>, String> {
+    let mut outstanding: Vec<(Resource, bool)> = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let parsed = match serde_json::from_str::<Line>(line) {
+            Ok(parsed) => parsed,
+            // Cut short by a crash, and by nothing else: JSON that ends too early.
+            Err(error) if error.is_eof() => continue,
+            Err(error) => return Err(format!("line {}: {error}", number + 1)),
+        };
+        let is_made = matches!(parsed, Line::Made(_));
+        match parsed {
+            Line::Intent(resource) | Line::Made(resource) => {
+                match outstanding.iter_mut().find(|(other, _)| *other == resource) {
+                    Some((_, made)) => *made = is_made,
+                    None => outstanding.push((resource, is_made)),
+                }
+            }
+            Line::Gone(resource) => outstanding.retain(|(other, _)| *other != resource),
+        }
+    }
+    let outstanding = outstanding.into_iter().filter(|(_, made)| wanted(*made));
+    Ok(outstanding.map(|(resource, _)| resource).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn container(name: &str) -> Resource {
+        Resource::new("container", name)
+    }
+
+    #[test]
+    fn what_was_announced_and_is_not_gone_is_outstanding() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("journal");
+        let journal = Journal::open(&path).unwrap();
+        for name in ["a", "b", "c"] {
+            journal.intent(&container(name)).unwrap();
+        }
+        journal.made(&container("a")).unwrap();
+        journal.gone(&container("b")).unwrap();
+        drop(journal);
+        let again = Journal::open(&path).unwrap();
+        assert_eq!(again.outstanding().unwrap(), [container("a"), container("c")]);
+    }
+
+    #[test]
+    fn what_was_announced_and_not_made_is_uncertain() {
+        let home = tempfile::tempdir().unwrap();
+        let journal = Journal::open(&home.path().join("journal")).unwrap();
+        for name in ["a", "b", "c"] {
+            journal.intent(&container(name)).unwrap();
+        }
+        journal.made(&container("a")).unwrap();
+        journal.gone(&container("b")).unwrap();
+        assert_eq!(journal.uncertain().unwrap(), [container("c")]);
+        // What is asked for again may be on its way again.
+        journal.intent(&container("a")).unwrap();
+        assert_eq!(journal.uncertain().unwrap(), [container("a"), container("c")]);
+    }
+
+    proptest! {
+        /// Killed after any byte, the journal still opens, and names every resource whose intent
+        /// had reached the disk whole and that is not gone.
+        #[test]
+        fn a_journal_cut_anywhere_loses_nothing_that_was_begun(cut in 0usize..200) {
+            let home = tempfile::tempdir().unwrap();
+            let path = home.path().join("journal");
+            let journal = Journal::open(&path).unwrap();
+            journal.intent(&container("a")).unwrap();
+            journal.made(&container("a")).unwrap();
+            journal.intent(&container("b")).unwrap();
+            let whole = fs_err::read(&path).unwrap();
+            let cut = cut.min(whole.len());
+            fs_err::write(&path, &whole[..cut]).unwrap();
+            let first_end = whole.iter().position(|&b| b == b'\n').unwrap();
+            let journal = Journal::open(&path).unwrap();
+            journal.intent(&container("z")).unwrap();
+            let left = journal.outstanding().unwrap();
+            prop_assert_eq!(left.contains(&container("a")), cut >= first_end);
+            prop_assert!(left.contains(&container("z")));
+        }
+    }
+
+    #[test]
+    fn a_foreign_line_is_refused_by_number() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("journal");
+        fs_err::write(&path, "{\"intent\":{\"kind\":\"x\",\"name\":\"y\"}}\nhello\n").unwrap();
+        let error = Journal::open(&path).unwrap().outstanding().unwrap_err();
+        assert!(error.to_string().contains("line 2"), "{error}");
+    }
+}

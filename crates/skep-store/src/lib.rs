@@ -1,0 +1,82 @@
+//! State on disk, and nothing about what the state means.
+//!
+//! - [`mod@file`]: JSON files that carry `schema = N`, written whole or not at all, readable by their
+//!   owner only.
+//! - [`lock`]: advisory locks that say who holds them.
+//! - [`journal`]: what was about to be made, what was made, what is gone again; a process killed
+//!   between any two lines leaves a journal that tells exactly what may have been left behind.
+//! - [`layout`]: where everything lies under the store's root.
+//!
+//! **Never here:** the meaning of a record (each crate owns the structs it writes), the
+//! environment or home directory (the root is handed in), a secret in an error's text.
+
+pub mod file;
+pub mod journal;
+pub mod layout;
+pub mod lock;
+
+use std::{io, path::PathBuf};
+
+pub use file::{read_json, write_json, write_private};
+pub use journal::{Journal, Resource};
+pub use layout::Layout;
+pub use lock::Lock;
+
+/// Why the store could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The system refused.
+    #[error("cannot {action} {}", .path.display())]
+    Io {
+        /// What was tried: `read`, `write`, `lock`.
+        action: &'static str,
+        /// Which file or directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is not what it should be: cut short, or edited by hand.
+    #[error("{} is damaged: {reason}", .path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file was written by a newer skep.
+    #[error(
+        "{} has schema {found}; this skep knows schemas up to {known}: use the skep that wrote it, or a newer one",
+        .path.display()
+    )]
+    NewerSchema {
+        /// Which file.
+        path: PathBuf,
+        /// The schema it has.
+        found: u64,
+        /// The newest schema this program knows.
+        known: u64,
+    },
+    /// Another process holds the lock.
+    #[error("{what} is in use by another skep{}", holder_text(.holder))]
+    Locked {
+        /// What is locked: `cluster skep`.
+        what: String,
+        /// Who holds it: `process 4711, skep up`; empty if it did not say.
+        holder: String,
+    },
+}
+
+fn holder_text(holder: &str) -> String {
+    if holder.is_empty() { String::new() } else { format!(" ({holder})") }
+}
+
+impl StoreError {
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| StoreError::Io { action, path, source }
+    }
+}

@@ -1,0 +1,126 @@
+//! Advisory locks that say who holds them.
+//!
+//! A lock is a file whose content names its holder; the system releases it when the holder ends,
+//! however it ends, so there is no stale lock to clean up. The file itself stays.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{Read, Seek, SeekFrom, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use crate::{StoreError, file::create_private_dir};
+
+/// A held lock; dropping it releases it.
+#[derive(Debug)]
+pub struct Lock {
+    // Held for its drop, which closes the file and so releases the lock.
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock at `path`, or says who holds it.
+    ///
+    /// `what` names the locked thing in the error; `holder` is what this process tells others
+    /// about itself, for example `process 4711, skep up`.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] if another process holds it, [`StoreError::Io`].
+    pub fn try_acquire(path: &Path, what: &str, holder: &str) -> Result<Self, StoreError> {
+        let mut file = open(path)?;
+        match file.try_lock() {
+            Ok(()) => sign(file, path, holder),
+            Err(TryLockError::WouldBlock) => {
+                Err(StoreError::Locked { what: what.into(), holder: read_holder(&mut file) })
+            }
+            Err(TryLockError::Error(source)) => Err(StoreError::io("lock", path)(source)),
+        }
+    }
+
+    /// Takes the lock at `path`, blocking this thread until it is free. `waiting` is told who
+    /// holds it, once, if it is not free at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn acquire(
+        path: &Path,
+        holder: &str,
+        waiting: impl FnOnce(&str),
+    ) -> Result<Self, StoreError> {
+        let mut file = open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                waiting(&read_holder(&mut file));
+                file.lock().map_err(StoreError::io("lock", path))?;
+            }
+            Err(TryLockError::Error(source)) => return Err(StoreError::io("lock", path)(source)),
+        }
+        sign(file, path, holder)
+    }
+}
+
+fn open(path: &Path) -> Result<File, StoreError> {
+    if let Some(directory) = path.parent() {
+        create_private_dir(directory)?;
+    }
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(StoreError::io("lock", path))
+}
+
+fn sign(mut file: File, path: &Path, holder: &str) -> Result<Lock, StoreError> {
+    let write = |file: &mut File| {
+        file.set_len(0)?;
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(holder.as_bytes())
+    };
+    write(&mut file).map_err(StoreError::io("write", path))?;
+    Ok(Lock { _file: file })
+}
+
+fn read_holder(file: &mut File) -> String {
+    let mut text = String::new();
+    // Who holds it is a courtesy: an unreadable answer is an empty one.
+    let _ = file.read_to_string(&mut text);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_is_told_who_is_first() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("lock");
+        let held = Lock::try_acquire(&path, "cluster skep", "process 1, skep up").unwrap();
+        let error = Lock::try_acquire(&path, "cluster skep", "process 2").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cluster skep is in use by another skep (process 1, skep up)"
+        );
+        drop(held);
+        Lock::try_acquire(&path, "cluster skep", "process 2").unwrap();
+    }
+
+    #[test]
+    fn one_that_waits_gets_it_in_the_end() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("lock");
+        let held = Lock::try_acquire(&path, "the guest OS", "the first").unwrap();
+        let (waits, waiting) = std::sync::mpsc::channel();
+        let second = std::thread::spawn(move || {
+            Lock::acquire(&path, "the second", |holder| waits.send(holder.to_owned()).unwrap())
+        });
+        assert_eq!(waiting.recv().unwrap(), "the first");
+        drop(held);
+        second.join().unwrap().unwrap();
+    }
+}
