@@ -1,0 +1,284 @@
+//! What has been built, by digest.
+//!
+//! ```text
+//! CACHE/
+//!   DIGEST.lock        held by whoever builds or removes it
+//!   DIGEST/
+//!     image.json       what it is; written last, so that there is none without a whole rootfs.tar
+//!     rootfs.tar       the root file system, uncompressed
+//!   DIGEST/
+//!     vm.json          the same for what virtual machines are started from
+//!     kernel, initramfs, base.squashfs
+//!   DIGEST/
+//!     iso.json         the same for the bootable ISO
+//!     skep.iso
+//!     …                anything else is a build under way, or what a killed one left
+//! ```
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+use skep_store::{Lock, StoreError};
+
+use crate::{OsError, iso, scratch, vm};
+
+/// The newest schema of `image.json` this program knows.
+const SCHEMA: u64 = 1;
+
+/// A built guest system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// The digest of its definition, 64 hex digits.
+    pub digest: String,
+    /// Its root file system: an uncompressed tar.
+    pub rootfs: PathBuf,
+    /// The size of that tar, in bytes.
+    pub size: u64,
+    /// The release it was built from: `Debian trixie`.
+    pub release: String,
+    /// Its architecture, in Debian's words.
+    pub architecture: String,
+    /// The version of its engine's package, if the build told.
+    pub engine: Option<String>,
+    /// When it was built.
+    pub built: SystemTime,
+}
+
+/// What a cache directory holds for one digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// A whole guest system.
+    Whole(Image),
+    /// What virtual machines are started from, whole.
+    Vm(vm::VmImage),
+    /// A bootable ISO, whole.
+    Iso(iso::IsoImage),
+    /// A build under way, or what a killed one left behind.
+    Unfinished {
+        /// The digest of its definition.
+        digest: String,
+        /// Whether a build of it is under way.
+        building: bool,
+    },
+}
+
+impl Entry {
+    /// The digest of the entry's definition.
+    pub fn digest(&self) -> &str {
+        match self {
+            Self::Whole(image) => &image.digest,
+            Self::Vm(image) => &image.digest,
+            Self::Iso(image) => &image.digest,
+            Self::Unfinished { digest, .. } => digest,
+        }
+    }
+}
+
+/// `image.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Record {
+    schema: u64,
+    pub(crate) size: u64,
+    pub(crate) release: String,
+    pub(crate) architecture: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) engine: Option<String>,
+}
+
+impl Record {
+    pub(crate) fn new(
+        size: u64,
+        release: String,
+        architecture: String,
+        engine: Option<String>,
+    ) -> Self {
+        Self { schema: SCHEMA, size, release, architecture, engine }
+    }
+}
+
+/// Paths of one digest in a cache.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    cache: PathBuf,
+    digest: String,
+}
+
+impl Place {
+    pub(crate) fn new(cache: &Path, digest: &str) -> Self {
+        Self { cache: cache.to_owned(), digest: digest.to_owned() }
+    }
+
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.cache.join(&self.digest)
+    }
+
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    pub(crate) fn rootfs(&self) -> PathBuf {
+        self.directory().join("rootfs.tar")
+    }
+
+    fn record(&self) -> PathBuf {
+        self.directory().join("image.json")
+    }
+
+    /// The record of what virtual machines are started from.
+    pub(crate) fn vm_record(&self) -> PathBuf {
+        self.directory().join("vm.json")
+    }
+
+    /// The record of the bootable ISO.
+    pub(crate) fn iso_record(&self) -> PathBuf {
+        self.directory().join("iso.json")
+    }
+
+    /// The path of the directory, elsewhere, that a build unpacks into.
+    pub(crate) fn scratch_note(&self) -> PathBuf {
+        self.directory().join("scratch")
+    }
+
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.cache.join(format!("{}.lock", self.digest))
+    }
+
+    /// The image, if it is there whole. A record that cannot be read, or a root file system of
+    /// another size than recorded, is no image: it is built anew.
+    pub(crate) fn image(&self) -> Result<Option<Image>, OsError> {
+        let record = match skep_store::read_json::<Record>(&self.record(), SCHEMA) {
+            Ok(Some(record)) => record,
+            Ok(None) | Err(StoreError::Damaged { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let path = self.rootfs();
+        let metadata = match fs::metadata(&path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(OsError::io("read", path)(error)),
+        };
+        if metadata.len() != record.size {
+            return Ok(None);
+        }
+        Ok(Some(Image {
+            digest: self.digest.clone(),
+            size: record.size,
+            release: record.release,
+            architecture: record.architecture,
+            engine: record.engine,
+            built: metadata.modified().map_err(OsError::io("read", &path))?,
+            rootfs: path,
+        }))
+    }
+
+    /// What virtual machines are started from, if it is there.
+    ///
+    /// # Errors
+    /// [`OsError::Damaged`] if a file is not what was built.
+    pub(crate) fn vm_image(&self) -> Result<Option<vm::VmImage>, OsError> {
+        let Some(record) = vm::Record::read(self)? else { return Ok(None) };
+        record.check(self)?;
+        Ok(Some(record.image(self)))
+    }
+
+    /// What the directory holds, if it is whole; a damaged one is not.
+    fn entry(&self) -> Result<Option<Entry>, OsError> {
+        if let Some(image) = self.image()? {
+            return Ok(Some(Entry::Whole(image)));
+        }
+        let packaged = match self.vm_image() {
+            Ok(None) => iso::IsoImage::read(self).map(|image| image.map(Entry::Iso)),
+            other => other.map(|image| image.map(Entry::Vm)),
+        };
+        match packaged {
+            Err(OsError::Damaged { .. }) => Ok(None),
+            other => other,
+        }
+    }
+
+    /// Makes the image what the directory holds: the record is written when all else is in place.
+    pub(crate) fn complete(&self, record: &Record) -> Result<(), OsError> {
+        Ok(skep_store::write_json(&self.record(), record)?)
+    }
+
+    /// Removes everything of this digest but its lock, and what a build has left elsewhere. The
+    /// caller holds the lock.
+    pub(crate) fn clear(&self) -> Result<(), OsError> {
+        // Without its record it is no image any more, whatever happens to the rest.
+        skep_store::file::remove(&self.record())?;
+        skep_store::file::remove(&self.vm_record())?;
+        skep_store::file::remove(&self.iso_record())?;
+        if let Ok(directory) = fs::read_to_string(self.scratch_note()) {
+            scratch::remove(Path::new(&directory))?;
+        }
+        Ok(skep_store::file::remove_dir(&self.directory())?)
+    }
+}
+
+/// Everything in the cache, by digest.
+///
+/// # Errors
+/// [`OsError::Io`], [`OsError::Store`].
+pub fn list(cache: &Path) -> Result<Vec<Entry>, OsError> {
+    let entries = match fs::read_dir(cache) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(OsError::io("read", cache)(error)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(OsError::io("read", cache))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if is_digest(&name) {
+            let place = Place::new(cache, &name);
+            found.push(match place.entry()? {
+                Some(entry) => entry,
+                None => Entry::Unfinished { building: is_locked(&place)?, digest: name },
+            });
+        }
+    }
+    found.sort_by(|a, b| a.digest().cmp(b.digest()));
+    Ok(found)
+}
+
+/// Removes the one entry whose digest starts with `prefix`, whole or left by a killed build, and
+/// returns its digest.
+///
+/// # Errors
+/// [`OsError::NotFound`], [`OsError::Ambiguous`]; [`OsError::Store`] if it is being built.
+pub fn remove(cache: &Path, prefix: &str) -> Result<String, OsError> {
+    let found = list(cache)?;
+    let mut matching = found.iter().map(Entry::digest).filter(|digest| digest.starts_with(prefix));
+    let digest = match (prefix.is_empty(), matching.next(), matching.next()) {
+        (false, Some(digest), None) => digest.to_owned(),
+        (false, Some(_), Some(_)) => return Err(OsError::Ambiguous(prefix.into())),
+        _ => return Err(OsError::NotFound(prefix.into())),
+    };
+    let place = Place::new(cache, &digest);
+    let what = format!("the guest system {}", &digest[..12]);
+    let _lock = Lock::try_acquire(&place.lock(), &what, &holder())?;
+    place.clear()?;
+    Ok(digest)
+}
+
+/// How this process introduces itself to one that waits for it.
+pub(crate) fn holder() -> String {
+    format!("process {}", std::process::id())
+}
+
+fn is_digest(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn is_locked(place: &Place) -> Result<bool, OsError> {
+    match Lock::try_acquire(&place.lock(), "", "") {
+        Ok(_) => Ok(false),
+        Err(StoreError::Locked { .. }) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}

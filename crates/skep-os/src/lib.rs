@@ -1,0 +1,48 @@
+//! The guest OS: what every machine runs, built from the host's own Debian or Ubuntu mirror
+//! without a container registry, and kept in a cache by the digest of its definition.
+//!
+//! - [`definition`]: the one list of packages and files a guest is made of, and its digest.
+//! - [`source`]: which mirror, release and keyring the host itself is configured for.
+//! - [`builder`]: builds the root file system once, whoever asks, however many ask at once.
+//! - [`cache`]: what has been built; listing and removing it.
+//! - [`seed`]: what one machine is told at its first boot, as the tar the guest understands.
+//! - [`import`]: disc images that others have made, taken into the cache.
+//! - [`vm`]: how it is packaged for virtual machines: kernel, initramfs, disks.
+//! - [`iso`]: how it is packaged as a bootable ISO.
+//! - [`container`]: how the root file system is packaged as a container image.
+//!
+//! `docs/guest-os.md` describes the guest from within; its programs lie in `guest/`.
+//!
+//! **Never here:** a machine's life (`skep-machine`), anything said to a running guest
+//! (`skep-guest`), a container registry, a download past the host's package manager but of an
+//! image that was asked for by its address.
+//!
+//! **Start reading** at [`Builder::ensure`].
+
+mod apt_options;
+pub mod builder;
+pub mod cache;
+pub mod container;
+mod debootstrap;
+pub mod definition;
+mod diagnosis;
+pub mod error;
+pub mod import;
+pub mod iso;
+mod kernel;
+mod preflight;
+mod progress;
+mod scratch;
+pub mod seed;
+pub mod source;
+pub mod vm;
+
+pub use builder::Builder;
+pub use cache::{Entry, Image};
+pub use definition::Definition;
+pub use error::OsError;
+pub use import::Import;
+pub use iso::IsoImage;
+pub use seed::{Interface, Seed, SeedError, TlsFiles};
+pub use source::{Release, Source, SourceError};
+pub use vm::VmImage;
