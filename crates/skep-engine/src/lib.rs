@@ -1,0 +1,35 @@
+//! The Docker Engine API of one machine: how to reach it, which version to speak, and JSON in and
+//! out without loss.
+//!
+//! An [`Engine`] is a unix socket that a Docker Engine answers on, whether it is the host's own or
+//! the end of a forward into a machine. It keeps its connections open between requests and puts
+//! the negotiated API version into each. [`Engine::docker`] gives bollard's typed client over the
+//! same connections, for what is only read or created; what is read, changed and written back goes
+//! through [`Engine::get_json`] and [`Engine::post_json`], because bollard's models drop the fields
+//! they do not know.
+//!
+//! **Never here:** a network connection of its own, an environment variable (`DOCKER_HOST` is
+//! handed to [`Endpoint::resolve`]), knowledge of machines, drivers or the meaning of an object.
+//! A request's body and an answer's body never enter a log or an error: either may be a secret.
+//!
+//! **Start reading** at [`Engine::connect`], then [`EngineError`] for what can stand in its way.
+
+mod connect;
+pub mod endpoint;
+pub mod engine;
+pub mod error;
+#[cfg(feature = "fake")]
+pub mod fake;
+pub mod image;
+pub mod info;
+pub mod pki;
+pub mod stream;
+pub mod version;
+mod wire;
+
+pub use endpoint::{Endpoint, EndpointError};
+pub use engine::Engine;
+pub use error::EngineError;
+pub use info::EngineInfo;
+pub use stream::EngineStream;
+pub use version::ApiVersion;
