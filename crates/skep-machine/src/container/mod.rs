@@ -1,0 +1,460 @@
+//! Machines that are containers on the host's Docker Engine, each with an engine and an SSH
+//! server of its own.
+//!
+//! One container, one volume (the inner engine's data) and one address per machine; one bridge
+//! network per cluster. `objects` says what they are called and labelled, `privileges` what a
+//! container is given, `preflight` what is looked at first, `image` how the guest system gets
+//! into the engine, `network` and `removal` what their names say. The host reaches a machine at its address on the bridge, so the engine must
+//! run on this very host.
+
+mod api;
+mod attach;
+mod image;
+mod kernel;
+mod network;
+mod objects;
+mod preflight;
+mod privileges;
+mod removal;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::Future,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bollard::{
+    models::{ContainerSummary, ContainerSummaryStateEnum},
+    query_parameters::{
+        CreateContainerOptions, InspectContainerOptions, KillContainerOptions,
+        ListContainersOptions, LogsOptions, StartContainerOptions, StopContainerOptions,
+        UploadToContainerOptions,
+    },
+};
+use futures_util::StreamExt;
+use ipnet::Ipv4Net;
+use skep_engine::{EndpointError, Engine, EngineError};
+use skep_model::{Check, ClusterName, MachineName, MachineState, Port};
+use skep_os::{Builder, OsError};
+use skep_store::{Journal, Resource};
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
+
+use self::{
+    api::{api, is_status},
+    privileges::Privileges,
+};
+pub use self::{image::remove_image, preflight::IPVS};
+use crate::{Driver, DriverKind, MachineError, MachineId, MachinePlan, Reach, Request, Work};
+
+/// How long the host's engine may take to answer a greeting.
+const GREETING: Duration = Duration::from_secs(10);
+/// How long it may take to make or remove a container.
+const REQUEST: Duration = Duration::from_secs(60);
+/// How often the engine is asked whether it has finished what an interrupted command began.
+const POLL: Duration = Duration::from_millis(50);
+/// How long the guest is asked to power off before it is not asked any more: its engine gives
+/// containers ten seconds, one after another where they need each other.
+const GRACE_SECONDS: i32 = 30;
+
+/// How the driver gets at the builder of guest systems: only when one is needed, since a host
+/// that cannot build one can still list and remove machines.
+pub type GuestSystems = Box<dyn Fn() -> Result<Builder, OsError> + Send + Sync>;
+
+/// The unix socket of the host's engine; or why the engine that was named cannot be the one,
+/// which is an error only once it is asked for something.
+pub type Socket = Result<PathBuf, EndpointError>;
+
+/// The `container` driver.
+pub struct ContainerDriver {
+    socket: Socket,
+    store: String,
+    os: GuestSystems,
+    engine: OnceCell<Engine>,
+}
+
+impl fmt::Debug for ContainerDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContainerDriver").field("socket", &self.socket).finish_non_exhaustive()
+    }
+}
+
+impl ContainerDriver {
+    /// A driver on the engine that answers at `socket`, or on none, for the store with the id `store`, with
+    /// guests built by what `os` gives. Nothing is touched or asked yet.
+    pub fn new(socket: Socket, store: impl Into<String>, os: GuestSystems) -> Self {
+        Self { socket, store: store.into(), os, engine: OnceCell::new() }
+    }
+
+    async fn engine(&self) -> Result<&Engine, EngineError> {
+        let connect = async {
+            Engine::connect(&self.socket.clone()?, GREETING, &CancellationToken::new()).await
+        };
+        self.engine.get_or_try_init(|| connect).await
+    }
+
+    /// What a node's container may be given here.
+    async fn privileges(&self) -> Privileges {
+        Privileges::of_engine(self.socket.as_deref().unwrap_or(Path::new(""))).await
+    }
+
+    /// The container of a machine, if it is there, found by its labels.
+    async fn find(&self, id: &MachineId) -> Result<Option<ContainerSummary>, EngineError> {
+        let mut filters = objects::cluster_filter(&self.store, &id.cluster);
+        let machine = format!("{}={}", objects::MACHINE_LABEL, id.machine);
+        filters.entry("label".into()).or_default().push(machine);
+        let options =
+            ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
+        let found = self.engine().await?.docker().list_containers(Some(options)).await;
+        let found = found.map_err(api("list containers"))?;
+        Ok(found.into_iter().next())
+    }
+
+    /// The engine's id of a machine that must be there.
+    async fn must_find(
+        &self,
+        id: &MachineId,
+        action: &'static str,
+    ) -> Result<String, MachineError> {
+        let found = self.find(id).await.map_err(|source| refused(id, action, source))?;
+        found
+            .and_then(|container| container.id)
+            .ok_or_else(|| MachineError::NoSuchMachine { machine: id.machine.clone() })
+    }
+
+    async fn make(&self, plan: &MachinePlan, journal: &Journal) -> Result<(), MachineError> {
+        let id = &plan.id;
+        let refuse = |source| refused(id, "make", source);
+        let docker = self.docker(id, "make").await?;
+        if let Some(existing) = self.find(id).await.map_err(refuse)? {
+            if existing.state != Some(ContainerSummaryStateEnum::CREATED) {
+                return self.attach(&existing, plan).await.map_err(refuse);
+            }
+            removal::remove_container(docker, &existing.id.unwrap_or_default())
+                .await
+                .map_err(refuse)?;
+        }
+        let volume = objects::volume(id);
+        journal.intent(&volume)?;
+        let made = docker
+            .create_volume(objects::volume_request(&self.store, id))
+            .await
+            .map_err(|error| refuse(api("create the volume")(error)))?;
+        if made.labels != objects::machine_labels(&self.store, id) {
+            let cluster = id.cluster.clone();
+            return Err(MachineError::Foreign { resource: volume, cluster });
+        }
+        journal.made(&volume)?;
+        let container = objects::container(id);
+        let options =
+            CreateContainerOptions { name: Some(container.name.clone()), ..Default::default() };
+        let request = objects::container_request(
+            &self.store,
+            plan,
+            &image::tag(&(self.os)()?),
+            &self.privileges().await,
+            std::path::Path::new("/lib/modules").is_dir(),
+        );
+        journal.intent(&container)?;
+        let create = async {
+            loop {
+                let created = docker.create_container(Some(options.clone()), request.clone());
+                match created.await {
+                    Ok(_) => return Ok(()),
+                    Err(error) if is_status(&error, 409) => self.free_name(docker, id).await?,
+                    Err(error) => return Err(refuse(api("create the container")(error))),
+                }
+            }
+        };
+        match tokio::time::timeout(REQUEST, create).await {
+            Ok(created) => created?,
+            Err(_) => {
+                return Err(MachineError::Driver {
+                    machine: id.machine.clone(),
+                    action: "make",
+                    reason: format!(
+                        "the engine keeps the name {} for a container that it does not finish: \
+                         restart the engine",
+                        container.name
+                    ),
+                });
+            }
+        }
+        let upload = UploadToContainerOptions { path: "/".into(), ..Default::default() };
+        let seed = bollard::body_full(plan.seed.to_tar(plan.written)?.into());
+        let uploaded = docker.upload_to_container(&container.name, Some(upload), seed).await;
+        uploaded.map_err(|error| refuse(api("upload the seed")(error)))?;
+        Ok(journal.made(&container)?)
+    }
+
+    /// Frees a machine's name for its container. What has the name is either somebody else's, or
+    /// it was being made for this machine when a command was interrupted: the engine finishes
+    /// such a request all the same, and until it has, there is nothing but the name.
+    async fn free_name(
+        &self,
+        docker: &bollard::Docker,
+        id: &MachineId,
+    ) -> Result<(), MachineError> {
+        let container = objects::container(id);
+        let found = docker.inspect_container(&container.name, None::<InspectContainerOptions>);
+        let found = match found.await {
+            Ok(found) => found,
+            Err(error) if is_status(&error, 404) => {
+                tokio::time::sleep(POLL).await;
+                return Ok(());
+            }
+            Err(error) => return Err(refused(id, "make", api("inspect the container")(error))),
+        };
+        // The image has labels too, so there are more than a machine's.
+        let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
+        let ours = objects::machine_labels(&self.store, id);
+        if !ours.iter().all(|(name, value)| labels.get(name) == Some(value)) {
+            return Err(MachineError::Foreign { resource: container, cluster: id.cluster.clone() });
+        }
+        let removed = removal::remove_container(docker, &found.id.unwrap_or_default()).await;
+        removed.map_err(|source| refused(id, "make", source))
+    }
+}
+
+#[async_trait]
+impl Driver for ContainerDriver {
+    fn kind(&self) -> DriverKind {
+        DriverKind::Container
+    }
+
+    async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check> {
+        cancellable(cancel, async { Ok(preflight::look(self, request).await) })
+            .await
+            .unwrap_or_default()
+    }
+
+    async fn prepare(
+        &self,
+        cluster: &ClusterName,
+        wanted: Option<Ipv4Net>,
+        work: Work<'_>,
+    ) -> Result<Ipv4Net, MachineError> {
+        image::ensure(self, work).await?;
+        let network = objects::network(cluster);
+        work.journal.intent(&network)?;
+        let made = cancellable(work.cancel, self.make_network(cluster, wanted)).await;
+        match &made {
+            Ok(_) => work.journal.made(&network)?,
+            // It was not even asked for.
+            Err(
+                MachineError::Foreign { .. }
+                | MachineError::Subnet { .. }
+                | MachineError::NoFreeSubnet,
+            ) => work.journal.gone(&network)?,
+            Err(_) => {}
+        }
+        made
+    }
+
+    fn reach(&self, _: &MachineId, address: Ipv4Addr) -> Result<Reach, MachineError> {
+        Ok(Reach::direct(address))
+    }
+
+    /// Every port of a machine answers at its address as it is.
+    async fn publish(
+        &self,
+        id: &MachineId,
+        _: &[Port],
+        cancel: &CancellationToken,
+    ) -> Result<(), MachineError> {
+        cancellable(cancel, self.must_find(id, "publish ports of")).await.map(drop)
+    }
+
+    async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError> {
+        let made = cancellable(work.cancel, Box::pin(self.make(plan, work.journal))).await;
+        if let Err(MachineError::Foreign { resource, .. }) = &made {
+            // It is there and is not ours: nothing of ours came of the intent.
+            work.journal.gone(resource)?;
+        }
+        made
+    }
+
+    async fn start(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
+        cancellable(cancel, async {
+            let container = self.must_find(id, "start").await?;
+            let docker = self.docker(id, "start").await?;
+            let started = docker.start_container(&container, None::<StartContainerOptions>).await;
+            let started = match started {
+                // Somebody paused it.
+                Err(error) if is_status(&error, 409) => {
+                    docker.unpause_container(&container).await.map_err(|_| error)
+                }
+                other => other,
+            };
+            started.map_err(|error| refused(id, "start", api("start")(error)))
+        })
+        .await
+    }
+
+    async fn stop(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
+        cancellable(cancel, async {
+            let container = self.must_find(id, "stop").await?;
+            let docker = self.docker(id, "stop").await?;
+            let options = StopContainerOptions { t: Some(GRACE_SECONDS), ..Default::default() };
+            let stopped = docker.stop_container(&container, Some(options)).await;
+            stopped.map_err(|error| refused(id, "stop", api("stop")(error)))
+        })
+        .await
+    }
+
+    async fn kill(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
+        cancellable(cancel, async {
+            let container = self.must_find(id, "kill").await?;
+            let docker = self.docker(id, "kill").await?;
+            match docker.kill_container(&container, None::<KillContainerOptions>).await {
+                // It does not run: that is what was asked for.
+                Err(error) if is_status(&error, 409) => Ok(()),
+                other => other.map_err(|error| refused(id, "kill", api("kill")(error))),
+            }
+        })
+        .await
+    }
+
+    async fn states(
+        &self,
+        cluster: &ClusterName,
+    ) -> Result<BTreeMap<MachineName, MachineState>, MachineError> {
+        let action = format!("list the machines of cluster {cluster}");
+        let shared = |source| MachineError::Shared { action: action.clone(), source };
+        let docker = self.engine().await.map_err(shared)?.docker();
+        let filters = objects::cluster_filter(&self.store, cluster);
+        let options =
+            ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
+        let found = docker.list_containers(Some(options)).await;
+        let found = found.map_err(|error| shared(api("list containers")(error)))?;
+        Ok(found
+            .into_iter()
+            .filter_map(|container| {
+                let name = container.labels.as_ref()?.get(objects::MACHINE_LABEL)?.parse().ok()?;
+                Some((name, state(&container)))
+            })
+            .collect())
+    }
+
+    async fn console(&self, id: &MachineId) -> Result<String, MachineError> {
+        let container = self.must_find(id, "read the console of").await?;
+        let docker = self.docker(id, "read the console of").await?;
+        let options =
+            LogsOptions { stdout: true, stderr: true, tail: "40".into(), ..Default::default() };
+        let mut text = String::new();
+        let mut logs = std::pin::pin!(docker.logs(&container, Some(options)));
+        while let Some(chunk) = logs.next().await {
+            let chunk =
+                chunk.map_err(|error| refused(id, "read the console of", api("logs")(error)))?;
+            text.push_str(&chunk.to_string());
+        }
+        Ok(text)
+    }
+
+    async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
+        let (container, volume) = (objects::container(id), objects::volume(id));
+        cancellable(work.cancel, async {
+            let refuse = |source| refused(id, "remove", source);
+            let found = self.list(&id.cluster).await.map_err(refuse)?;
+            let own = |resource: &Resource| *resource == container || *resource == volume;
+            self.remove_labelled(own, found).await.map_err(refuse)
+        })
+        .await?;
+        work.journal.gone(&container)?;
+        Ok(work.journal.gone(&volume)?)
+    }
+
+    async fn resources(&self, cluster: &ClusterName) -> Result<Vec<Resource>, MachineError> {
+        let found = self.list(cluster).await.map_err(|source| MachineError::Shared {
+            action: format!("list what cluster {cluster} has"),
+            source,
+        })?;
+        Ok(found.into_iter().map(|found| found.resource).collect())
+    }
+
+    async fn remove_resource(
+        &self,
+        cluster: &ClusterName,
+        resource: &Resource,
+        work: Work<'_>,
+    ) -> Result<(), MachineError> {
+        let shared = |source| MachineError::Shared { action: format!("remove {resource}"), source };
+        cancellable(work.cancel, async {
+            // What lacks the labels is not this store's and stays.
+            let found = self.list(cluster).await.map_err(shared)?;
+            self.remove_labelled(|other| other == resource, found).await.map_err(shared)
+        })
+        .await?;
+        Ok(work.journal.gone(resource)?)
+    }
+}
+
+impl ContainerDriver {
+    async fn docker(
+        &self,
+        id: &MachineId,
+        action: &'static str,
+    ) -> Result<&bollard::Docker, MachineError> {
+        Ok(self.engine().await.map_err(|source| refused(id, action, source))?.docker())
+    }
+}
+
+fn refused(id: &MachineId, action: &'static str, source: EngineError) -> MachineError {
+    MachineError::Engine { machine: id.machine.clone(), action, source }
+}
+
+/// Gives work up when it is cancelled.
+async fn cancellable<T>(
+    cancel: &CancellationToken,
+    work: impl Future<Output = Result<T, MachineError>>,
+) -> Result<T, MachineError> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(MachineError::Cancelled),
+        done = work => done,
+    }
+}
+
+/// A machine's state, from what the engine lists of its container. One that ended without being
+/// asked shows in its status text, `Exited (1) 5 seconds ago`: 0, 137 (killed) and 143
+/// (terminated) are how a machine ends that was told to.
+fn state(container: &ContainerSummary) -> MachineState {
+    use ContainerSummaryStateEnum as Found;
+    let told_to = |status: &str| {
+        ["Exited (0)", "Exited (137)", "Exited (143)"].iter().any(|text| status.starts_with(text))
+    };
+    match container.state {
+        Some(Found::RUNNING | Found::RESTARTING | Found::STOPPING) => MachineState::Running,
+        Some(Found::CREATED | Found::PAUSED) => MachineState::Stopped,
+        Some(Found::EXITED) if container.status.as_deref().is_some_and(told_to) => {
+            MachineState::Stopped
+        }
+        Some(Found::REMOVING) => MachineState::Absent,
+        Some(Found::EXITED | Found::DEAD | Found::EMPTY) | None => MachineState::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn container(state: ContainerSummaryStateEnum, status: &str) -> ContainerSummary {
+        ContainerSummary { state: Some(state), status: Some(status.into()), ..Default::default() }
+    }
+
+    #[test]
+    fn a_machine_that_ended_unasked_has_failed() {
+        use ContainerSummaryStateEnum::{CREATED, EXITED, RUNNING};
+        let of = |found, status: &str| state(&container(found, status));
+        assert_eq!(of(RUNNING, "Up 3 seconds"), MachineState::Running);
+        assert_eq!(of(CREATED, "Created"), MachineState::Stopped);
+        assert_eq!(of(EXITED, "Exited (0) 2 minutes ago"), MachineState::Stopped);
+        assert_eq!(of(EXITED, "Exited (137) 2 minutes ago"), MachineState::Stopped);
+        assert_eq!(of(EXITED, "Exited (1) 2 minutes ago"), MachineState::Failed);
+        assert_eq!(of(EXITED, "Exited (139) 2 minutes ago"), MachineState::Failed);
+    }
+}

@@ -1,0 +1,206 @@
+//! What every driver can do, and what it is told.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+    str::FromStr,
+    time::SystemTime,
+};
+
+use async_trait::async_trait;
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Port, Size};
+use skep_os::Seed;
+use skep_store::{Journal, Resource};
+use tokio_util::sync::CancellationToken;
+
+use crate::MachineError;
+
+/// The ways of having a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DriverKind {
+    /// A container with an engine of its own on the host's Docker Engine.
+    Container,
+    /// A virtual machine with a kernel of its own, run by QEMU without privileges.
+    Qemu,
+    /// Nothing behind it: for tests.
+    Fake,
+}
+
+impl fmt::Display for DriverKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            DriverKind::Container => "container",
+            DriverKind::Qemu => "qemu",
+            DriverKind::Fake => "fake",
+        })
+    }
+}
+
+impl FromStr for DriverKind {
+    type Err = MachineError;
+
+    fn from_str(text: &str) -> Result<Self, MachineError> {
+        match text {
+            "container" => Ok(DriverKind::Container),
+            "qemu" => Ok(DriverKind::Qemu),
+            _ => Err(MachineError::UnknownDriver { name: text.into() }),
+        }
+    }
+}
+
+/// Which machine: names are unique within a cluster, clusters within a store.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MachineId {
+    /// The cluster it belongs to.
+    pub cluster: ClusterName,
+    /// Its name there.
+    pub machine: MachineName,
+}
+
+impl fmt::Display for MachineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.machine)
+    }
+}
+
+/// What is about to be asked of a driver, for its preflight.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The cluster.
+    pub cluster: ClusterName,
+    /// How many machines will be made that are not there yet.
+    pub new_machines: usize,
+    /// The network asked for, or `None` to choose a free one.
+    pub subnet: Option<Ipv4Net>,
+    /// Whether the cluster's network is to be made (and so must not overlap anything yet).
+    pub new_network: bool,
+    /// How big each machine is to be.
+    pub size: Size,
+    /// The ports each machine is to answer on at its host address, besides SSH and the engine.
+    pub publish: Vec<Port>,
+}
+
+/// A machine to be made.
+#[derive(Debug, Clone)]
+pub struct MachinePlan {
+    /// Its name; the host name too.
+    pub id: MachineId,
+    /// Its address on the cluster's network, kept for life.
+    pub address: Ipv4Addr,
+    /// What it is told at its first boot; a driver adds what only it knows, its network interfaces.
+    pub seed: Seed,
+    /// When the seed was written.
+    pub written: SystemTime,
+    /// How big it is to be.
+    pub size: Size,
+    /// The ports it answers on at its host address, besides SSH and the engine.
+    pub publish: Vec<Port>,
+}
+
+/// Where this host reaches a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Reach {
+    /// The machine's address for this host; another than the one it has among the nodes where the
+    /// host is not on their network.
+    pub host: IpAddr,
+    /// The port of its SSH server there.
+    pub ssh: u16,
+    /// The port of its engine there, with TLS.
+    pub engine: u16,
+}
+
+impl Reach {
+    /// A machine that this host reaches directly: at its own address, on the usual ports.
+    pub fn direct(address: Ipv4Addr) -> Self {
+        Self { host: address.into(), ssh: 22, engine: 2376 }
+    }
+}
+
+/// What an operation that makes or removes something is given besides its subject.
+#[derive(Debug, Clone, Copy)]
+pub struct Work<'a> {
+    /// Where intent is written before an effect and the outcome after it.
+    pub journal: &'a Journal,
+    /// Where progress is told.
+    pub events: &'a Events,
+    /// Ends every wait.
+    pub cancel: &'a CancellationToken,
+}
+
+/// One way of having machines.
+///
+/// Every operation can be asked for again: what is already so is success. Operations on different
+/// machines may run at the same time. An operation that is cancelled leaves what the journal
+/// says, no more.
+#[async_trait]
+pub trait Driver: fmt::Debug + Send + Sync {
+    /// Which driver this is.
+    fn kind(&self) -> DriverKind;
+
+    /// Looks at everything `request` needs, without touching anything.
+    async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check>;
+
+    /// Makes what the machines of a cluster share: the guest's image and a network. Returns the
+    /// network's subnet: `wanted`, or a free one.
+    async fn prepare(
+        &self,
+        cluster: &ClusterName,
+        wanted: Option<Ipv4Net>,
+        work: Work<'_>,
+    ) -> Result<Ipv4Net, MachineError>;
+
+    /// Where this host reaches a machine of a cluster that has been prepared. Asks nobody: it is
+    /// the same whether the machine runs or not.
+    fn reach(&self, id: &MachineId, address: Ipv4Addr) -> Result<Reach, MachineError>;
+
+    /// Makes a machine answer on `ports` at its host address, from now on and after each start.
+    /// Ports it answers on already, or with this driver on all of them, are success.
+    async fn publish(
+        &self,
+        id: &MachineId,
+        ports: &[Port],
+        cancel: &CancellationToken,
+    ) -> Result<(), MachineError>;
+
+    /// Makes a machine, stopped. A whole one that is there already stays as it is; one that has
+    /// never been started is made anew, since its seed may be missing.
+    async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError>;
+
+    /// Powers a machine on. Does not wait for its guest.
+    async fn start(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError>;
+
+    /// Asks the guest to power off and waits until it has; after half a minute it is not
+    /// asked any more.
+    async fn stop(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError>;
+
+    /// Powers a machine off at once.
+    async fn kill(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError>;
+
+    /// The state of every machine of a cluster that exists, by name.
+    async fn states(
+        &self,
+        cluster: &ClusterName,
+    ) -> Result<BTreeMap<MachineName, MachineState>, MachineError>;
+
+    /// The end of what a machine printed to its console, for an error's text.
+    async fn console(&self, id: &MachineId) -> Result<String, MachineError>;
+
+    /// Removes a machine with everything that is its own.
+    async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError>;
+
+    /// Everything that exists for a cluster, found by its labels, machines before what they use.
+    async fn resources(&self, cluster: &ClusterName) -> Result<Vec<Resource>, MachineError>;
+
+    /// Removes one resource of a cluster of this store; one that is gone, or was never this
+    /// store's, is success.
+    async fn remove_resource(
+        &self,
+        cluster: &ClusterName,
+        resource: &Resource,
+        work: Work<'_>,
+    ) -> Result<(), MachineError>;
+}

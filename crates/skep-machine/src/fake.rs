@@ -1,0 +1,231 @@
+//! A driver with nothing behind it, for tests of those who use drivers.
+//!
+//! It keeps machines in memory, holds them to the state machine of [`skep_model::machine`], and
+//! can be told to fail. The contract suite runs over it as over the real drivers.
+
+use std::{
+    collections::BTreeMap,
+    net::Ipv4Addr,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use ipnet::Ipv4Net;
+use skep_model::{Check, ClusterName, MachineName, MachineState, Port, Transition};
+use skep_store::Resource;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Driver, DriverKind, MachineError, MachineId, MachinePlan, Reach, Request, Work, subnet,
+};
+
+/// Machines in memory.
+#[derive(Debug, Default)]
+pub struct FakeDriver {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    networks: BTreeMap<ClusterName, Ipv4Net>,
+    machines: BTreeMap<MachineId, MachineState>,
+    refuses: Option<(MachineName, Transition)>,
+}
+
+impl Inner {
+    fn check_refusal(&self, id: &MachineId, transition: Transition) -> Result<(), MachineError> {
+        if self.refuses.as_ref() != Some(&(id.machine.clone(), transition)) {
+            return Ok(());
+        }
+        Err(MachineError::Driver {
+            machine: id.machine.clone(),
+            action: "change",
+            reason: "the fake driver was told to refuse".into(),
+        })
+    }
+}
+
+impl FakeDriver {
+    /// A driver without machines.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes `transition` fail on machines called `machine` from now on.
+    pub fn refuse(&self, machine: MachineName, transition: Transition) {
+        self.lock().refuses = Some((machine, transition));
+    }
+
+    /// Lets everything succeed again.
+    pub fn relent(&self) {
+        self.lock().refuses = None;
+    }
+
+    /// Takes a machine away behind everybody's back.
+    pub fn lose(&self, id: &MachineId) {
+        self.lock().machines.remove(id);
+    }
+
+    fn check(cancel: &CancellationToken) -> Result<(), MachineError> {
+        if cancel.is_cancelled() { Err(MachineError::Cancelled) } else { Ok(()) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn apply(&self, id: &MachineId, transition: Transition) -> Result<(), MachineError> {
+        let mut inner = self.lock();
+        inner.check_refusal(id, transition)?;
+        let state = inner.machines.get(id).copied().unwrap_or(MachineState::Absent);
+        match state.after(transition) {
+            Some(MachineState::Absent) => {
+                inner.machines.remove(id);
+            }
+            Some(next) => {
+                inner.machines.insert(id.clone(), next);
+            }
+            None => return Err(MachineError::NoSuchMachine { machine: id.machine.clone() }),
+        }
+        Ok(())
+    }
+}
+
+/// The first free network of loopback addresses: whoever tries to reach a fake machine is refused
+/// by this very host, and nothing leaves it.
+fn on_loopback(taken: &[subnet::Taken]) -> Result<Ipv4Net, MachineError> {
+    (0..=255)
+        .map(|third| Ipv4Net::new_assert(Ipv4Addr::new(127, 77, third, 0), 24))
+        .find(|net| !taken.iter().any(|other| other.subnet == *net))
+        .ok_or(MachineError::NoFreeSubnet)
+}
+
+fn resource(id: &MachineId) -> Resource {
+    Resource::new("machine", format!("{}/{}", id.cluster, id.machine))
+}
+
+#[async_trait]
+impl Driver for FakeDriver {
+    fn kind(&self) -> DriverKind {
+        DriverKind::Fake
+    }
+
+    async fn preflight(&self, _: &Request, _: &CancellationToken) -> Vec<Check> {
+        vec![Check::pass("memory", "this process's own")]
+    }
+
+    async fn prepare(
+        &self,
+        cluster: &ClusterName,
+        wanted: Option<Ipv4Net>,
+        work: Work<'_>,
+    ) -> Result<Ipv4Net, MachineError> {
+        let network = Resource::new("network", cluster.as_str());
+        work.journal.intent(&network)?;
+        Self::check(work.cancel)?;
+        let chosen = {
+            let mut inner = self.lock();
+            let taken: Vec<_> = inner
+                .networks
+                .iter()
+                .filter(|(other, _)| *other != cluster)
+                .map(|(other, &subnet)| subnet::Taken { subnet, by: format!("cluster {other}") })
+                .collect();
+            let chosen = match (inner.networks.get(cluster), wanted) {
+                (Some(&existing), _) => existing,
+                (None, Some(wanted)) => subnet::accept(wanted, &taken)?,
+                (None, None) => on_loopback(&taken)?,
+            };
+            inner.networks.insert(cluster.clone(), chosen);
+            chosen
+        };
+        work.journal.made(&network)?;
+        Ok(chosen)
+    }
+
+    fn reach(&self, _: &MachineId, address: Ipv4Addr) -> Result<Reach, MachineError> {
+        Ok(Reach::direct(address))
+    }
+
+    async fn publish(
+        &self,
+        id: &MachineId,
+        _: &[Port],
+        cancel: &CancellationToken,
+    ) -> Result<(), MachineError> {
+        Self::check(cancel)?;
+        match self.lock().machines.get(id) {
+            Some(_) => Ok(()),
+            None => Err(MachineError::NoSuchMachine { machine: id.machine.clone() }),
+        }
+    }
+
+    async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError> {
+        let resource = resource(&plan.id);
+        work.journal.intent(&resource)?;
+        Self::check(work.cancel)?;
+        self.apply(&plan.id, Transition::Create)?;
+        Ok(work.journal.made(&resource)?)
+    }
+
+    async fn start(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
+        Self::check(cancel)?;
+        self.apply(id, Transition::Start)
+    }
+
+    async fn stop(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
+        Self::check(cancel)?;
+        self.apply(id, Transition::Stop)
+    }
+
+    async fn kill(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
+        Self::check(cancel)?;
+        self.apply(id, Transition::Kill)
+    }
+
+    async fn states(
+        &self,
+        cluster: &ClusterName,
+    ) -> Result<BTreeMap<MachineName, MachineState>, MachineError> {
+        let inner = self.lock();
+        let of_cluster = inner.machines.iter().filter(|(id, _)| id.cluster == *cluster);
+        Ok(of_cluster.map(|(id, &state)| (id.machine.clone(), state)).collect())
+    }
+
+    async fn console(&self, id: &MachineId) -> Result<String, MachineError> {
+        match self.lock().machines.get(id) {
+            Some(_) => Ok("a fake machine says nothing".into()),
+            None => Err(MachineError::NoSuchMachine { machine: id.machine.clone() }),
+        }
+    }
+
+    async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
+        Self::check(work.cancel)?;
+        self.apply(id, Transition::Remove)?;
+        Ok(work.journal.gone(&resource(id))?)
+    }
+
+    async fn resources(&self, cluster: &ClusterName) -> Result<Vec<Resource>, MachineError> {
+        let inner = self.lock();
+        let machines = inner.machines.keys().filter(|id| id.cluster == *cluster).map(resource);
+        let networks = inner.networks.keys().filter(|name| *name == cluster);
+        Ok(machines.chain(networks.map(|name| Resource::new("network", name.as_str()))).collect())
+    }
+
+    async fn remove_resource(
+        &self,
+        _: &ClusterName,
+        found: &Resource,
+        work: Work<'_>,
+    ) -> Result<(), MachineError> {
+        Self::check(work.cancel)?;
+        {
+            let mut inner = self.lock();
+            let machine = inner.machines.keys().find(|id| resource(id) == *found);
+            machine.map_or(Ok(()), |id| inner.check_refusal(id, Transition::Remove))?;
+            inner.machines.retain(|id, _| resource(id) != *found);
+            inner.networks.retain(|name, _| found.kind != "network" || name.as_str() != found.name);
+        }
+        Ok(work.journal.gone(found)?)
+    }
+}

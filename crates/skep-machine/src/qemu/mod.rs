@@ -1,0 +1,322 @@
+//! Machines that are virtual: each has a kernel of its own, run by QEMU without privileges.
+//!
+//! One process, one directory and two loopback sockets per machine; one small file per cluster.
+//! Nothing of skep stays running: QEMU goes on by itself, and the next command finds it by the lock
+//! it holds (`process`) and talks to it through its monitor (`monitor`).
+//!
+//! `addresses` says where machines answer, `record` what is written down, `arguments` how QEMU is
+//! started, `life` what power on and off mean, `making` what a machine consists of, `ports`
+//! publishes, `accel` finds out what executes instructions, `bridge` and `preflight` look at the
+//! host, `failure` understands what QEMU prints. `docs/qemu.md` is for users and maintainers.
+
+mod accel;
+mod addresses;
+mod arguments;
+mod bridge;
+mod console;
+mod failure;
+mod life;
+mod making;
+mod monitor;
+mod options;
+mod ports;
+mod preflight;
+mod process;
+mod program;
+mod record;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::Future,
+    io,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+};
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use ipnet::Ipv4Net;
+use skep_model::{Check, ClusterName, MachineName, MachineState, Port};
+use skep_os::{Entry, VmImage};
+use skep_store::{Layout, Resource, StoreError};
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
+
+pub use self::options::{Accel, OptionError, Options, Segment};
+use self::{
+    accel::Native,
+    life::Place,
+    making::{kind, machine_resource, network_resource},
+    monitor::RunState,
+    program::Qemu,
+    record::{Cluster, Files, Machine},
+};
+use crate::{
+    Driver, DriverKind, MachineError, MachineId, MachinePlan, Reach, Request, Work,
+    container::GuestSystems,
+};
+
+/// The `qemu` driver.
+pub struct QemuDriver {
+    layout: Layout,
+    sockets: PathBuf,
+    store: String,
+    os: GuestSystems,
+    options: Options,
+    native: OnceCell<Native>,
+}
+
+impl fmt::Debug for QemuDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QemuDriver").field("root", &self.layout.root()).finish_non_exhaustive()
+    }
+}
+
+impl QemuDriver {
+    /// A driver for the store at `layout` with the id `store`, with guests built by what `os`
+    /// gives. `sockets` is a directory that only this user can enter, with a short path. Nothing is
+    /// touched or asked yet.
+    pub fn new(
+        layout: Layout,
+        sockets: PathBuf,
+        store: impl Into<String>,
+        os: GuestSystems,
+        options: Options,
+    ) -> Self {
+        Self { layout, sockets, store: store.into(), os, options, native: OnceCell::new() }
+    }
+
+    /// Where a machine's files and its monitor are, whether or not it exists.
+    fn place(&self, id: &MachineId) -> Place {
+        let layout = self.layout.cluster(id.cluster.as_str()).machine(id.machine.as_str());
+        Place {
+            id: id.clone(),
+            files: Files::of(&layout),
+            monitor: self.sockets.join(addresses::socket_name(&self.store, id)),
+        }
+    }
+
+    /// The record of a cluster that has been prepared.
+    fn cluster(&self, cluster: &ClusterName) -> Result<Cluster, MachineError> {
+        let path = self.layout.cluster(cluster.as_str()).qemu();
+        Cluster::read(&path)?.ok_or_else(|| MachineError::Host {
+            action: format!("find the network of cluster {cluster}"),
+            reason: format!("{} is gone: `skep up` writes it again", path.display()),
+        })
+    }
+
+    /// The QEMU to start.
+    fn binary(&self, cluster: Option<&Cluster>) -> PathBuf {
+        let chosen = self.options.binary.clone();
+        chosen.or_else(|| cluster?.binary.clone()).unwrap_or_else(program::usual)
+    }
+
+    /// What executes instructions, and for `auto` what is known about this host.
+    async fn accel(
+        &self,
+        cluster: Option<&Cluster>,
+        cancel: &CancellationToken,
+    ) -> Result<Accel, MachineError> {
+        if let Some(asked) = self.options.accel.or_else(|| cluster?.accel) {
+            return Ok(asked);
+        }
+        let native = self.native.get_or_try_init(|| async {
+            let binary = self.binary(cluster);
+            let refuse = |error: skep_process::ProcessError| MachineError::Host {
+                action: "find out what QEMU can do".into(),
+                reason: format!("{error}: {}", program::how_to_install()),
+            };
+            let qemu = Qemu::ask(&binary, cancel).await.map_err(refuse)?;
+            let record = self.layout.accel();
+            let native = Native::look(&record, &binary, &qemu.version, cancel).await;
+            let native = native.map_err(refuse)?;
+            native.remember(&record, &binary, &qemu.version)?;
+            Ok::<_, MachineError>(native)
+        });
+        Ok(native.await?.choose(None))
+    }
+
+    /// The guest system a machine's disk belongs to, which may be an older one than is built now.
+    fn image_of(&self, place: &Place, record: &Machine) -> Result<VmImage, MachineError> {
+        let os = (self.os)()?;
+        if os.vm_digest() == record.image
+            && let Some(image) = os.cached_vm()?
+        {
+            return Ok(image);
+        }
+        let mut built = skep_os::cache::list(os.cache())?.into_iter();
+        let found = built.find_map(|entry| match entry {
+            Entry::Vm(image) if image.digest == record.image => Some(image),
+            _ => None,
+        });
+        found.ok_or_else(|| {
+            let digest = record.image.get(..12).unwrap_or(&record.image);
+            let reason = format!(
+                "the guest system {digest} it was made with is gone from {}: remove the machine \
+                 and `skep up` again",
+                os.cache().display()
+            );
+            place.refuse("start", reason)
+        })
+    }
+
+    /// Whether any machine of a cluster runs.
+    fn any_alive(&self, cluster: &ClusterName) -> bool {
+        self.machines(cluster)
+            .unwrap_or_default()
+            .iter()
+            .any(|place| process::is_alive(&place.files.pid()).unwrap_or(false))
+    }
+
+    /// The places of everything that may be a machine of a cluster.
+    fn machines(&self, cluster: &ClusterName) -> Result<Vec<Place>, StoreError> {
+        let names = self.names(&self.layout.cluster(cluster.as_str()).machines())?;
+        let machine = |name: String| name.parse::<MachineName>().ok();
+        let id = |machine| MachineId { cluster: cluster.clone(), machine };
+        Ok(names.into_iter().filter_map(machine).map(|name| self.place(&id(name))).collect())
+    }
+
+    /// The names in a directory that may not be there, in order.
+    fn names(&self, directory: &Path) -> Result<Vec<String>, StoreError> {
+        let entries = match fs_err::read_dir(directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => {
+                return Err(StoreError::Io { action: "read", path: directory.into(), source });
+            }
+        };
+        let mut names: Vec<String> =
+            entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+}
+
+#[async_trait]
+impl Driver for QemuDriver {
+    fn kind(&self) -> DriverKind {
+        DriverKind::Qemu
+    }
+
+    async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check> {
+        cancellable(cancel, async { Ok(preflight::look(self, request, cancel).await) })
+            .await
+            .unwrap_or_default()
+    }
+
+    async fn prepare(
+        &self,
+        cluster: &ClusterName,
+        wanted: Option<Ipv4Net>,
+        work: Work<'_>,
+    ) -> Result<Ipv4Net, MachineError> {
+        (self.os)()?.ensure_vm(work.events, work.cancel).await?;
+        let network = network_resource(cluster);
+        work.journal.intent(&network)?;
+        let made = cancellable(work.cancel, self.make_network(cluster, wanted, work)).await;
+        if let Err(MachineError::Subnet { .. } | MachineError::NoFreeSubnet) = &made {
+            // Nothing came of the intent.
+            work.journal.gone(&network)?;
+        }
+        made
+    }
+
+    fn reach(&self, id: &MachineId, address: Ipv4Addr) -> Result<Reach, MachineError> {
+        Ok(addresses::reach(self.cluster(&id.cluster)?.host, address))
+    }
+
+    async fn publish(
+        &self,
+        id: &MachineId,
+        ports: &[Port],
+        cancel: &CancellationToken,
+    ) -> Result<(), MachineError> {
+        cancellable(cancel, self.forward(&self.place(id), ports)).await
+    }
+
+    async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError> {
+        let place = self.place(&plan.id);
+        cancellable(work.cancel, Box::pin(self.make(&place, plan, work))).await
+    }
+
+    async fn start(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
+        cancellable(cancel, Box::pin(self.power_on(&self.place(id), cancel))).await
+    }
+
+    async fn stop(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
+        cancellable(cancel, self.power_off(&self.place(id))).await
+    }
+
+    async fn kill(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
+        cancellable(cancel, self.cut_off(&self.place(id))).await
+    }
+
+    async fn states(
+        &self,
+        cluster: &ClusterName,
+    ) -> Result<BTreeMap<MachineName, MachineState>, MachineError> {
+        let machines = self.machines(cluster)?;
+        let states = join_all(machines.iter().map(Place::state)).await;
+        let found = machines.into_iter().zip(states);
+        Ok(found.filter_map(|(place, state)| Some((place.id.machine, state?))).collect())
+    }
+
+    async fn console(&self, id: &MachineId) -> Result<String, MachineError> {
+        let place = self.place(id);
+        place.record()?;
+        let refuse = |error: io::Error| place.refuse("read the console of", error);
+        console::bound(&place.files.console()).map_err(refuse)?;
+        let mut text = console::tail(&place.files.console()).map_err(refuse)?;
+        if let Ok(RunState::io_error) = monitor::status(&place.monitor).await {
+            text.push_str(
+                "(QEMU holds the machine: this host's disk is full. Make room, then start it.)\n",
+            );
+        }
+        Ok(text)
+    }
+
+    async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
+        cancellable(work.cancel, self.clear(&self.place(id), "remove")).await?;
+        Ok(work.journal.gone(&machine_resource(&id.cluster, &id.machine))?)
+    }
+
+    async fn resources(&self, cluster: &ClusterName) -> Result<Vec<Resource>, MachineError> {
+        Ok(self.found(cluster)?)
+    }
+
+    async fn remove_resource(
+        &self,
+        cluster: &ClusterName,
+        resource: &Resource,
+        work: Work<'_>,
+    ) -> Result<(), MachineError> {
+        let own = resource.name.split_once('/').filter(|(owner, _)| *owner == cluster.as_str());
+        match (resource.kind.as_str(), own) {
+            (kind::MACHINE, Some((_, machine))) => {
+                if let Ok(machine) = machine.parse() {
+                    let id = MachineId { cluster: cluster.clone(), machine };
+                    cancellable(work.cancel, self.clear(&self.place(&id), "remove")).await?;
+                }
+            }
+            (kind::NETWORK, _) if resource.name == cluster.as_str() => {
+                let path = self.layout.cluster(cluster.as_str()).qemu();
+                cancellable(work.cancel, async { Ok(skep_store::file::remove(&path)?) }).await?;
+            }
+            _ => {}
+        }
+        Ok(work.journal.gone(resource)?)
+    }
+}
+
+/// Gives work up when it is cancelled.
+async fn cancellable<T>(
+    cancel: &CancellationToken,
+    work: impl Future<Output = Result<T, MachineError>>,
+) -> Result<T, MachineError> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(MachineError::Cancelled),
+        done = work => done,
+    }
+}
