@@ -1,0 +1,249 @@
+//! Puts CA certificates into a machine, lists and removes them.
+//!
+//! Each operation looks first and does what is missing, so that doing it again changes nothing,
+//! and an interrupted one is finished by the next.
+
+use std::time::Duration;
+
+use skep_model::Events;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    CaCertificate, CertificateError, Registry, SYSTEM_DIRECTORY,
+    script::{self, State},
+};
+use crate::{Command, Guest, GuestError, Requirement, wait_until_ready};
+
+/// How long an engine may take to stop, start, and answer.
+const RESTART: Duration = Duration::from_secs(180);
+
+/// Whether the engine is restarted when the system's roots have changed: it reads them once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restart {
+    /// At once, if it was started before the last change; waits until it answers again. Containers
+    /// on the machine are stopped; it stays in its swarm.
+    Now,
+    /// The caller sees to it: its operation's outcome says whether it is due.
+    Later,
+}
+
+/// What an installation did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installed {
+    /// The certificates that were not there, or not intact.
+    pub new: Vec<CaCertificate>,
+    /// The certificates that were.
+    pub already: Vec<CaCertificate>,
+    /// Whether the engine was restarted.
+    pub restarted: bool,
+    /// Whether the engine still works with older roots.
+    pub restart_due: bool,
+}
+
+/// What a removal did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removed {
+    /// The certificate that is gone.
+    pub certificate: CaCertificate,
+    /// Whether the engine was restarted.
+    pub restarted: bool,
+    /// Whether the engine still works with older roots.
+    pub restart_due: bool,
+}
+
+/// A certificate that skep installed in a machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The registry it is for; none if it is among the system's roots.
+    pub registry: Option<Registry>,
+    /// The file's name: `skep-0123456789abcdef.crt`.
+    pub file: String,
+    /// The certificate, if the file is intact.
+    pub certificate: Option<CaCertificate>,
+    /// Whether a program that starts now trusts it. (An engine may be older: see
+    /// [`Installed::restart_due`].)
+    pub trusted: bool,
+}
+
+/// Makes a machine trust `certificates`: for everything, or for one registry only. What is there
+/// already, and intact, is left alone; if all of it is, nothing is updated or restarted.
+///
+/// # Errors
+/// As [`Guest::run`]; [`GuestError::NotReady`] if the engine does not answer after its restart.
+pub async fn install(
+    guest: &Guest,
+    certificates: &[CaCertificate],
+    registry: Option<&Registry>,
+    restart: Restart,
+    cancel: &CancellationToken,
+) -> Result<Installed, GuestError> {
+    let state = look(guest, cancel).await?;
+    let (already, new): (Vec<_>, Vec<_>) = certificates
+        .iter()
+        .cloned()
+        .partition(|certificate| state.of(registry).any(|file| file.content == certificate.pem()));
+    if !new.is_empty() {
+        let directory = registry.map_or(SYSTEM_DIRECTORY.into(), Registry::directory);
+        let place = Command::script("copying CA certificates", script::PLACE)
+            .args([directory, new.len().to_string()])
+            .stdin(archive(&new))
+            .as_root();
+        guest.run(&place, cancel).await?;
+    }
+    if registry.is_some() {
+        return Ok(Installed { new, already, restarted: false, restart_due: state.restart });
+    }
+    let updated = !new.is_empty() || state.update || state.of(None).any(|file| !file.trusted);
+    if updated {
+        update(guest, state.update, cancel).await?;
+    }
+    let (restarted, restart_due) = settle(guest, updated, &state, restart, cancel).await?;
+    Ok(Installed { new, already, restarted, restart_due })
+}
+
+/// The certificates that skep installed in a machine, the system's first.
+///
+/// # Errors
+/// As [`Guest::run`].
+pub async fn list(guest: &Guest, cancel: &CancellationToken) -> Result<Vec<Listed>, GuestError> {
+    let state = look(guest, cancel).await?;
+    let listed = state.files.iter().map(|file| Listed {
+        registry: file.registry.clone(),
+        file: file.path.rsplit('/').next().unwrap_or_default().to_owned(),
+        certificate: file.certificate(),
+        trusted: file.trusted,
+    });
+    Ok(listed.collect())
+}
+
+/// Removes the one certificate that `selector` means: the beginning of its fingerprint (colons and
+/// upper case allowed), or a part of its subject.
+///
+/// # Errors
+/// [`CertificateError::NotInstalled`], [`CertificateError::Ambiguous`] in
+/// [`GuestError::Certificate`]; else as [`install`].
+pub async fn remove(
+    guest: &Guest,
+    selector: &str,
+    registry: Option<&Registry>,
+    restart: Restart,
+    cancel: &CancellationToken,
+) -> Result<Removed, GuestError> {
+    let state = look(guest, cancel).await?;
+    let installed: Vec<_> = state
+        .of(registry)
+        .filter_map(|file| Some((file.path.clone(), file.certificate()?)))
+        .collect();
+    let (path, certificate) = select(guest.machine(), selector, installed)?;
+    let what = "removing a CA certificate";
+    let script = if registry.is_some() { script::REMOVE } else { script::SET_ASIDE };
+    guest.run(&Command::script(what, script).arg(path).as_root(), cancel).await?;
+    if registry.is_some() {
+        return Ok(Removed { certificate, restarted: false, restart_due: state.restart });
+    }
+    update(guest, true, cancel).await?;
+    let (restarted, restart_due) = settle(guest, true, &state, restart, cancel).await?;
+    Ok(Removed { certificate, restarted, restart_due })
+}
+
+/// Whether the engine was started before the machine's roots last changed, and so works with older
+/// ones.
+///
+/// # Errors
+/// As [`Guest::run`].
+pub async fn restart_due(guest: &Guest, cancel: &CancellationToken) -> Result<bool, GuestError> {
+    look(guest, cancel).await.map(|state| state.restart)
+}
+
+/// Restarts the machine's engine, and waits until it answers again.
+///
+/// # Errors
+/// As [`Guest::run`]; [`GuestError::NotReady`].
+pub async fn restart_engine(guest: &Guest, cancel: &CancellationToken) -> Result<(), GuestError> {
+    let restart = Command::script("restarting the engine", script::RESTART);
+    guest.run(&restart.as_root().deadline(RESTART), cancel).await?;
+    // Its caller has a step of its own for all this.
+    let (engine, events) = ([Requirement::engine()], Events::none());
+    wait_until_ready(guest, &engine, RESTART, &events, cancel).await
+}
+
+async fn look(guest: &Guest, cancel: &CancellationToken) -> Result<State, GuestError> {
+    let look = Command::script("looking at the CA certificates", script::STATE).as_root();
+    let output = guest.run(&look, cancel).await?;
+    Ok(State::parse(&String::from_utf8_lossy(&output.stdout)))
+}
+
+async fn update(
+    guest: &Guest,
+    removed: bool,
+    cancel: &CancellationToken,
+) -> Result<(), GuestError> {
+    let update = Command::script("updating the system's roots", script::UPDATE);
+    // Only a fresh start forgets what is no longer there.
+    let update = if removed { update.arg("--fresh") } else { update };
+    guest.run(&update.as_root(), cancel).await.map(drop)
+}
+
+/// Sees to the engine after a look at the machine, and perhaps an update of its roots: whether it
+/// was restarted, and whether it should still be.
+async fn settle(
+    guest: &Guest,
+    updated: bool,
+    state: &State,
+    restart: Restart,
+    cancel: &CancellationToken,
+) -> Result<(bool, bool), GuestError> {
+    let due = if updated { look(guest, cancel).await?.restart } else { state.restart };
+    if due && restart == Restart::Now {
+        restart_engine(guest, cancel).await?;
+        return Ok((true, false));
+    }
+    Ok((false, due))
+}
+
+fn select(
+    machine: &str,
+    selector: &str,
+    installed: Vec<(String, CaCertificate)>,
+) -> Result<(String, CaCertificate), CertificateError> {
+    let lines = |found: &[(String, CaCertificate)]| {
+        found.iter().map(|(_, certificate)| certificate.to_string()).collect()
+    };
+    let all = lines(&installed);
+    let mut meant: Vec<_> =
+        installed.into_iter().filter(|(_, certificate)| means(selector, certificate)).collect();
+    match meant.pop() {
+        Some(one) if meant.is_empty() => Ok(one),
+        Some(one) => {
+            meant.push(one);
+            let (machine, selector) = (machine.to_owned(), selector.to_owned());
+            Err(CertificateError::Ambiguous { machine, selector, matching: lines(&meant) })
+        }
+        None => {
+            let (machine, selector) = (machine.to_owned(), selector.to_owned());
+            Err(CertificateError::NotInstalled { machine, selector, installed: all })
+        }
+    }
+}
+
+fn means(selector: &str, certificate: &CaCertificate) -> bool {
+    let digits = selector.replace(':', "").to_ascii_lowercase();
+    let subject = certificate.subject().to_lowercase();
+    !digits.is_empty()
+        && (certificate.fingerprint().starts_with(&digits)
+            || subject.contains(&selector.to_lowercase()))
+}
+
+/// An archive with each certificate under its name.
+fn archive(certificates: &[CaCertificate]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for certificate in certificates {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(certificate.pem().len() as u64);
+        header.set_mode(0o644);
+        // The name is short and the archive is memory: neither can fail.
+        let _ =
+            archive.append_data(&mut header, certificate.file_name(), certificate.pem().as_bytes());
+    }
+    archive.into_inner().unwrap_or_default()
+}

@@ -1,0 +1,157 @@
+//! PEM blocks (RFC 7468) with any text around them, and what a piece of DER is.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+/// One block.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Block {
+    /// What it says it is: `CERTIFICATE`.
+    pub(super) label: String,
+    /// The line it begins at, counted from 1.
+    pub(super) line: usize,
+    /// What is in it, or what is wrong with it.
+    pub(super) content: Result<Vec<u8>, String>,
+}
+
+/// The blocks of a text, in order.
+pub(super) fn blocks(text: &[u8]) -> Vec<Block> {
+    let mut found: Vec<Block> = Vec::new();
+    let mut open: Option<(String, usize, Vec<u8>)> = None;
+    let cut_short = |label: &str| Err(format!("its {label} block has no end"));
+    for (number, line) in lines(text).enumerate() {
+        if let Some(label) = marker(line, "BEGIN ") {
+            if let Some((label, line, _)) = open.take() {
+                found.push(Block { content: cut_short(&label), label, line });
+            }
+            open = Some((label, number + 1, Vec::new()));
+        } else if let Some(end) = marker(line, "END ") {
+            let Some((label, line, base64)) = open.take() else { continue };
+            let content = if end == label {
+                STANDARD.decode(base64).map_err(|error| format!("its base64 is broken: {error}"))
+            } else {
+                cut_short(&label)
+            };
+            found.push(Block { label, line, content });
+        } else if let Some((_, _, base64)) = &mut open {
+            base64.extend(line.iter().filter(|byte| !byte.is_ascii_whitespace()));
+        }
+    }
+    if let Some((label, line, _)) = open {
+        found.push(Block { content: cut_short(&label), label, line });
+    }
+    found
+}
+
+/// Whether a text has a private key of any kind, whole or not; the line it begins at.
+pub(super) fn private_key(text: &[u8]) -> Option<usize> {
+    let begins = |line: &[u8]| {
+        let line = String::from_utf8_lossy(line);
+        let line = line.trim();
+        line.starts_with("--") && line.contains("PRIVATE KEY")
+            || line.starts_with("PuTTY-User-Key-File-")
+    };
+    lines(text).position(begins).map(|position| position + 1)
+}
+
+/// Whether DER is a private key: PKCS#1, PKCS#8 and SEC 1 begin with a version of 0 or 1, and an
+/// encrypted PKCS#8 key is an algorithm followed by an octet string.
+pub(super) fn is_private_key(der: &[u8]) -> bool {
+    let Some((0x30, inside, _)) = element(der) else { return false };
+    match element(inside) {
+        Some((0x02, [0 | 1], _)) => true,
+        Some((0x30, algorithm, rest)) => {
+            algorithm.first() == Some(&0x06) && rest.first() == Some(&0x04)
+        }
+        _ => false,
+    }
+}
+
+/// What a piece of DER that is not a certificate may be.
+pub(super) fn describe(der: &[u8]) -> String {
+    let Some((0x30, inside, _)) = element(der) else {
+        return "it is no X.509 structure, or is cut short".into();
+    };
+    match element(inside) {
+        Some((0x02, [3], _)) => {
+            "it looks like a PKCS#12 archive, which may hold a private key; take the certificate out of it"
+        }
+        // 1.2.840.113549.1.7.2, signedData.
+        Some((0x06, [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 2], _)) => {
+            "it is a PKCS#7 bundle; `openssl pkcs7 -print_certs` gives its certificates"
+        }
+        Some((0x30, algorithm, rest))
+            if algorithm.first() == Some(&0x06) && rest.first() == Some(&0x03) =>
+        {
+            "it is a public key"
+        }
+        _ => "its X.509 structure is broken",
+    }
+    .into()
+}
+
+/// The first DER element: its tag, its content, and what follows it.
+fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&tag, rest) = der.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    let (length, rest) = if first < 0x80 {
+        (usize::from(first), rest)
+    } else {
+        let count = usize::from(first & 0x7f);
+        let (digits, rest) = rest.split_at_checked(count).filter(|_| (1..=4).contains(&count))?;
+        (digits.iter().fold(0, |length, &digit| length << 8 | usize::from(digit)), rest)
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((tag, content, rest))
+}
+
+/// The lines of a text, whatever ends them.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let end = if text.contains(&b'\n') { b'\n' } else { b'\r' };
+    text.split(move |&byte| byte == end)
+}
+
+fn marker(line: &[u8], kind: &str) -> Option<String> {
+    let line = std::str::from_utf8(line).ok()?.trim();
+    // A byte order mark may come before the first block.
+    let line = line.strip_prefix('\u{feff}').unwrap_or(line);
+    let label = line.strip_prefix("-----")?.strip_prefix(kind)?.strip_suffix("-----")?;
+    Some(label.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn text_around_blocks_does_not_matter() {
+        let text = b"Some CA\r\n=======\r\n-----BEGIN CERTIFICATE-----\r\nAQID\r\nBA==\r\n-----END CERTIFICATE-----\r\n# next\r\n-----BEGIN X-----\r\nAQ==\r\n-----END X-----";
+        let found = blocks(text);
+        assert_eq!(found.len(), 2);
+        assert_eq!((found[0].line, &found[0].content), (3, &Ok(vec![1, 2, 3, 4])));
+        assert_eq!((found[1].label.as_str(), found[1].line), ("X", 8));
+    }
+
+    #[test]
+    fn a_block_without_its_end_is_said_to_have_none() {
+        let texts: [&[u8]; 3] = [
+            b"-----BEGIN A-----\nAQID\n",
+            b"-----BEGIN A-----\nAQID\n-----END B-----\n",
+            b"-----BEGIN A-----\nAQID\n-----BEGIN B-----\nAQID\n-----END B-----\n",
+        ];
+        for text in texts {
+            assert_eq!(blocks(text)[0].content, Err("its A block has no end".into()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            blocks(&bytes);
+            private_key(&bytes);
+            is_private_key(&bytes);
+            describe(&bytes);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Keys of a machine: the one its user logs in with, and the one it proves itself with.
+
+use std::net::IpAddr;
+
+use secrecy::SecretString;
+use ssh_key::{Algorithm, LineEnding, PrivateKey, rand_core::OsRng};
+
+use crate::GuestError;
+
+/// An ed25519 key pair, made for one machine.
+#[derive(Debug, Clone)]
+pub struct KeyPair {
+    /// The private key in OpenSSH's format (`-----BEGIN OPENSSH PRIVATE KEY-----`), without a
+    /// passphrase; it belongs in a file of mode 0600.
+    pub private: SecretString,
+    /// The public key as one line without its end: `ssh-ed25519 AAAA… comment`.
+    pub public: String,
+}
+
+impl KeyPair {
+    /// Makes a new pair from the system's random numbers. `comment` is for people to read; a
+    /// control character in it becomes a space.
+    ///
+    /// # Errors
+    /// [`GuestError::Key`] if the system gives no random numbers.
+    pub fn generate(comment: &str) -> Result<Self, GuestError> {
+        let mut key =
+            PrivateKey::random(&mut OsRng, Algorithm::Ed25519).map_err(GuestError::Key)?;
+        key.set_comment(comment.replace(char::is_control, " "));
+        let private = key.to_openssh(LineEnding::LF).map_err(GuestError::Key)?;
+        let public = key.public_key().to_openssh().map_err(GuestError::Key)?;
+        Ok(Self { private: SecretString::from(private.as_str()), public })
+    }
+}
+
+/// The line (with its end) that pins `public`, a machine's public host key, in a `known_hosts` file
+/// (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT") for the address it is reached at.
+///
+/// The pin holds because skep reads no other such file: what the user's own `known_hosts` says
+/// about the same address neither helps nor hurts.
+pub fn known_hosts_line(host: IpAddr, port: u16, public: &str) -> String {
+    let key = public.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+    if port == 22 { format!("{host} {key}\n") } else { format!("[{host}]:{port} {key}\n") }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn a_pair_fits_together_and_hides_its_secret() {
+        let pair = KeyPair::generate("skep worker1").unwrap();
+        assert!(pair.public.starts_with("ssh-ed25519 "), "{}", pair.public);
+        assert!(pair.public.ends_with(" skep worker1"), "{}", pair.public);
+        let private = PrivateKey::from_openssh(pair.private.expose_secret()).unwrap();
+        assert_eq!(private.public_key().to_openssh().unwrap(), pair.public);
+        let debug = format!("{pair:?}");
+        assert!(!debug.contains("PRIVATE KEY"), "{debug}");
+        assert_ne!(KeyPair::generate("").unwrap().public, KeyPair::generate("").unwrap().public);
+    }
+
+    #[test]
+    fn a_comment_cannot_add_a_line() {
+        let pair = KeyPair::generate("a\nssh-ed25519 AAAA").unwrap();
+        assert_eq!(pair.public.lines().count(), 1, "{}", pair.public);
+    }
+
+    #[test]
+    fn a_pin_names_address_and_port() {
+        let line = |host: &str, port| {
+            known_hosts_line(host.parse().unwrap(), port, "ssh-ed25519 AAAA root@worker1\n")
+        };
+        assert_eq!(line("10.0.0.2", 22), "10.0.0.2 ssh-ed25519 AAAA\n");
+        assert_eq!(line("127.0.0.1", 2222), "[127.0.0.1]:2222 ssh-ed25519 AAAA\n");
+        assert_eq!(line("fd00::2", 22), "fd00::2 ssh-ed25519 AAAA\n");
+    }
+}

@@ -1,0 +1,40 @@
+//! Inside a machine, over SSH: run, copy, wait for readiness and say why it is not ready, CA
+//! certificates.
+//!
+//! One `ssh` master per machine stays in the background for ten minutes after it was last used;
+//! each command resumes it through its control socket, and the machine's engine socket is forwarded
+//! through it to a local path that the next command connects to without any `ssh` at all.
+//!
+//! **Never here:** knowledge of how a machine was made or where its files are kept (both come in an
+//! [`Access`]), the Docker API beyond "does it answer", the clock, the user's own SSH configuration
+//! or agent, a key or a certificate's private part in an argument, an event or an error.
+//!
+//! **Start reading** at [`Guest`], then [`Command`]; [`certificate`] stands on its own.
+//!
+//! `ssh` is OpenSSH 8.5 or later. The `openssh` crate talks to its master; the master itself is
+//! started through `skep-process`, for a control socket at a path of ours and a failure that can be
+//! read.
+
+pub mod access;
+pub mod certificate;
+pub mod command;
+mod copy;
+pub mod engine;
+pub mod error;
+mod file;
+pub mod guest;
+pub mod keys;
+pub mod master;
+pub mod obstacle;
+mod probe;
+pub mod ready;
+pub mod run;
+
+pub use access::Access;
+pub use command::Command;
+pub use error::GuestError;
+pub use guest::Guest;
+pub use keys::{KeyPair, known_hosts_line};
+pub use obstacle::Obstacle;
+pub use ready::{Requirement, wait_until_ready};
+pub use run::Output;

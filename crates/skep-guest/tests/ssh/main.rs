@@ -1,0 +1,7 @@
+//! A guest over a real `ssh` and a real `sshd`.
+
+mod copy;
+mod login;
+mod run;
+mod sshd;
+mod verify;
