@@ -1,0 +1,144 @@
+//! An engine's own part in a swarm, told without asking a manager.
+//!
+//! Source: the `Swarm` object in `GET /info` of the Docker Engine API.
+
+use serde::Deserialize;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Swarm, error::SwarmError, node::NodeId};
+
+/// How an engine stands to swarm mode.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LocalNodeState {
+    /// In no swarm. Engines send an empty text for it too.
+    #[default]
+    #[serde(alias = "")]
+    Inactive,
+    /// On its way into one.
+    Pending,
+    /// In one.
+    Active,
+    /// In one, and something is wrong.
+    Error,
+    /// In one, as a manager whose keys are encrypted.
+    Locked,
+}
+
+/// A manager an engine knows of.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct RemoteManager {
+    /// Its identifier; empty while the engine has not spoken with it.
+    #[serde(rename = "NodeID")]
+    pub node: NodeId,
+    /// Where it is reached: `172.31.0.2:2377`.
+    #[serde(rename = "Addr")]
+    pub address: String,
+}
+
+/// An engine's own part in a swarm.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(from = "SwarmJson")]
+pub struct LocalState {
+    /// How it stands to swarm mode.
+    pub state: LocalNodeState,
+    /// Its identifier as a node, if it is one.
+    pub node: Option<NodeId>,
+    /// The address it advertises, without a port; empty outside a swarm.
+    pub address: String,
+    /// Whether it is a manager that can be asked about the swarm.
+    pub is_manager: bool,
+    /// What is wrong; empty where nothing is.
+    pub error: String,
+    /// The swarm's identifier. Only a manager knows it.
+    pub cluster: Option<String>,
+    /// The swarm's certificate authority, as the API's `TLSInfo`. Only a manager knows it.
+    pub tls_info: Value,
+    /// The managers it knows of, itself among them if it is one.
+    pub managers: Vec<RemoteManager>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct SwarmJson {
+    local_node_state: LocalNodeState,
+    #[serde(rename = "NodeID")]
+    node_id: String,
+    node_addr: String,
+    control_available: bool,
+    error: String,
+    remote_managers: Option<Vec<RemoteManager>>,
+    cluster: Option<ClusterJson>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct ClusterJson {
+    #[serde(rename = "ID")]
+    id: String,
+    #[serde(rename = "TLSInfo")]
+    tls_info: Value,
+}
+
+impl From<SwarmJson> for LocalState {
+    fn from(json: SwarmJson) -> Self {
+        let cluster = json.cluster.unwrap_or_default();
+        LocalState {
+            state: json.local_node_state,
+            node: Some(json.node_id).filter(|id| !id.is_empty()).map(NodeId::new),
+            address: json.node_addr,
+            is_manager: json.control_available,
+            error: json.error,
+            cluster: Some(cluster.id).filter(|id| !id.is_empty()),
+            tls_info: cluster.tls_info,
+            managers: json.remote_managers.unwrap_or_default(),
+        }
+    }
+}
+
+impl Swarm {
+    /// The engine's own part in a swarm. About 10 ms: engines gather more for it than is used.
+    ///
+    /// # Errors
+    /// [`SwarmError::Engine`].
+    pub async fn local(&self, cancel: &CancellationToken) -> Result<LocalState, SwarmError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Info {
+            swarm: LocalState,
+        }
+        let info: Info = self
+            .engine
+            .get_json("/info", &[], cancel)
+            .await
+            .map_err(|error| SwarmError::of("read the node's swarm state", error))?;
+        Ok(info.swarm)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_outside_a_swarm() {
+        let state: LocalState = serde_json::from_str(
+            r#"{"NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": false, "Error": "", "RemoteManagers": null}"#,
+        )
+        .unwrap();
+        assert_eq!((state.state, state.node), (LocalNodeState::Inactive, None));
+    }
+
+    #[test]
+    fn a_worker_knows_its_managers_and_not_the_swarm() {
+        let state: LocalState = serde_json::from_str(
+            r#"{"NodeID": "ftfe9mcppc96", "NodeAddr": "172.31.77.12", "LocalNodeState": "active", "ControlAvailable": false,
+                "Error": "", "RemoteManagers": [{"NodeID": "ilnaz1gxzv90", "Addr": "172.31.77.11:2377"}]}"#,
+        )
+        .unwrap();
+        assert_eq!(state.node, Some(NodeId::new("ftfe9mcppc96")));
+        assert_eq!(state.managers[0].address, "172.31.77.11:2377");
+        assert!(!state.is_manager && state.cluster.is_none() && state.tls_info.is_null());
+    }
+}
