@@ -1,0 +1,51 @@
+//! Services of a Docker Swarm: creating, listing, scaling, updating and watching them, stacks of
+//! them, and what they need beside them (secrets, configs, networks).
+//!
+//! [`Services`] is one manager's engine, asked about services. What is read is read into the types
+//! of [`api`], which hold what skep shows or decides by; what is changed is changed in the JSON the
+//! engine returned, so that an update loses nothing it does not name.
+//!
+//! **Never here:** machines, nodes' roles, how an engine is reached, tables and colours, a clock:
+//! whoever shows how long ago something was hands the time in.
+//!
+//! **Start reading** at [`Services`], then [`api`].
+
+pub mod api;
+pub mod cause;
+pub mod converge;
+pub mod drain;
+pub mod error;
+pub mod find;
+pub mod inspect;
+pub mod logs;
+pub mod make;
+pub mod objects;
+pub mod placement;
+pub mod probe;
+pub mod rebalance;
+pub mod rows;
+pub mod spec;
+pub mod stack;
+
+use skep_engine::Engine;
+
+pub use error::ServiceError;
+pub use find::Kind;
+
+/// One manager's engine, asked about services.
+#[derive(Debug, Clone)]
+pub struct Services {
+    engine: Engine,
+}
+
+impl Services {
+    /// What `engine`, which must be a manager's, has and does. Nothing is asked yet.
+    pub fn new(engine: &Engine) -> Self {
+        Self { engine: engine.clone() }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+}

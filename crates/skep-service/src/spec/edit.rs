@@ -1,0 +1,378 @@
+//! What making and changing a service share: each option's place in the JSON.
+
+use serde_json::{Value, json};
+
+use crate::spec::{
+    Options, Resolved, SpecError,
+    container::{CredentialSpec, host_removal},
+    json::{child, edit_map, edit_strings, list, map, set, strings, text},
+    options::Removals,
+    policy::{health, nanoseconds, restart, rollout},
+    port,
+    value::{KeyValue, Label},
+};
+
+/// One edit of one service.
+pub(super) struct Edit<'a> {
+    pub(super) options: &'a Options,
+    pub(super) remove: &'a Removals,
+    pub(super) resolved: &'a Resolved,
+    /// Whether the service is being made: then lists keep the order in which they are written.
+    pub(super) is_new: bool,
+}
+
+impl Edit<'_> {
+    pub(super) fn apply(&self, spec: &mut Value) -> Result<(), SpecError> {
+        let Self { options, remove, .. } = *self;
+        edit_map(spec, "Labels", &remove.labels, labels(&options.labels));
+        let task = child(spec, "TaskTemplate");
+        self.container(child(task, "ContainerSpec"))?;
+        self.resources(task)?;
+        restart(task, &options.restart);
+        self.placement(task);
+        self.networks(task)?;
+        self.log_driver(task)?;
+        rollout(spec, "UpdateConfig", &options.update);
+        rollout(spec, "RollbackConfig", &options.rollback);
+        self.endpoint(spec)
+    }
+
+    fn container(&self, container: &mut Value) -> Result<(), SpecError> {
+        let Self { options, remove, .. } = *self;
+        let sorted = !self.is_new;
+        let added = labels(&options.container_labels);
+        edit_map(container, "Labels", &remove.container_labels, added);
+        set(container, "Command", options.entrypoint.as_ref().map(|words| words.0.clone()));
+        set(container, "Hostname", options.hostname.clone());
+        set(container, "Dir", options.workdir.clone());
+        set(container, "User", options.user.clone());
+        edit_strings(container, "Groups", &remove.groups, options.groups.clone(), sorted);
+        set(container, "Init", options.init);
+        set(container, "StopSignal", options.stop_signal.clone());
+        set(container, "TTY", options.tty);
+        set(container, "ReadOnly", options.read_only);
+        set(container, "Isolation", options.isolation.clone());
+        set(container, "StopGracePeriod", nanoseconds(options.stop_grace_period));
+        self.mounts(container)?;
+        health(container, &options.health)?;
+        self.names(container);
+        edit_map(container, "Sysctls", &keys(&remove.sysctls), pairs(&options.sysctls));
+        self.ulimits(container);
+        let secrets = (&remove.secrets[..], &options.secrets[..], &self.resolved.secrets);
+        references(container, "Secret", secrets)?;
+        let configs = (&remove.configs[..], &options.configs[..], &self.resolved.configs);
+        references(container, "Config", configs)?;
+        self.credentials(container);
+        Ok(())
+    }
+
+    fn mounts(&self, container: &mut Value) -> Result<(), SpecError> {
+        let (add, remove) = (&self.options.mounts, &self.remove.mounts);
+        if add.is_empty() && remove.is_empty() {
+            return Ok(());
+        }
+        let mut mounts = list(container, "Mounts");
+        mounts.retain(|mount| {
+            let target = text(mount, "Target");
+            !remove.iter().any(|gone| gone == target) && !add.iter().any(|new| new.target == target)
+        });
+        for (place, mount) in add.iter().enumerate() {
+            if add[..place].iter().any(|other| other.target == mount.target) {
+                let name = mount.target.clone();
+                return Err(SpecError::Duplicate { what: "mount target", name });
+            }
+            if !remove.contains(&mount.target) {
+                mounts.push(mount.json.clone());
+            }
+        }
+        if !self.is_new {
+            let key = |mount: &Value| {
+                (text(mount, "Source").to_owned(), text(mount, "Target").to_owned())
+            };
+            mounts.sort_by_key(key);
+        }
+        container["Mounts"] = mounts.into();
+        Ok(())
+    }
+
+    /// Name servers and lines of `/etc/hosts`.
+    fn names(&self, container: &mut Value) {
+        let Self { options, remove, .. } = *self;
+        let sorted = !self.is_new;
+        let servers = || options.dns.iter().map(ToString::to_string);
+        let lists = [
+            ("Nameservers", &remove.dns, servers().collect()),
+            ("Search", &remove.dns_search, options.dns_search.clone()),
+            ("Options", &remove.dns_options, options.dns_options.clone()),
+        ];
+        if lists.iter().any(|(_, remove, add)| !remove.is_empty() || !add.is_empty()) {
+            let dns = child(container, "DNSConfig");
+            for (key, remove, add) in lists {
+                edit_strings(dns, key, remove, add, sorted);
+            }
+        }
+        if options.hosts.is_empty() && remove.hosts.is_empty() {
+            return;
+        }
+        let mut hosts: Vec<String> = Vec::new();
+        for entry in strings(container, "Hosts") {
+            let mut words = entry.split_whitespace();
+            let address = words.next().unwrap_or_default();
+            let is_gone = |name: &str| {
+                remove.hosts.iter().any(|gone| {
+                    let (gone, from) = host_removal(gone);
+                    gone == name && (from.is_empty() || from == address)
+                })
+            };
+            let names: Vec<&str> = words.filter(|name| !is_gone(name)).collect();
+            if !names.is_empty() {
+                hosts.push(format!("{address} {}", names.join(" ")));
+            }
+        }
+        for host in &options.hosts {
+            hosts.push(host.to_entry());
+        }
+        let mut once = Vec::new();
+        for host in hosts {
+            if !once.contains(&host) {
+                once.push(host);
+            }
+        }
+        container["Hosts"] = json!(once);
+    }
+
+    fn ulimits(&self, container: &mut Value) {
+        let (add, remove) = (&self.options.ulimits, keys(&self.remove.ulimits));
+        if add.is_empty() && remove.is_empty() {
+            return;
+        }
+        let mut all = list(container, "Ulimits");
+        all.retain(|one| !remove.iter().any(|gone| gone == text(one, "Name")));
+        for limit in add {
+            all.retain(|one| text(one, "Name") != limit.name);
+            all.push(limit.to_json());
+        }
+        all.sort_by_key(|one| text(one, "Name").to_owned());
+        container["Ulimits"] = all.into();
+    }
+
+    fn credentials(&self, container: &mut Value) {
+        let Some(spec) = &self.options.credential_spec else { return };
+        // A config that only the old credentials used goes with them.
+        let mut configs = list(container, "Configs");
+        let before = configs.len();
+        configs.retain(|config| config["Runtime"].is_null());
+        let json = match spec {
+            CredentialSpec::None => {
+                if let Some(privileges) = container["Privileges"].as_object_mut() {
+                    privileges.shift_remove("CredentialSpec");
+                }
+                None
+            }
+            CredentialSpec::File(file) => Some(json!({ "File": file })),
+            CredentialSpec::Registry(value) => Some(json!({ "Registry": value })),
+            CredentialSpec::Config(name) => {
+                let id = self.resolved.configs.get(name).cloned().unwrap_or_default();
+                configs.push(json!({ "Runtime": {}, "ConfigID": id, "ConfigName": name }));
+                Some(json!({ "Config": id }))
+            }
+        };
+        if let Some(json) = json {
+            child(container, "Privileges")["CredentialSpec"] = json;
+        }
+        if before > 0 || !configs.is_empty() {
+            container["Configs"] = configs.into();
+        }
+    }
+
+    fn resources(&self, task: &mut Value) -> Result<(), SpecError> {
+        let asked = &self.options.resources;
+        let gone = &self.remove.generic_resources;
+        if asked.limit_cpu.is_some() || asked.limit_memory.is_some() || asked.limit_pids.is_some() {
+            let limits = child(child(task, "Resources"), "Limits");
+            set(limits, "NanoCPUs", asked.limit_cpu.map(|cpus| cpus.nano()));
+            set(limits, "MemoryBytes", asked.limit_memory.map(|memory| memory.bytes()));
+            set(limits, "Pids", asked.limit_pids);
+        }
+        if asked.reserve_cpu.is_some() || asked.reserve_memory.is_some() {
+            let reserved = child(child(task, "Resources"), "Reservations");
+            set(reserved, "NanoCPUs", asked.reserve_cpu.map(|cpus| cpus.nano()));
+            set(reserved, "MemoryBytes", asked.reserve_memory.map(|memory| memory.bytes()));
+        }
+        if asked.generic.is_empty() && gone.is_empty() {
+            return Ok(());
+        }
+        let reserved = child(child(task, "Resources"), "Reservations");
+        let kind = |one: &Value| text(&one["DiscreteResourceSpec"], "Kind").to_owned();
+        let mut all = list(reserved, "GenericResources");
+        for new in &asked.generic {
+            match all.iter_mut().find(|one| kind(one) == new.kind) {
+                Some(one) => *one = new.to_json(),
+                None => all.push(new.to_json()),
+            }
+        }
+        for gone in gone {
+            let before = all.len();
+            all.retain(|one| kind(one) != *gone);
+            if all.len() == before {
+                let name = gone.clone();
+                return Err(SpecError::NotThere { what: "generic resource", name });
+            }
+        }
+        reserved["GenericResources"] = all.into();
+        Ok(())
+    }
+
+    fn placement(&self, task: &mut Value) {
+        let Self { options, remove, .. } = *self;
+        let (add, gone) = (&options.placement_preferences, &remove.placement_preferences);
+        let constraints = !options.constraints.is_empty() || !remove.constraints.is_empty();
+        let preferences = !add.is_empty() || !gone.is_empty();
+        if !constraints && !preferences && options.replicas_max_per_node.is_none() {
+            return;
+        }
+        let placement = child(task, "Placement");
+        let new = options.constraints.clone();
+        edit_strings(placement, "Constraints", &remove.constraints, new, !self.is_new);
+        if preferences {
+            let mut all = list(placement, "Preferences");
+            all.retain(|one| {
+                let over = text(&one["Spread"], "SpreadDescriptor");
+                !gone.iter().any(|gone| gone.spread == over)
+            });
+            all.extend(add.iter().map(|preference| preference.to_json()));
+            placement["Preferences"] = all.into();
+        }
+        set(placement, "MaxReplicas", options.replicas_max_per_node);
+    }
+
+    fn networks(&self, task: &mut Value) -> Result<(), SpecError> {
+        let (add, remove) = (&self.options.networks, &self.remove.networks);
+        if add.is_empty() && remove.is_empty() {
+            return Ok(());
+        }
+        // What has not been looked up yet stands for itself.
+        let id = |name: &str| {
+            self.resolved.networks.get(name).cloned().unwrap_or_else(|| name.to_owned())
+        };
+        let gone: Vec<String> = remove.iter().map(|name| id(name)).collect();
+        let mut all = list(task, "Networks");
+        all.retain(|one| !gone.iter().any(|gone| gone == text(one, "Target")));
+        for attachment in add {
+            let id = id(&attachment.network);
+            if all.iter().any(|one| text(one, "Target") == id) {
+                return Err(SpecError::Attached { network: attachment.network.clone() });
+            }
+            all.push(attachment.to_json(&id));
+        }
+        all.sort_by_key(|one| text(one, "Target").to_owned());
+        task["Networks"] = all.into();
+        Ok(())
+    }
+
+    fn log_driver(&self, task: &mut Value) -> Result<(), SpecError> {
+        let options = &self.options.log_options;
+        match self.options.log_driver.as_deref() {
+            None | Some("") if options.is_empty() => {}
+            None | Some("") => {
+                return Err(SpecError::Needs { one: "--log-opt", other: "--log-driver" });
+            }
+            Some(driver) => {
+                task["LogDriver"] = json!({ "Name": driver, "Options": map(pairs(options)) });
+            }
+        }
+        Ok(())
+    }
+
+    fn endpoint(&self, spec: &mut Value) -> Result<(), SpecError> {
+        let Self { options, remove, .. } = *self;
+        if let Some(mode) = &options.endpoint_mode {
+            child(spec, "EndpointSpec")["Mode"] = mode.as_str().into();
+        }
+        if options.publish.is_empty() && remove.publish.is_empty() {
+            return Ok(());
+        }
+        let endpoint = child(spec, "EndpointSpec");
+        let mut all = list(endpoint, "Ports");
+        all.retain(|one| {
+            let gone = |gone: &crate::api::PublishedPort| {
+                one["TargetPort"] == gone.target_port
+                    && or(text(one, "Protocol"), "tcp") == gone.protocol
+                    && or(text(one, "PublishMode"), "ingress") == gone.publish_mode
+            };
+            !remove.publish.iter().flat_map(|ports| &ports.0).any(gone)
+        });
+        let mut before: Vec<String> = all.iter().map(key).collect();
+        let added: Vec<_> = options.ports().collect();
+        for (place, port) in added.iter().enumerate() {
+            if let Some(other) = added[..place].iter().find(|other| port::collide(other, port)) {
+                let name = format!("{}/{}", other.published_port, other.protocol);
+                return Err(SpecError::Duplicate { what: "published port", name });
+            }
+            let json = port::to_json(port);
+            let key = key(&json);
+            if !before.contains(&key) {
+                before.push(key);
+                all.push(json);
+            }
+        }
+        if !self.is_new {
+            all.sort_by_key(key);
+        }
+        endpoint["Ports"] = all.into();
+        Ok(())
+    }
+}
+
+/// What makes a published port the same as another one; docker sorts by this text.
+fn key(port: &Value) -> String {
+    let number = |name: &str| port[name].as_u64().unwrap_or_default();
+    let (protocol, mode) = (text(port, "Protocol"), text(port, "PublishMode"));
+    format!("{}:{}/{protocol}/{mode}", number("PublishedPort"), number("TargetPort"))
+}
+
+fn or<'a>(text: &'a str, default: &'a str) -> &'a str {
+    if text.is_empty() { default } else { text }
+}
+
+type Names<'a> = (
+    &'a [String],
+    &'a [super::attached::FileReference],
+    &'a std::collections::BTreeMap<String, String>,
+);
+
+/// Secrets or configs as files.
+fn references(container: &mut Value, kind: &str, names: Names<'_>) -> Result<(), SpecError> {
+    let (remove, add, ids) = names;
+    if remove.is_empty() && add.is_empty() {
+        return Ok(());
+    }
+    let list_key = format!("{kind}s");
+    let mut all = list(container, &list_key);
+    let name = format!("{kind}Name");
+    all.retain(|one| {
+        !one["Runtime"].is_null() || !remove.iter().any(|gone| gone == text(one, &name))
+    });
+    for (place, file) in add.iter().enumerate() {
+        if add[..place].iter().any(|other| other.target == file.target) {
+            let what = if kind == "Secret" { "secret target" } else { "config target" };
+            return Err(SpecError::Duplicate { what, name: file.target.clone() });
+        }
+        all.push(file.to_json(kind, ids.get(&file.source).map_or("", String::as_str)));
+    }
+    container[list_key] = all.into();
+    Ok(())
+}
+
+fn labels(labels: &[Label]) -> impl Iterator<Item = (&str, &str)> {
+    labels.iter().map(|label| (label.0.key.as_str(), label.0.value.as_str()))
+}
+
+fn pairs(pairs: &[KeyValue]) -> impl Iterator<Item = (&str, &str)> {
+    pairs.iter().map(|pair| (pair.key.as_str(), pair.value.as_str()))
+}
+
+/// The names of what is to be removed; docker takes `NAME=VALUE` for it, too.
+fn keys(names: &[String]) -> Vec<String> {
+    names.iter().map(|name| name.split('=').next().unwrap_or(name).to_owned()).collect()
+}

@@ -1,0 +1,247 @@
+//! Everything that can be asked of a service.
+
+use crate::{
+    api::PublishedPort,
+    spec::{
+        attached::{Attachment, FileReference},
+        container::{CredentialSpec, GenericResource, Host, Preference, Ulimit},
+        mount::Mount,
+        port::Ports,
+        value::{Cpus, KeyValue, Label, Memory, PositiveSpan, Ratio, Span, Words},
+    },
+};
+
+/// What is asked of a service, new or not. What is `None` or empty is not asked: a new service gets
+/// docker's default, a service that is there keeps what it has. For a service that is there, lists
+/// are what is added.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Options {
+    /// Labels of the service.
+    pub labels: Vec<Label>,
+    /// Labels of its containers.
+    pub container_labels: Vec<Label>,
+    /// In place of the image's entrypoint.
+    pub entrypoint: Option<Words>,
+    /// `NAME=VALUE`, resolved: see [`super::env::variable`].
+    pub env: Vec<String>,
+    /// The container's host name.
+    pub hostname: Option<String>,
+    /// The working directory.
+    pub workdir: Option<String>,
+    /// `name|uid[:group|gid]`
+    pub user: Option<String>,
+    /// More groups.
+    pub groups: Vec<String>,
+    /// Windows: an account managed elsewhere.
+    pub credential_spec: Option<CredentialSpec>,
+    /// Whether an init forwards signals and reaps processes.
+    pub init: Option<bool>,
+    /// Windows: how containers are kept apart.
+    pub isolation: Option<String>,
+    /// Whether there is a terminal.
+    pub tty: Option<bool>,
+    /// Whether the root file system is read-only.
+    pub read_only: Option<bool>,
+    /// `SIGTERM`
+    pub stop_signal: Option<String>,
+    /// How long a container may take to end.
+    pub stop_grace_period: Option<Span>,
+    /// Mounts.
+    pub mounts: Vec<Mount>,
+    /// Name servers, each an address.
+    pub dns: Vec<std::net::IpAddr>,
+    /// Options of the resolver.
+    pub dns_options: Vec<String>,
+    /// Domains to search.
+    pub dns_search: Vec<String>,
+    /// Names and addresses.
+    pub hosts: Vec<Host>,
+    /// `net.core.somaxconn=1024`
+    pub sysctls: Vec<KeyValue>,
+    /// Capabilities to have.
+    pub cap_add: Vec<String>,
+    /// Capabilities not to have.
+    pub cap_drop: Vec<String>,
+    /// Limits of processes.
+    pub ulimits: Vec<Ulimit>,
+    /// Secrets, as files.
+    pub secrets: Vec<FileReference>,
+    /// Configs, as files.
+    pub configs: Vec<FileReference>,
+    /// Networks.
+    pub networks: Vec<Attachment>,
+    /// Processors, memory and processes.
+    pub resources: Resources,
+    /// When a task is started again.
+    pub restart: Restart,
+    /// `node.role==worker`
+    pub constraints: Vec<String>,
+    /// What to spread over.
+    pub placement_preferences: Vec<Preference>,
+    /// At most so many tasks on one node; 0 is no limit.
+    pub replicas_max_per_node: Option<u64>,
+    /// How many tasks; of a job, how many are to end well.
+    pub replicas: Option<u64>,
+    /// Of a job, how many tasks run at once.
+    pub max_concurrent: Option<u64>,
+    /// How an update goes.
+    pub update: Rollout,
+    /// How a rollback goes.
+    pub rollback: Rollout,
+    /// `vip` or `dnsrr`
+    pub endpoint_mode: Option<String>,
+    /// Published ports.
+    pub publish: Vec<Ports>,
+    /// `json-file`
+    pub log_driver: Option<String>,
+    /// Options of the log driver.
+    pub log_options: Vec<KeyValue>,
+    /// How containers are known to be healthy.
+    pub health: Health,
+}
+
+impl Options {
+    /// All published ports, one by one.
+    pub fn ports(&self) -> impl Iterator<Item = &PublishedPort> {
+        self.publish.iter().flat_map(|ports| &ports.0)
+    }
+}
+
+/// Processors, memory and processes of each task.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Resources {
+    /// At most so many processors.
+    pub limit_cpu: Option<Cpus>,
+    /// At most so much memory.
+    pub limit_memory: Option<Memory>,
+    /// At most so many processes; 0 is no limit.
+    pub limit_pids: Option<i64>,
+    /// Processors that a node must have left.
+    pub reserve_cpu: Option<Cpus>,
+    /// Memory that a node must have left.
+    pub reserve_memory: Option<Memory>,
+    /// What else a node must have left.
+    pub generic: Vec<GenericResource>,
+}
+
+/// When a task is started again.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Restart {
+    /// `none`, `on-failure`, `any`
+    pub condition: Option<String>,
+    /// How long to wait before.
+    pub delay: Option<Span>,
+    /// How often at most; 0 is no limit.
+    pub max_attempts: Option<u64>,
+    /// Within what time.
+    pub window: Option<Span>,
+}
+
+impl Restart {
+    pub(crate) fn is_asked(&self) -> bool {
+        let Self { condition, delay, max_attempts, window } = self;
+        condition.is_some() || delay.is_some() || max_attempts.is_some() || window.is_some()
+    }
+}
+
+/// How an update or a rollback goes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rollout {
+    /// Tasks at once; 0 is all.
+    pub parallelism: Option<u64>,
+    /// Between tasks.
+    pub delay: Option<Span>,
+    /// How long a new task is watched.
+    pub monitor: Option<Span>,
+    /// `pause`, `continue`; of an update also `rollback`
+    pub failure_action: Option<String>,
+    /// The share of tasks that may fail.
+    pub max_failure_ratio: Option<Ratio>,
+    /// `start-first`, `stop-first`
+    pub order: Option<String>,
+}
+
+impl Rollout {
+    pub(crate) fn is_asked(&self) -> bool {
+        let Self { parallelism, delay, monitor, failure_action, max_failure_ratio, order } = self;
+        parallelism.is_some()
+            || delay.is_some()
+            || monitor.is_some()
+            || failure_action.is_some()
+            || max_failure_ratio.is_some()
+            || order.is_some()
+    }
+}
+
+/// How containers are known to be healthy.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Health {
+    /// A command for the container's shell; an empty one leaves the image's own.
+    pub command: Option<String>,
+    /// Between checks.
+    pub interval: Option<PositiveSpan>,
+    /// How long one may take.
+    pub timeout: Option<PositiveSpan>,
+    /// How many must fail in a row.
+    pub retries: Option<u64>,
+    /// How long failures do not count after a start.
+    pub start_period: Option<PositiveSpan>,
+    /// Between checks in that time. Engines know it since API 1.44.
+    pub start_interval: Option<PositiveSpan>,
+    /// Whether the image's own check is switched off.
+    pub none: bool,
+}
+
+impl Health {
+    pub(crate) fn is_asked(&self) -> bool {
+        let Self { command, interval, timeout, retries, start_period, start_interval, none: _ } =
+            self;
+        command.is_some()
+            || interval.is_some()
+            || timeout.is_some()
+            || retries.is_some()
+            || start_period.is_some()
+            || start_interval.is_some()
+    }
+}
+
+/// What is taken away from a service.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Removals {
+    /// Labels of the service, by key.
+    pub labels: Vec<String>,
+    /// Labels of its containers, by key.
+    pub container_labels: Vec<String>,
+    /// Environment variables, by name.
+    pub env: Vec<String>,
+    /// Groups.
+    pub groups: Vec<String>,
+    /// Mounts, by their place in the container.
+    pub mounts: Vec<String>,
+    /// Name servers.
+    pub dns: Vec<String>,
+    /// Options of the resolver.
+    pub dns_options: Vec<String>,
+    /// Domains to search.
+    pub dns_search: Vec<String>,
+    /// Host names: `NAME`, or `NAME:ADDRESS`.
+    pub hosts: Vec<String>,
+    /// Sysctls, by name.
+    pub sysctls: Vec<String>,
+    /// Limits of processes, by name.
+    pub ulimits: Vec<String>,
+    /// Secrets, by name.
+    pub secrets: Vec<String>,
+    /// Configs, by name.
+    pub configs: Vec<String>,
+    /// Networks, by name or identifier.
+    pub networks: Vec<String>,
+    /// Generic resources, by kind.
+    pub generic_resources: Vec<String>,
+    /// Constraints, as they are written.
+    pub constraints: Vec<String>,
+    /// Placement preferences.
+    pub placement_preferences: Vec<Preference>,
+    /// Ports, by the container's own.
+    pub publish: Vec<Ports>,
+}

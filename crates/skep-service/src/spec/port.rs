@@ -1,0 +1,244 @@
+//! Published ports, in docker's short form `8080-8082:80-82/udp` and its long form
+//! `published=8080,target=80,protocol=udp,mode=host`.
+
+use std::str::FromStr;
+
+use serde_json::{Value, json};
+
+use crate::{
+    api::PublishedPort,
+    spec::value::{ValueError, fields, is_long_form},
+};
+
+const WHAT: &str = "port";
+
+/// What one `--publish` asks for: one port, or each port of a range, in ascending order. A
+/// published port of 0 is one that the swarm chooses.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ports(pub Vec<PublishedPort>);
+
+impl FromStr for Ports {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        if is_long_form(text) { long(text).map(|port| Self(vec![port])) } else { short(text) }
+    }
+}
+
+/// The JSON of a port, as the API has it.
+pub fn to_json(port: &PublishedPort) -> Value {
+    let mut json = json!({ "Protocol": port.protocol, "TargetPort": port.target_port });
+    if port.published_port != 0 {
+        json["PublishedPort"] = port.published_port.into();
+    }
+    json["PublishMode"] = port.publish_mode.as_str().into();
+    json
+}
+
+/// Two ports of one service, or of two, that cannot both be published: same number, same protocol,
+/// and at least one of them on every node.
+pub fn collide(one: &PublishedPort, other: &PublishedPort) -> bool {
+    one.published_port != 0
+        && one.published_port == other.published_port
+        && one.protocol == other.protocol
+        && [one, other].iter().any(|port| port.publish_mode != "host")
+}
+
+fn port(protocol: &str, published: u16, target: u16) -> PublishedPort {
+    PublishedPort {
+        protocol: protocol.into(),
+        target_port: target,
+        published_port: published,
+        publish_mode: "ingress".into(),
+    }
+}
+
+fn long(text: &str) -> Result<PublishedPort, ValueError> {
+    let wrong = |fix: String| ValueError::new(WHAT, text, fix);
+    let mut found = port("tcp", 0, 0);
+    for field in fields(WHAT, text)? {
+        let field = field.to_lowercase();
+        let (key, value) = field
+            .split_once('=')
+            .ok_or_else(|| wrong(format!("`{field}` must be a key=value pair")))?;
+        match key {
+            "protocol" => found.protocol = protocol(value, text)?.into(),
+            "mode" if matches!(value, "ingress" | "host") => found.publish_mode = value.into(),
+            "mode" => return Err(wrong(format!("mode `{value}` is neither ingress nor host"))),
+            "target" => found.target_port = number(value, text)?,
+            "published" => found.published_port = number(value, text)?,
+            _ => {
+                let known = "target, published, protocol or mode";
+                return Err(wrong(format!("`{key}` is not {known}")));
+            }
+        }
+    }
+    if found.target_port == 0 {
+        return Err(wrong("target=PORT, the container's own port, is missing".into()));
+    }
+    Ok(found)
+}
+
+fn short(text: &str) -> Result<Ports, ValueError> {
+    let wrong = |fix: &str| ValueError::new(WHAT, text, fix);
+    let (ports, proto) = text.split_once('/').unwrap_or((text, ""));
+    let proto = protocol(if proto.is_empty() { "tcp" } else { proto }, text)?;
+    let (published, target) = match ports.rsplit_once(':') {
+        None => ("", ports),
+        Some((published, _)) if published.contains(':') => {
+            return Err(wrong("an address cannot be given: a service listens on every node's"));
+        }
+        Some(both) => both,
+    };
+    if target.is_empty() {
+        return Err(wrong("write TARGET, PUBLISHED:TARGET, or ranges as 8080-8082:80-82"));
+    }
+    let (first, last) = range(target, text)?;
+    if first == 0 {
+        return Err(wrong("ports are 1 to 65535"));
+    }
+    let targets = first..=last;
+    if published.is_empty() {
+        return Ok(Ports(targets.map(|target| port(proto, 0, target)).collect()));
+    }
+    let (from, to) = range(published, text)?;
+    if first == last {
+        return Ok(Ports((from..=to).map(|published| port(proto, published, first)).collect()));
+    }
+    if to - from != last - first {
+        let fix = format!(
+            "the ranges {published} and {target} are not equally long ({} and {} ports)",
+            u32::from(to - from) + 1,
+            u32::from(last - first) + 1
+        );
+        return Err(wrong(&fix));
+    }
+    Ok(Ports((from..=to).zip(targets).map(|(from, to)| port(proto, from, to)).collect()))
+}
+
+fn protocol<'a>(text: &'a str, whole: &str) -> Result<&'a str, ValueError> {
+    match text {
+        "tcp" | "udp" | "sctp" => Ok(text),
+        "TCP" => Ok("tcp"),
+        "UDP" => Ok("udp"),
+        "SCTP" => Ok("sctp"),
+        _ => {
+            let fix = format!("protocol `{text}` is not tcp, udp or sctp");
+            Err(ValueError::new(WHAT, whole, fix))
+        }
+    }
+}
+
+fn number(text: &str, whole: &str) -> Result<u16, ValueError> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits).ok_or_else(|| {
+        ValueError::new(WHAT, whole, format!("`{text}` is not a number from 0 to 65535"))
+    })
+}
+
+/// `80` or `80-82`.
+fn range(text: &str, whole: &str) -> Result<(u16, u16), ValueError> {
+    let (from, to) = text.split_once('-').unwrap_or((text, text));
+    let (from, to) = (number(from, whole)?, number(to, whole)?);
+    if from > to {
+        let fix = format!("the range {text} ends before it begins");
+        return Err(ValueError::new(WHAT, whole, fix));
+    }
+    Ok((from, to))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &str) -> Vec<String> {
+        let ports: Ports = text.parse().unwrap();
+        let line = |port: &PublishedPort| {
+            let PublishedPort { protocol, target_port, published_port, publish_mode } = port;
+            format!("{published_port}:{target_port}/{protocol}/{publish_mode}")
+        };
+        ports.0.iter().map(line).collect()
+    }
+
+    #[test]
+    fn short_forms_are_dockers() {
+        assert_eq!(read("80"), ["0:80/tcp/ingress"]);
+        assert_eq!(read("8080:80"), ["8080:80/tcp/ingress"]);
+        assert_eq!(read("53:53/udp"), ["53:53/udp/ingress"]);
+        assert_eq!(read("8080-8081:80-81"), ["8080:80/tcp/ingress", "8081:81/tcp/ingress"]);
+        // A range to one port publishes that port on each of the range, as docker does.
+        assert_eq!(read("8080-8081:80"), ["8080:80/tcp/ingress", "8081:80/tcp/ingress"]);
+        assert_eq!(read("80-81/sctp"), ["0:80/sctp/ingress", "0:81/sctp/ingress"]);
+        assert_eq!(read(":80"), ["0:80/tcp/ingress"]);
+    }
+
+    #[test]
+    fn long_forms_are_dockers() {
+        assert_eq!(read("target=80"), ["0:80/tcp/ingress"]);
+        assert_eq!(read("published=8080,target=80,mode=host,protocol=udp"), ["8080:80/udp/host"]);
+        assert_eq!(read("PUBLISHED=8080,Target=80,MODE=HOST"), ["8080:80/tcp/host"]);
+    }
+
+    #[test]
+    fn what_is_no_port_says_why() {
+        let error = |text: &str| text.parse::<Ports>().unwrap_err().to_string();
+        let all = [
+            "",
+            "80:",
+            "99999:80",
+            "a",
+            "-1",
+            "8082-8080:80",
+            "8080-8082:80-81",
+            "1.2.3.4:80:80",
+            "[::]:80:80",
+            "80/icmp",
+            "0",
+            "published=8080",
+            "target=x",
+            "target=80,mode=mesh",
+            "target=80,protocol=icmp",
+            "target=80,host=a",
+            "target=80,mode",
+            "+80:80",
+        ];
+        insta::assert_snapshot!(all.map(error).join("\n"));
+    }
+
+    #[test]
+    fn ports_that_collide() {
+        let one = |text: &str| text.parse::<Ports>().unwrap().0.remove(0);
+        assert!(collide(&one("80:1"), &one("80:2")));
+        assert!(!collide(&one("80:1"), &one("80:1/udp")));
+        assert!(!collide(&one("80"), &one("80")));
+        let host = one("target=1,published=80,mode=host");
+        assert!(collide(&host, &one("80:2")) && !collide(&host, &host));
+    }
+
+    #[test]
+    fn json_is_the_engines() {
+        let json = |text: &str| to_json(&text.parse::<Ports>().unwrap().0[0]).to_string();
+        assert_eq!(
+            json("8080:80"),
+            r#"{"Protocol":"tcp","TargetPort":80,"PublishedPort":8080,"PublishMode":"ingress"}"#
+        );
+        assert_eq!(json("80"), r#"{"Protocol":"tcp","TargetPort":80,"PublishMode":"ingress"}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_strange(text in "[-0-9:/,=a-z.\\[\\]]{0,24}") {
+            let _ = text.parse::<Ports>();
+        }
+
+        #[test]
+        fn equal_ranges_pair_up(from in 1u16..60000, to in 1u16..60000, more in 1u16..50) {
+            let text = format!("{from}-{}:{to}-{}", from + more, to + more);
+            let ports = text.parse::<Ports>().unwrap().0;
+            prop_assert_eq!(ports.len(), usize::from(more) + 1);
+            prop_assert!(ports.iter().all(|port| port.published_port - from == port.target_port - to));
+        }
+    }
+}
