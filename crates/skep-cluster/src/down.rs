@@ -1,0 +1,135 @@
+//! Takes a cluster away: everything the journal announced, everything that carries its labels,
+//! and last its directory in the store.
+
+use futures_util::future::join_all;
+use skep_guest::Guest;
+use skep_machine::{Driver, Leftover, MachineId, Work};
+use skep_model::{ClusterName, Events, MachineName};
+use skep_store::Journal;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    ClusterError, ClusterRecord, Home, choice::DRIVERS, environment, reach, settle::settle,
+};
+
+/// What `down` found and did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removed {
+    /// There was nothing of that name.
+    Nothing,
+    /// So many machines and what belonged to them.
+    Machines(usize),
+}
+
+/// Removes the cluster `name` with everything it has.
+///
+/// Works without a readable record: what is there is found by its labels. Goes on after an error
+/// and can be asked for again.
+///
+/// # Errors
+/// [`ClusterError::Leftovers`] with what could not be removed and why; what the store keeps of the
+/// cluster then stays too.
+pub async fn down(
+    home: &Home,
+    name: &ClusterName,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<Removed, ClusterError> {
+    let files = home.layout().cluster(name.as_str());
+    let known = files.directory().exists();
+    // A name with nothing under it must not leave a directory behind for its lock.
+    let _lock = known.then(|| home.lock(name)).transpose()?;
+    // A damaged record does not stand in the way of removing what it describes: then every driver
+    // is asked what it has.
+    let record = ClusterRecord::load(home, name).ok().flatten();
+    let kinds = match &record {
+        Some(record) => vec![record.driver],
+        None => DRIVERS.to_vec(),
+    };
+    let mut drivers = Vec::new();
+    for driver in kinds.into_iter().map(|kind| home.driver(kind)) {
+        match driver.resources(name).await {
+            Ok(found) if known || !found.is_empty() => drivers.push(driver),
+            Ok(_) => {}
+            // Nothing was ever made, so there is no need of an engine to find nothing.
+            Err(_) if !known => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if drivers.is_empty() {
+        return Ok(Removed::Nothing);
+    }
+    let journal = Journal::open(&files.journal())?;
+    let work = Work { journal: &journal, events, cancel };
+    let mut existed = 0;
+    for driver in &drivers {
+        settle(driver.as_ref(), name, work).await?;
+        let recorded = record.iter().flat_map(|record| &record.machines);
+        let mut machines: Vec<MachineName> = recorded.map(|machine| machine.name.clone()).collect();
+        let existing = driver.states(name).await?;
+        existed += existing.len();
+        let stray = existing.into_keys().filter(|name| !machines.contains(name));
+        let stray: Vec<_> = stray.collect();
+        machines.extend(stray);
+        join_all(machines.iter().map(|machine| remove(home, name, machine, driver.as_ref(), work)))
+            .await;
+    }
+
+    for context in record.iter().flat_map(|record| &record.contexts) {
+        let step = events.step("", format!("removing the docker context {context}"));
+        // A context that stays points nowhere and hides nothing; the step says that it stayed.
+        let _ = step.end_with(environment::remove_context(context, cancel).await);
+    }
+    let mut left = Vec::new();
+    for driver in &drivers {
+        left.extend(remove_rest(driver.as_ref(), name, work).await?);
+    }
+    if cancel.is_cancelled() {
+        return Err(ClusterError::Cancelled);
+    }
+    if !left.is_empty() {
+        return Err(ClusterError::Leftovers { name: name.clone(), left });
+    }
+    skep_store::file::remove_dir(files.directory())?;
+    Ok(Removed::Machines(existed))
+}
+
+/// Removes one machine. What fails is found again, and reported, by [`remove_rest`].
+async fn remove(
+    home: &Home,
+    cluster: &ClusterName,
+    machine: &MachineName,
+    driver: &dyn Driver,
+    work: Work<'_>,
+) {
+    let step = work.events.step(machine, "removing");
+    // A master that cannot be asked to end does so by itself once its machine is gone.
+    let _ = Guest::forget(&reach::access(home, cluster, machine, None), work.cancel).await;
+    let id = MachineId { cluster: cluster.clone(), machine: machine.clone() };
+    match driver.remove(&id, work).await {
+        Ok(()) => step.done(),
+        Err(error) => step.failed(error),
+    }
+}
+
+/// Removes what is left: machines the record does not know, what they shared, and what the
+/// journal announced. Machines before volumes, volumes before networks.
+async fn remove_rest(
+    driver: &dyn Driver,
+    name: &ClusterName,
+    work: Work<'_>,
+) -> Result<Vec<Leftover>, ClusterError> {
+    let mut rest = driver.resources(name).await?;
+    for announced in work.journal.outstanding()? {
+        if !rest.contains(&announced) {
+            rest.push(announced);
+        }
+    }
+    let mut left = Vec::new();
+    for resource in rest {
+        if let Err(source) = driver.remove_resource(name, &resource, work).await {
+            left.push(Leftover { resource, source });
+        }
+    }
+    Ok(left)
+}

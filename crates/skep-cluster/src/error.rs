@@ -1,0 +1,188 @@
+//! Why a cluster is not as it was asked to be.
+
+use std::path::PathBuf;
+
+use skep_engine::{EngineError, pki::PkiError};
+use skep_guest::{GuestError, certificate::CertificateError};
+use skep_machine::{Leftover, MachineError};
+use skep_model::{Check, ClusterName, MachineName, MachineState};
+use skep_os::OsError;
+use skep_process::ProcessError;
+use skep_store::StoreError;
+use skep_swarm::SwarmError;
+
+/// Why a cluster is not as it was asked to be.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// What was asked for cannot be had.
+    #[error("{reason}")]
+    Request {
+        /// What is wrong with it, and what to ask for instead.
+        reason: String,
+    },
+    /// There is no cluster of that name.
+    #[error("there is no cluster {name}: `skep up --name {name}` makes one")]
+    NoCluster {
+        /// The name.
+        name: ClusterName,
+    },
+    /// There is no machine of that name in the cluster.
+    #[error("cluster {cluster} has no machine {machine}: it has {}", list(.known))]
+    NoMachine {
+        /// The cluster.
+        cluster: ClusterName,
+        /// What was asked for.
+        machine: String,
+        /// The machines it has.
+        known: Vec<MachineName>,
+    },
+    /// Something stands in the way, and nothing was touched.
+    #[error("preflight of driver {driver} failed: nothing was touched")]
+    Preflight {
+        /// The driver.
+        driver: String,
+        /// Every check, those that passed too.
+        checks: Vec<Check>,
+    },
+    /// Some machines are not as they should be; the rest is.
+    #[error("{}", failures_text(.failures))]
+    Partly {
+        /// What failed, machine by machine.
+        failures: Vec<MachineFailure>,
+        /// How many machines were meant.
+        of: usize,
+    },
+    /// Something could not be removed.
+    #[error("cluster {name} is not gone: {} left", count(.left.len(), "resource is", "resources are"))]
+    Leftovers {
+        /// The cluster.
+        name: ClusterName,
+        /// What is left, each with its reason.
+        left: Vec<Leftover>,
+    },
+    /// No manager could be asked.
+    #[error("no manager of cluster {name} answers")]
+    NoManager {
+        /// The cluster.
+        name: ClusterName,
+        /// Which were tried, each with its reason.
+        tried: Vec<MachineFailure>,
+    },
+    /// The work was cancelled.
+    #[error("interrupted")]
+    Cancelled,
+    /// The lifecycle of machines.
+    #[error(transparent)]
+    Machine(#[from] MachineError),
+    /// Inside a machine.
+    #[error(transparent)]
+    Guest(#[from] GuestError),
+    /// A machine that cannot be logged in to, with what it printed last.
+    #[error("{source}; the end of its console:{console}")]
+    Console {
+        /// Why not.
+        source: GuestError,
+        /// The end of its console, a line each.
+        console: String,
+    },
+    /// A machine that ended while it was waited for, with what it printed last.
+    #[error(
+        "it ended while it was waited for ({}){}",
+        .state.to_string().to_lowercase(), console_text(.console)
+    )]
+    Ended {
+        /// What its driver finds now.
+        state: MachineState,
+        /// The end of its console, a line each; empty if it has said nothing.
+        console: String,
+    },
+    /// What a machine is to be told at its first boot cannot be written.
+    #[error(transparent)]
+    Seed(#[from] skep_os::SeedError),
+    /// CA certificates that were given and cannot be taken, all that is wrong with them.
+    #[error("the CA certificates cannot be used, and nothing was touched")]
+    Certificates(Vec<CertificateError>),
+    /// A CA certificate of the record.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// A machine's engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The swarm.
+    #[error(transparent)]
+    Swarm(#[from] SwarmError),
+    /// The docker CLI, where a context was asked for.
+    #[error("cannot make a context of the docker CLI")]
+    Docker(#[from] ProcessError),
+    /// The authority that machines trust is not in the store any more.
+    #[error(
+        "the certificates in {} are gone, and the machines of cluster {cluster} trust no others: \
+         put them back, or begin again with `skep down --name {cluster}`",
+        .directory.display()
+    )]
+    AuthorityLost {
+        /// Where it was.
+        directory: PathBuf,
+        /// A cluster that trusts it.
+        cluster: ClusterName,
+    },
+    /// The store's own certificates.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// The guest system.
+    #[error(transparent)]
+    Os(#[from] OsError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What failed on one machine.
+#[derive(Debug)]
+pub struct MachineFailure {
+    /// Which machine.
+    pub machine: MachineName,
+    /// Why.
+    pub error: ClusterError,
+}
+
+impl ClusterError {
+    /// Whether the work was given up because it was cancelled, at whatever depth.
+    pub fn is_cancelled(&self) -> bool {
+        match self {
+            ClusterError::Cancelled
+            | ClusterError::Machine(MachineError::Cancelled)
+            | ClusterError::Guest(GuestError::Cancelled { .. })
+            | ClusterError::Engine(EngineError::Cancelled { .. })
+            | ClusterError::Swarm(SwarmError::Cancelled { .. })
+            | ClusterError::Docker(ProcessError::Cancelled { .. }) => true,
+            ClusterError::Swarm(SwarmError::Engine { source, .. }) => {
+                matches!(source, EngineError::Cancelled { .. })
+            }
+            ClusterError::Partly { failures, .. } => {
+                failures.iter().any(|failure| failure.error.is_cancelled())
+            }
+            _ => false,
+        }
+    }
+}
+
+fn console_text(console: &str) -> String {
+    if console.is_empty() { String::new() } else { format!("; the end of its console:{console}") }
+}
+
+fn list(names: &[MachineName]) -> String {
+    names.iter().map(MachineName::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+fn failures_text(failures: &[MachineFailure]) -> String {
+    let names: Vec<_> = failures.iter().map(|failure| failure.machine.as_str()).collect();
+    match names.as_slice() {
+        [one] => format!("{one} is not ready"),
+        many => format!("{} machines are not ready: {}", many.len(), many.join(", ")),
+    }
+}

@@ -1,0 +1,242 @@
+//! One store, with everything that comes from outside handed in once.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use skep_engine::pki::{
+    Authority,
+    store::{AUTHORITY_KEY, load_or_create},
+};
+use skep_machine::{
+    Driver, DriverKind,
+    container::{self, ContainerDriver},
+    fake::FakeDriver,
+    qemu::{self, QemuDriver},
+};
+use skep_model::{ClusterName, MachineName};
+use skep_store::{Layout, Lock, StoreError, file::create_private_dir};
+
+use crate::ClusterError;
+
+/// The newest schema of `store.json` this program knows.
+const SCHEMA: u64 = 1;
+
+/// What comes from outside: environment, clock and process, read by the binary.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The store's root.
+    pub root: PathBuf,
+    /// A short directory of the user's own for sockets; made if missing.
+    pub runtime: PathBuf,
+    /// The host's own root directory, whose apt configuration is read: `/`, but in tests.
+    pub host_root: PathBuf,
+    /// The unix socket of the host's Docker Engine, or why there is none.
+    pub docker_socket: container::Socket,
+    /// The time.
+    pub now: SystemTime,
+    /// What other processes are told of this one: `process 4711, skep up`.
+    pub holder: String,
+}
+
+/// A store that is there, and the settings it is used with.
+#[derive(Debug, Clone)]
+pub struct Home {
+    layout: Layout,
+    settings: Settings,
+    store: String,
+    qemu: qemu::Options,
+    given: Option<Arc<dyn Driver>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoreRecord {
+    schema: u64,
+    id: String,
+}
+
+impl Home {
+    /// Opens the store at the settings' root, making it if it is not there.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn open(settings: Settings) -> Result<Self, StoreError> {
+        own_directory(&settings.runtime)?;
+        let layout = Layout::new(&settings.root);
+        let path = layout.store_record();
+        let store = match skep_store::read_json::<StoreRecord>(&path, SCHEMA)? {
+            Some(record) => record.id,
+            None => {
+                // Two first commands at once must agree on the id.
+                let _lock = Lock::acquire(&layout.root().join("lock"), &settings.holder, |_| {})?;
+                match skep_store::read_json::<StoreRecord>(&path, SCHEMA)? {
+                    Some(record) => record.id,
+                    // Under a new id nothing that the clusters have would be found, or removed.
+                    None if has_entries(&layout.clusters()) => {
+                        let reason = "it is gone, though there are clusters; its `id` is the label \
+                                      `skep` of their containers, networks and volumes";
+                        return Err(StoreError::Damaged { path, reason: reason.into() });
+                    }
+                    None => {
+                        let id = fresh_id(&settings);
+                        skep_store::write_json(
+                            &path,
+                            &StoreRecord { schema: SCHEMA, id: id.clone() },
+                        )?;
+                        id
+                    }
+                }
+            }
+        };
+        Ok(Self { layout, settings, store, qemu: qemu::Options::default(), given: None })
+    }
+
+    /// The same store, with options for the driver `qemu` that clusters keep from then on.
+    #[must_use]
+    pub fn with_qemu(self, options: qemu::Options) -> Self {
+        Self { qemu: options, ..self }
+    }
+
+    /// The same store with a driver of the caller's own, whatever kind is asked for: another way
+    /// of having machines, or [`skep_machine::fake`] in a test.
+    #[must_use]
+    pub fn with_driver(self, driver: Arc<dyn Driver>) -> Self {
+        Self { given: Some(driver), ..self }
+    }
+
+    /// Where everything lies.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// What came from outside.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The names of the store's clusters, in order. A directory whose name is no cluster's is not
+    /// one.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn clusters(&self) -> Result<Vec<ClusterName>, StoreError> {
+        let path = self.layout.clusters();
+        let entries = match fs_err::read_dir(&path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(StoreError::Io { action: "read", path, source }),
+        };
+        let mut names: Vec<ClusterName> =
+            entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// The authority that vouches for the engines' TCP endpoints, made with the store's first
+    /// cluster, with a client certificate that is valid now.
+    ///
+    /// # Errors
+    /// [`ClusterError::AuthorityLost`] where machines trust one that is not there any more: another
+    /// one in its place would lock everybody out of them without a word. [`ClusterError::Pki`].
+    pub fn authority(&self) -> Result<Authority, ClusterError> {
+        let directory = self.layout.certs();
+        if !directory.join(AUTHORITY_KEY).exists() {
+            // A machine's files are written once there is an authority that vouches for it.
+            let trusts_one =
+                |name: &ClusterName| self.layout.cluster(name.as_str()).machines().exists();
+            if let Some(cluster) = self.clusters()?.into_iter().find(trusts_one) {
+                return Err(ClusterError::AuthorityLost { directory, cluster });
+            }
+        }
+        Ok(load_or_create(&self.layout, &self.settings.holder, self.settings.now)?)
+    }
+
+    /// Takes the lock of the one command that changes a cluster.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] if another command is at it.
+    pub fn lock(&self, cluster: &ClusterName) -> Result<Lock, StoreError> {
+        let path = self.layout.cluster(cluster.as_str()).lock();
+        Lock::try_acquire(&path, &format!("cluster {cluster}"), &self.settings.holder)
+    }
+
+    /// The guest system's builder.
+    ///
+    /// # Errors
+    /// [`OsError`](skep_os::OsError) if this host cannot build one.
+    pub fn os(&self) -> Result<skep_os::Builder, skep_os::OsError> {
+        let source = skep_os::Source::detect(&self.settings.host_root)?;
+        Ok(skep_os::Builder::new(self.layout.os(), source))
+    }
+
+    /// A driver of a kind.
+    pub fn driver(&self, kind: DriverKind) -> Arc<dyn Driver> {
+        if let Some(given) = &self.given {
+            return given.clone();
+        }
+        let home = self.clone();
+        let os = Box::new(move || home.os());
+        match kind {
+            DriverKind::Container => {
+                Arc::new(ContainerDriver::new(self.settings.docker_socket.clone(), &self.store, os))
+            }
+            DriverKind::Qemu => Arc::new(QemuDriver::new(
+                self.layout.clone(),
+                self.settings.runtime.clone(),
+                &self.store,
+                os,
+                self.qemu.clone(),
+            )),
+            DriverKind::Fake => Arc::new(FakeDriver::new()),
+        }
+    }
+
+    /// The control socket of a machine's SSH master, and the local end of its engine's socket.
+    /// Socket paths are short (108 bytes on Linux), so a digest stands for the names.
+    pub(crate) fn sockets(
+        &self,
+        cluster: &ClusterName,
+        machine: &MachineName,
+    ) -> (PathBuf, PathBuf) {
+        let mut digest = Sha256::new();
+        for part in [&self.store, cluster.as_str(), machine.as_str()] {
+            digest.update(part);
+            digest.update([0]);
+        }
+        let name: String =
+            digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let directory: &Path = &self.settings.runtime;
+        (directory.join(format!("{name}.ssh")), directory.join(format!("{name}.sock")))
+    }
+}
+
+fn has_entries(directory: &Path) -> bool {
+    fs_err::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+/// Makes the directory of the sockets, or makes sure that nobody else can get at what is in it:
+/// whoever connects to a socket there has the machine.
+fn own_directory(directory: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::MetadataExt as _;
+    create_private_dir(directory)?;
+    let refused = |source| StoreError::Io { action: "use", path: directory.to_owned(), source };
+    let found = fs_err::symlink_metadata(directory).map_err(refused)?;
+    let own = found.is_dir()
+        && found.uid() == rustix::process::geteuid().as_raw()
+        && found.mode() & 0o077 == 0;
+    if own {
+        return Ok(());
+    }
+    let reason = "it is not this user's alone: set XDG_RUNTIME_DIR to a directory that is";
+    Err(refused(std::io::Error::new(std::io::ErrorKind::PermissionDenied, reason)))
+}
+
+/// An id no other store has: a digest of where, when and by whom it was made.
+fn fresh_id(settings: &Settings) -> String {
+    let seed = format!("{:?} {:?} {}", settings.root, settings.now, settings.holder);
+    Sha256::digest(seed)[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+}

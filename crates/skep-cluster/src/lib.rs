@@ -1,0 +1,43 @@
+//! Composes machines, their guests, engines and the swarm: from what is asked for to a swarm that
+//! is ready, and back to nothing.
+//!
+//! - [`home`]: one store with everything that comes from outside (paths, time), handed in.
+//! - [`desired`] → [`record`]: what is asked for becomes what the store keeps.
+//! - [`choice`]: which driver `auto` takes, and why.
+//! - [`up`], [`down`], [`status`]: bring it about, take it away, say what is true.
+//! - [`power`]: switch machines on and off.
+//! - [`reach`]: from a machine's name to its guest, its engine, and a manager of its swarm.
+//! - [`images`]: images on every machine without a registry.
+//! - [`door`]: where this host reaches what a machine publishes.
+//! - [`certificates`], [`environment`]: CA certificates on every machine; the docker CLI's way in.
+//!
+//! **Never here:** a terminal, an exit code, a word to the user other than errors and events.
+//!
+//! **Start reading** at [`up`].
+
+pub mod certificates;
+pub mod choice;
+pub mod desired;
+pub mod door;
+pub mod down;
+pub mod environment;
+pub mod error;
+mod forward;
+pub mod home;
+pub mod images;
+pub mod power;
+mod provision;
+pub mod reach;
+pub mod record;
+mod settle;
+pub mod status;
+pub mod up;
+
+#[cfg(test)]
+mod lifecycle_tests;
+
+pub use choice::{Choice, choose};
+pub use desired::Desired;
+pub use error::{ClusterError, MachineFailure};
+pub use home::{Home, Settings};
+pub use record::{ClusterRecord, MachineRecord};

@@ -1,0 +1,190 @@
+//! `up` and `down` over the fake driver: what they promise about the store, the journal and what
+//! is left, without a machine.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use skep_machine::{Driver, DriverKind, fake::FakeDriver};
+use skep_model::{ClusterName, Events, Transition};
+use skep_store::Journal;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    ClusterError, ClusterRecord, Desired, Home, Settings,
+    down::{Removed, down},
+    up::{Options, Report, up},
+};
+
+struct Bench {
+    _directory: tempfile::TempDir,
+    driver: Arc<FakeDriver>,
+    home: Home,
+    name: ClusterName,
+    cancel: CancellationToken,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let driver = Arc::new(FakeDriver::new());
+        let settings = Settings {
+            root: directory.path().join("store"),
+            runtime: directory.path().join("run"),
+            host_root: PathBuf::from("/"),
+            docker_socket: Ok(directory.path().join("no.sock")),
+            now: std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
+            holder: "a test".into(),
+        };
+        let home = Home::open(settings).unwrap().with_driver(driver.clone());
+        let name = "demo".parse().unwrap();
+        Self { _directory: directory, driver, home, name, cancel: CancellationToken::new() }
+    }
+
+    /// Machines of the fake driver have no SSH server, so `up` gets as far as waiting for one.
+    async fn up(&self) -> Result<Report, ClusterError> {
+        let desired =
+            Desired { driver: Some(DriverKind::Fake), workers: Some(1), ..Desired::default() };
+        let events = Events::none();
+        let timeout = Duration::ZERO;
+        let options = Options { timeout, events: &events, cancel: &self.cancel };
+        up(&self.home, &self.name, &desired, options).await
+    }
+
+    async fn down(&self) -> Result<Removed, ClusterError> {
+        down(&self.home, &self.name, &Events::none(), &self.cancel).await
+    }
+
+    /// The settings it was opened with.
+    fn settings(&self) -> Settings {
+        self.home.settings().clone()
+    }
+
+    fn cluster_directory(&self) -> PathBuf {
+        self.home.layout().cluster("demo").directory().to_owned()
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_up_touches_nothing() {
+    let bench = Bench::new();
+    bench.cancel.cancel();
+    assert!(matches!(bench.up().await, Err(ClusterError::Cancelled)));
+    assert!(!bench.cluster_directory().exists());
+    assert!(bench.driver.resources(&bench.name).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_impossible_wish_touches_nothing() {
+    let bench = Bench::new();
+    let desired = Desired { managers: Some(0), ..Desired::default() };
+    let events = Events::none();
+    let options = Options { timeout: Duration::ZERO, events: &events, cancel: &bench.cancel };
+    let ended = up(&bench.home, &bench.name, &desired, options).await;
+    assert!(matches!(ended, Err(ClusterError::Request { .. })));
+    assert!(!bench.cluster_directory().exists());
+}
+
+#[tokio::test]
+async fn what_an_unfinished_up_made_is_all_taken_down() {
+    let bench = Bench::new();
+    let record = |bench: &Bench| ClusterRecord::load(&bench.home, &bench.name).unwrap();
+    bench.cancel_after_creation().await;
+    assert_eq!(record(&bench).unwrap().machines.len(), 2, "the wish is kept for the next `up`");
+    let journal = Journal::open(&bench.home.layout().cluster("demo").journal()).unwrap();
+    assert!(!journal.outstanding().unwrap().is_empty());
+    let bench = bench.again();
+    assert!(matches!(bench.down().await.unwrap(), Removed::Machines(_)));
+    assert!(bench.driver.resources(&bench.name).await.unwrap().is_empty());
+    assert!(!bench.cluster_directory().exists());
+    assert_eq!(bench.down().await.unwrap(), Removed::Nothing);
+}
+
+#[tokio::test]
+async fn down_goes_on_after_an_error_and_says_what_is_left() {
+    let bench = Bench::new();
+    bench.cancel_after_creation().await;
+    let bench = bench.again();
+    bench.driver.refuse("manager1".parse().unwrap(), Transition::Remove);
+    let Err(ClusterError::Leftovers { left, .. }) = bench.down().await else {
+        panic!("a machine that stays is not passed over in silence");
+    };
+    let left: Vec<_> = left.iter().map(|left| left.resource.to_string()).collect();
+    assert_eq!(left, ["machine demo/manager1"], "worker1 and the network are gone");
+    assert!(bench.cluster_directory().exists(), "what is known of it is kept");
+    bench.driver.relent();
+    assert_eq!(bench.down().await.unwrap(), Removed::Machines(1));
+    assert!(!bench.cluster_directory().exists());
+}
+
+#[tokio::test]
+async fn a_damaged_record_does_not_stand_in_the_way_of_down() {
+    let bench = Bench::new();
+    bench.cancel_after_creation().await;
+    let bench = bench.again();
+    fs_err::write(bench.home.layout().cluster("demo").record(), "{").unwrap();
+    assert!(matches!(bench.down().await.unwrap(), Removed::Machines(_)));
+    assert!(bench.driver.resources(&bench.name).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_authority_that_machines_trust_is_never_replaced() {
+    let bench = Bench::new();
+    bench.cancel_after_creation().await;
+    let bench = bench.again();
+    bench.home.authority().unwrap();
+    fs_err::remove_dir_all(bench.home.layout().certs()).unwrap();
+    let error = bench.home.authority().unwrap_err().to_string();
+    assert!(error.contains("skep down --name demo"), "{error}");
+    bench.down().await.unwrap();
+    bench.home.authority().unwrap();
+}
+
+#[tokio::test]
+async fn one_command_at_a_time_changes_a_cluster() {
+    let bench = Bench::new();
+    bench.cancel_after_creation().await;
+    let bench = bench.again();
+    let _held = bench.home.lock(&bench.name).unwrap();
+    let error = bench.down().await.unwrap_err().to_string();
+    assert!(error.contains("cluster demo is in use by another skep (a test)"), "{error}");
+}
+
+impl Bench {
+    /// Runs `up` until its machines are made, then cancels it, as Ctrl-C does.
+    async fn cancel_after_creation(&self) {
+        let cancel = self.cancel.clone();
+        let events = Events::new(move |event| {
+            if let skep_model::Event::Started { step, .. } = event
+                && step == "waiting for SSH"
+            {
+                cancel.cancel();
+            }
+        });
+        let desired =
+            Desired { driver: Some(DriverKind::Fake), workers: Some(1), ..Desired::default() };
+        let timeout = Duration::from_secs(60);
+        let options = Options { timeout, events: &events, cancel: &self.cancel };
+        let ended = up(&self.home, &self.name, &desired, options).await;
+        assert!(ended.is_err(), "there is nothing to log in to");
+    }
+
+    /// The same bench for a command that is not cancelled.
+    fn again(self) -> Self {
+        Self { cancel: CancellationToken::new(), ..self }
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_lost_its_id_gets_no_other_while_it_has_clusters() {
+    let bench = Bench::new();
+    let _ = bench.up().await;
+    let record = bench.home.layout().store_record();
+    let text = fs_err::read_to_string(&record).unwrap();
+    fs_err::remove_file(&record).unwrap();
+    let error = Home::open(bench.settings()).unwrap_err().to_string();
+    assert!(error.contains("store.json is damaged: it is gone"), "{error}");
+    assert!(!record.exists());
+    fs_err::write(&record, text).unwrap();
+    bench.down().await.unwrap();
+    fs_err::remove_file(&record).unwrap();
+    Home::open(bench.settings()).unwrap();
+}

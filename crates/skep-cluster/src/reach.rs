@@ -1,0 +1,229 @@
+//! From a machine's name to its guest, its engine, and a manager of its swarm.
+//!
+//! The fast way first: the engine's forwarded socket, which an earlier command's SSH master keeps
+//! alive. Only where nothing answers there is a new master started.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use skep_engine::{Engine, EngineError};
+use skep_guest::{Access, Guest};
+use skep_machine::{MachineId, Reach};
+use skep_model::{ClusterName, MachineName, Role};
+use tokio_util::sync::CancellationToken;
+
+use crate::{ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord};
+
+/// The user every guest is logged in to as.
+pub const USER: &str = "docker";
+/// How long a manager is asked alone before the next one is asked as well.
+const HEAD_START: Duration = Duration::from_millis(500);
+/// How long one engine may take to answer a greeting.
+const GREETING: Duration = Duration::from_secs(10);
+
+/// One cluster of a store, for commands that use it and do not change what it is.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    home: Home,
+    record: ClusterRecord,
+}
+
+impl Cluster {
+    /// Opens a cluster by name.
+    ///
+    /// # Errors
+    /// [`ClusterError::NoCluster`], [`ClusterError::Store`].
+    pub fn open(home: &Home, name: &ClusterName) -> Result<Self, ClusterError> {
+        match ClusterRecord::load(home, name)? {
+            Some(record) => Ok(Self { home: home.clone(), record }),
+            None => Err(ClusterError::NoCluster { name: name.clone() }),
+        }
+    }
+
+    /// A cluster from its record.
+    pub(crate) fn new(home: &Home, record: ClusterRecord) -> Self {
+        Self { home: home.clone(), record }
+    }
+
+    /// Its store.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// What the store keeps of it.
+    pub fn record(&self) -> &ClusterRecord {
+        &self.record
+    }
+
+    /// Its machine of a name.
+    ///
+    /// # Errors
+    /// [`ClusterError::NoMachine`], naming the machines there are.
+    pub fn machine(&self, name: &str) -> Result<&MachineRecord, ClusterError> {
+        self.record.machine(name).ok_or_else(|| ClusterError::NoMachine {
+            cluster: self.record.name.clone(),
+            machine: name.into(),
+            known: self.record.machines.iter().map(|machine| machine.name.clone()).collect(),
+        })
+    }
+
+    /// A machine's address among the nodes: what it advertises in the swarm.
+    ///
+    /// # Errors
+    /// [`ClusterError::Request`] while the cluster has no network yet.
+    pub fn address(&self, machine: &MachineRecord) -> Result<IpAddr, ClusterError> {
+        self.cluster_address(machine).map(IpAddr::V4)
+    }
+
+    pub(crate) fn cluster_address(
+        &self,
+        machine: &MachineRecord,
+    ) -> Result<Ipv4Addr, ClusterError> {
+        self.record.address(machine).ok_or_else(|| ClusterError::Request {
+            reason: format!(
+                "machine {} has not been made yet: `skep up --name {}` goes on making it",
+                machine.name, self.record.name
+            ),
+        })
+    }
+
+    /// Where this host reaches a machine.
+    ///
+    /// # Errors
+    /// As [`Cluster::address`]; [`ClusterError::Machine`].
+    pub fn reach(&self, machine: &MachineRecord) -> Result<Reach, ClusterError> {
+        let address = self.cluster_address(machine)?;
+        let id = MachineId { cluster: self.record.name.clone(), machine: machine.name.clone() };
+        Ok(self.home.driver(self.record.driver).reach(&id, address)?)
+    }
+
+    /// How to log in to a machine.
+    ///
+    /// # Errors
+    /// As [`Cluster::reach`].
+    pub fn access(&self, machine: &MachineRecord) -> Result<Access, ClusterError> {
+        let reach = self.reach(machine)?;
+        Ok(access(&self.home, &self.record.name, &machine.name, Some(reach)))
+    }
+
+    /// The guest of a machine that runs.
+    ///
+    /// # Errors
+    /// [`ClusterError::Guest`].
+    pub async fn guest(
+        &self,
+        machine: &MachineRecord,
+        cancel: &CancellationToken,
+    ) -> Result<Guest, ClusterError> {
+        Ok(Guest::connect(&self.access(machine)?, cancel).await?)
+    }
+
+    /// The engine of a machine that runs.
+    ///
+    /// # Errors
+    /// [`ClusterError::Guest`], [`ClusterError::Engine`].
+    pub async fn engine(
+        &self,
+        machine: &MachineRecord,
+        cancel: &CancellationToken,
+    ) -> Result<Engine, ClusterError> {
+        let access = self.access(machine)?;
+        match Engine::connect(&access.engine, GREETING, cancel).await {
+            Ok(engine) => Ok(engine),
+            Err(EngineError::Cancelled { .. }) => Err(ClusterError::Cancelled),
+            // No master, or one whose machine is gone: begin again from the machine.
+            Err(_) => {
+                let guest = Guest::connect(&access, cancel).await?;
+                let socket = guest.engine_socket(cancel).await?;
+                Ok(Engine::connect(socket, GREETING, cancel).await?)
+            }
+        }
+    }
+
+    /// The engine of a manager that answers and has a say in the swarm, and its machine: the
+    /// managers of the record are tried in order, then everybody else, for roles may have been
+    /// changed since; each a moment after the one before, if that has not answered.
+    ///
+    /// # Errors
+    /// [`ClusterError::NoManager`], with what was tried and why each failed.
+    pub async fn manager(
+        &self,
+        cancel: &CancellationToken,
+    ) -> Result<(Engine, &MachineRecord), ClusterError> {
+        let mut tried = Vec::new();
+        let (managers, workers): (Vec<_>, Vec<_>) =
+            self.record.machines.iter().partition(|machine| machine.role == Role::Manager);
+        let mut next = managers.into_iter().chain(workers);
+        let mut asked = FuturesUnordered::new();
+        loop {
+            let more = next.next().map(|machine| {
+                asked.push(async move { (machine, self.manager_engine(machine, cancel).await) });
+            });
+            let answer = match more {
+                // One that stays silent, as a machine does that is off, holds nobody up for long.
+                Some(()) => match tokio::time::timeout(HEAD_START, asked.next()).await {
+                    Ok(answer) => answer,
+                    Err(_elapsed) => continue,
+                },
+                None => asked.next().await,
+            };
+            match answer {
+                Some((machine, Ok(engine))) => return Ok((engine, machine)),
+                Some((_, Err(error))) if error.is_cancelled() => {
+                    return Err(ClusterError::Cancelled);
+                }
+                Some((machine, Err(error))) => {
+                    tried.push(MachineFailure { machine: machine.name.clone(), error });
+                }
+                None => break,
+            }
+        }
+        let place = |name: &MachineName| {
+            self.record.machines.iter().position(|machine| machine.name == *name)
+        };
+        tried.sort_by_key(|failure: &MachineFailure| place(&failure.machine));
+        Err(ClusterError::NoManager { name: self.record.name.clone(), tried })
+    }
+
+    async fn manager_engine(
+        &self,
+        machine: &MachineRecord,
+        cancel: &CancellationToken,
+    ) -> Result<Engine, ClusterError> {
+        let engine = self.engine(machine, cancel).await?;
+        let swarm = engine.info(cancel).await?.swarm;
+        if swarm.control_available {
+            return Ok(engine);
+        }
+        let reason = match swarm.local_node_state.as_str() {
+            "active" => format!("{} is a worker", machine.name),
+            state => format!("{} is not in a swarm (state {state})", machine.name),
+        };
+        Err(ClusterError::Request { reason })
+    }
+}
+
+/// How to log in to a machine; without its reach, enough to close its SSH master.
+pub(crate) fn access(
+    home: &Home,
+    cluster: &ClusterName,
+    machine: &MachineName,
+    reach: Option<Reach>,
+) -> Access {
+    let reach = reach.unwrap_or(Reach::direct(Ipv4Addr::UNSPECIFIED));
+    let files = home.layout().cluster(cluster.as_str()).machine(machine.as_str());
+    let (control, engine) = home.sockets(cluster, machine);
+    Access {
+        machine: machine.to_string(),
+        host: reach.host,
+        port: reach.ssh,
+        user: USER.into(),
+        key: files.ssh_key(),
+        known_hosts: files.known_hosts(),
+        control,
+        engine,
+    }
+}

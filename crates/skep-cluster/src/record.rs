@@ -1,0 +1,95 @@
+//! What the store keeps of a cluster: `clusters/NAME/cluster.json`, schema 1.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+use skep_machine::{DriverKind, subnet};
+use skep_model::{ClusterName, MachineName, Port, Role, Size};
+use skep_store::StoreError;
+
+use crate::Home;
+
+/// The newest schema of `cluster.json` this program knows.
+pub const SCHEMA: u64 = 1;
+
+/// A cluster as it is meant to be. Written before anything is made, so that an interrupted `up`
+/// is resumed and `down` knows what to look for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterRecord {
+    /// The version of this format.
+    pub schema: u64,
+    /// The cluster's name.
+    pub name: ClusterName,
+    /// The driver of its machines.
+    pub driver: DriverKind,
+    /// The network of its machines; known once it has been made.
+    pub subnet: Option<Ipv4Net>,
+    /// Its machines, in the order they were asked for.
+    pub machines: Vec<MachineRecord>,
+    /// The CA certificates every machine trusts from its first moment, each one PEM block.
+    pub ca_certificates: Vec<String>,
+    /// How big its machines are; what is left out was the driver's to choose.
+    #[serde(default)]
+    pub size: Size,
+    /// The ports its machines answer on at their host addresses, besides SSH and the engine.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub publish: Vec<Port>,
+    /// The contexts of the docker CLI that were made for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contexts: Vec<String>,
+}
+
+/// One machine of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineRecord {
+    /// Its name.
+    pub name: MachineName,
+    /// What it does in the swarm when it is made; roles may be changed later, in the swarm.
+    pub role: Role,
+    /// Its place in the network, which gives its address.
+    pub place: usize,
+}
+
+impl ClusterRecord {
+    /// A cluster without machines.
+    pub fn new(name: ClusterName, driver: DriverKind) -> Self {
+        Self {
+            schema: SCHEMA,
+            name,
+            driver,
+            subnet: None,
+            machines: Vec::new(),
+            ca_certificates: Vec::new(),
+            size: Size::default(),
+            publish: Vec::new(),
+            contexts: Vec::new(),
+        }
+    }
+
+    /// Reads the record of a cluster, or `None` if there is no such cluster.
+    ///
+    /// # Errors
+    /// As [`skep_store::read_json`].
+    pub fn load(home: &Home, name: &ClusterName) -> Result<Option<Self>, StoreError> {
+        skep_store::read_json(&home.layout().cluster(name.as_str()).record(), SCHEMA)
+    }
+
+    /// Writes the record.
+    ///
+    /// # Errors
+    /// As [`skep_store::write_json`].
+    pub fn save(&self, home: &Home) -> Result<(), StoreError> {
+        skep_store::write_json(&home.layout().cluster(self.name.as_str()).record(), self)
+    }
+
+    /// The machine of a name.
+    pub fn machine(&self, name: &str) -> Option<&MachineRecord> {
+        self.machines.iter().find(|machine| machine.name.as_str() == name)
+    }
+
+    /// A machine's address among the nodes, once the cluster has a network.
+    pub fn address(&self, machine: &MachineRecord) -> Option<Ipv4Addr> {
+        subnet::machine_address(self.subnet?, machine.place)
+    }
+}

@@ -1,0 +1,213 @@
+//! Brings a cluster about: machines made or started, all at once, and joined into one swarm.
+//!
+//! ```text
+//!            guest system, network
+//!                     │
+//!      ┌──────────────┼──────────────┐
+//!   manager1       worker1   …    workerN        each: keys, seed, create, start, SSH, engine
+//!      │              │              │
+//!   init ──tokens──► join     …    join          nobody waits for more than it needs
+//!      └──────────────┼──────────────┘
+//!              every node ready
+//! ```
+//!
+//! Whatever is already so is passed over, so `up` is also what resumes an interrupted `up` and
+//! what repairs a cluster: machines that are gone are made again, stopped ones started, nodes that
+//! fell out of the swarm joined again.
+
+mod machine;
+mod membership;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures_util::future::join_all;
+use skep_guest::certificate::CaCertificate;
+use skep_machine::{DriverKind, Request, Work};
+use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Verdict};
+use skep_store::Journal;
+use tokio_util::sync::CancellationToken;
+
+use self::{machine::Bringer, membership::Membership};
+use crate::{
+    ClusterError, ClusterRecord, Desired, Home, MachineFailure, MachineRecord, choose,
+    reach::Cluster, settle::settle,
+};
+
+/// What `up` needs besides the store.
+#[derive(Debug, Clone, Copy)]
+pub struct Options<'a> {
+    /// How long one machine may take to be ready.
+    pub timeout: Duration,
+    /// Where steps are told.
+    pub events: &'a Events,
+    /// Ends every wait.
+    pub cancel: &'a CancellationToken,
+}
+
+/// What `up` did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The cluster as it now is.
+    pub record: ClusterRecord,
+    /// Machines that were not there before.
+    pub created: Vec<MachineName>,
+    /// Machines that were there and did not run.
+    pub started: Vec<MachineName>,
+}
+
+/// Makes the cluster `name` what is desired, or finishes what was begun.
+///
+/// # Errors
+/// [`ClusterError::Request`] and [`ClusterError::Preflight`] before anything is touched;
+/// [`ClusterError::Partly`] with each machine that is not ready, while the others are;
+/// [`ClusterError::Swarm`] where all are and the swarm has not come to see it in time;
+/// [`ClusterError::Cancelled`]. Whatever the error, the same call goes on where this one stopped,
+/// and [`crate::down::down`] removes everything.
+pub async fn up(
+    home: &Home,
+    name: &ClusterName,
+    desired: &Desired,
+    options: Options<'_>,
+) -> Result<Report, ClusterError> {
+    let Options { events, cancel, .. } = options;
+    let record = wanted(home, name, desired)?;
+    let files = home.layout().cluster(name.as_str());
+    let fresh = !files.directory().exists();
+    let (kind, checks) = look(home, &record, desired, fresh, options).await?;
+    let driver = home.driver(kind);
+    let desired = &Desired { driver: Some(kind), ..desired.clone() };
+    for check in checks.iter().filter(|check| fresh && check.verdict == Verdict::Warn) {
+        events.warn("", format!("{}: {}; {}", check.what, check.found, check.fix));
+    }
+
+    let _lock = home.lock(name)?;
+    // Another command may have changed it until now.
+    let mut record = wanted(home, name, desired)?;
+    let certificates = CaCertificate::parse_trusted(&record.ca_certificates)?;
+    record.save(home)?;
+    let journal = Journal::open(&files.journal())?;
+    let work = Work { journal: &journal, events, cancel };
+    settle(driver.as_ref(), name, work).await?;
+    record.subnet = Some(driver.prepare(name, record.subnet.or(desired.subnet), work).await?);
+    record.save(home)?;
+    let authority = home.authority()?;
+    let states = driver.states(name).await?;
+
+    let cluster = Cluster::new(home, record);
+    let membership = Membership::new(&cluster, &states, events, cancel);
+    let bringer = Bringer {
+        cluster: &cluster,
+        driver: driver.as_ref(),
+        authority: &authority,
+        certificates: &certificates,
+        states: &states,
+        timeout: options.timeout,
+        work,
+    };
+    let machines = &cluster.record().machines;
+    let bring = |place: usize| {
+        let (bringer, membership) = (&bringer, &membership);
+        async move {
+            let machine = &machines[place];
+            let brought = bringer.bring(machine).await;
+            let joined = match brought {
+                Ok(engine) => {
+                    let joined = membership.join(machine, engine);
+                    bringer.while_it_runs(machine, joined).await.and_then(|joined| joined)
+                }
+                Err(error) => Err(error),
+            };
+            if joined.is_err() {
+                membership.gave_up(machine);
+            }
+            joined.map_err(|error| MachineFailure { machine: machine.name.clone(), error })
+        }
+    };
+    let ended = join_all((0..machines.len()).map(bring)).await;
+    let mut failures: Vec<_> = ended.into_iter().filter_map(Result::err).collect();
+    if cancel.is_cancelled() {
+        return Err(ClusterError::Cancelled);
+    }
+    let settled = membership.settle(&failures, options.timeout);
+    match membership.entry_machine().and_then(|name| cluster.record().machine(name.as_str())) {
+        None => settled.await?,
+        // Whoever is asked may be switched off meanwhile.
+        Some(asked) => match bringer.while_it_runs(asked, settled).await {
+            Ok(settled) => settled?,
+            Err(error) => failures.push(MachineFailure { machine: asked.name.clone(), error }),
+        },
+    }
+    if failures.is_empty() {
+        Ok(report(cluster.record(), &states))
+    } else {
+        Err(ClusterError::Partly { failures, of: machines.len() })
+    }
+}
+
+/// Looks whether the cluster's driver can do what is wanted; where there is none yet and nobody
+/// says which, every driver looks and one is chosen.
+async fn look(
+    home: &Home,
+    record: &ClusterRecord,
+    desired: &Desired,
+    fresh: bool,
+    Options { events, cancel, .. }: Options<'_>,
+) -> Result<(DriverKind, Vec<Check>), ClusterError> {
+    let mut request = Request {
+        cluster: record.name.clone(),
+        new_machines: record.machines.len(),
+        subnet: desired.subnet,
+        new_network: record.subnet.is_none(),
+        size: record.size,
+        publish: record.publish.clone(),
+    };
+    let (kind, checks) = if fresh && desired.driver.is_none() {
+        let step = events.step("", "choosing a driver");
+        let choice = choose(home, &request, cancel).await;
+        let reason = choice.reason.clone();
+        let (kind, checks) = step.end_with(choice.taken())?;
+        events.step("", format!("driver {kind}: {reason}")).done();
+        (kind, checks)
+    } else {
+        let driver = home.driver(record.driver);
+        // A driver that cannot say so now says why in its preflight.
+        let states = driver.states(&record.name).await.unwrap_or_default();
+        let runs =
+            |machine: &&MachineRecord| states.get(&machine.name) == Some(&MachineState::Running);
+        request.new_machines -= record.machines.iter().filter(runs).count();
+        (record.driver, driver.preflight(&request, cancel).await)
+    };
+    if cancel.is_cancelled() {
+        return Err(ClusterError::Cancelled);
+    }
+    if checks.iter().any(|check| check.verdict == Verdict::Fail) {
+        return Err(ClusterError::Preflight { driver: kind.to_string(), checks });
+    }
+    Ok((kind, checks))
+}
+
+/// The cluster's record as it is to be.
+fn wanted(
+    home: &Home,
+    name: &ClusterName,
+    desired: &Desired,
+) -> Result<ClusterRecord, ClusterError> {
+    let mut record = match ClusterRecord::load(home, name)? {
+        Some(record) => record,
+        None => ClusterRecord::new(name.clone(), desired.driver.unwrap_or(DriverKind::Container)),
+    };
+    desired.apply_to(&mut record)?;
+    Ok(record)
+}
+
+fn report(record: &ClusterRecord, before: &BTreeMap<MachineName, MachineState>) -> Report {
+    let with = |wanted: fn(Option<&MachineState>) -> bool| {
+        let names = record.machines.iter().map(|machine| &machine.name);
+        names.filter(|name| wanted(before.get(*name))).cloned().collect()
+    };
+    Report {
+        record: record.clone(),
+        created: with(|state| state.is_none()),
+        started: with(|state| state.is_some_and(|state| *state != MachineState::Running)),
+    }
+}

@@ -1,0 +1,178 @@
+//! One machine, from whatever it is to an engine that answers.
+
+use std::{collections::BTreeMap, future::Future, time::Duration};
+
+use skep_engine::{Engine, pki::Authority};
+use skep_guest::{
+    Guest, GuestError,
+    certificate::{self, CaCertificate, Restart},
+    ready::{Requirement, wait_until_ready},
+};
+use skep_machine::{Driver, MachineId, MachinePlan, Work};
+use skep_model::{MachineName, MachineState};
+
+use crate::{ClusterError, MachineRecord, provision, reach::Cluster};
+
+/// How often is looked whether a machine that is waited for still runs.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Brings machines up; what they all need, borrowed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bringer<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) driver: &'a dyn Driver,
+    pub(super) authority: &'a Authority,
+    pub(super) certificates: &'a [CaCertificate],
+    pub(super) states: &'a BTreeMap<MachineName, MachineState>,
+    pub(super) timeout: Duration,
+    pub(super) work: Work<'a>,
+}
+
+impl Bringer<'_> {
+    /// Brings one machine up and returns its engine.
+    pub(super) async fn bring(&self, machine: &MachineRecord) -> Result<Engine, ClusterError> {
+        let state = self.states.get(&machine.name).copied().unwrap_or(MachineState::Absent);
+        if state == MachineState::Running {
+            let ports = &self.cluster.record().publish;
+            self.driver.publish(&self.id(machine), ports, self.work.cancel).await?;
+        } else {
+            self.power_on(machine, state).await?;
+        }
+        let guest = self.log_in(machine).await?;
+        let engine = self.wait_for_engine(machine, &guest).await?;
+        if state.exists() {
+            // One that was made before these certificates were asked for; a new one has them in
+            // its seed.
+            self.install_certificates(machine, &guest).await?;
+            self.renew_certificate(machine, &guest).await?;
+        }
+        Ok(engine)
+    }
+
+    async fn power_on(
+        &self,
+        machine: &MachineRecord,
+        state: MachineState,
+    ) -> Result<(), ClusterError> {
+        let step = if state.exists() { "starting" } else { "creating" };
+        let step = self.work.events.step(&machine.name, step);
+        let power_on = async {
+            let seed = provision::seed(self.cluster, machine, self.authority, self.certificates)?;
+            let id = self.id(machine);
+            let record = self.cluster.record();
+            let plan = MachinePlan {
+                id: id.clone(),
+                address: self.cluster.cluster_address(machine)?,
+                seed,
+                written: self.cluster.home().settings().now,
+                size: record.size,
+                publish: record.publish.clone(),
+            };
+            self.driver.create(&plan, self.work).await?;
+            if state.exists() {
+                self.driver.publish(&id, &record.publish, self.work.cancel).await?;
+            }
+            self.driver.start(&id, self.work.cancel).await?;
+            Ok(())
+        };
+        step.end_with(power_on.await)
+    }
+
+    fn id(&self, machine: &MachineRecord) -> MachineId {
+        let cluster = self.cluster.record().name.clone();
+        MachineId { cluster, machine: machine.name.clone() }
+    }
+
+    async fn log_in(&self, machine: &MachineRecord) -> Result<Guest, ClusterError> {
+        let access = self.cluster.access(machine)?;
+        let waited = Guest::wait(&access, self.timeout, self.work.events, self.work.cancel);
+        match self.while_it_runs(machine, waited).await? {
+            Err(error @ GuestError::Unreachable { .. }) => {
+                Err(self.with_console(machine, error).await)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// Waits for something in a machine, which nobody needs to do to the end if the machine's own
+    /// end comes first.
+    pub(super) async fn while_it_runs<T>(
+        &self,
+        machine: &MachineRecord,
+        wait: impl Future<Output = T>,
+    ) -> Result<T, ClusterError> {
+        let ended = async {
+            loop {
+                tokio::time::sleep(LOOK).await;
+                // A driver that cannot say so now may the next time.
+                let states = self.driver.states(&self.cluster.record().name).await;
+                let state = states.ok().map(|states| states.get(&machine.name).copied());
+                match state.map(|state| state.unwrap_or(MachineState::Absent)) {
+                    None | Some(MachineState::Running) => {}
+                    Some(state) => return state,
+                }
+            }
+        };
+        tokio::select! {
+            waited = wait => Ok(waited),
+            state = ended => Err(ClusterError::Ended { state, console: self.console(machine).await }),
+        }
+    }
+
+    /// A machine that cannot be logged in to says why on its console, if anywhere.
+    async fn with_console(&self, machine: &MachineRecord, error: GuestError) -> ClusterError {
+        let console = self.console(machine).await;
+        if console.is_empty() {
+            return error.into();
+        }
+        ClusterError::Console { source: error, console }
+    }
+
+    /// The end of a machine's console, each line after a line's end; empty if it has said nothing.
+    async fn console(&self, machine: &MachineRecord) -> String {
+        let console = self.driver.console(&self.id(machine)).await.unwrap_or_default();
+        let tail: Vec<_> = console.trim().lines().rev().take(12).collect();
+        tail.into_iter().rev().map(|line| format!("\n  {line}")).collect()
+    }
+
+    async fn wait_for_engine(
+        &self,
+        machine: &MachineRecord,
+        guest: &Guest,
+    ) -> Result<Engine, ClusterError> {
+        let Work { events, cancel, .. } = self.work;
+        let needed = [Requirement::engine()];
+        let wait = wait_until_ready(guest, &needed, self.timeout, events, cancel);
+        self.while_it_runs(machine, wait).await??;
+        self.cluster.engine(machine, cancel).await
+    }
+
+    async fn install_certificates(
+        &self,
+        machine: &MachineRecord,
+        guest: &Guest,
+    ) -> Result<(), ClusterError> {
+        if self.certificates.is_empty() {
+            return Ok(());
+        }
+        let step = self.work.events.step(&machine.name, "installing CA certificates");
+        let (certificates, cancel) = (self.certificates, self.work.cancel);
+        let installed = certificate::install(guest, certificates, None, Restart::Now, cancel);
+        step.end_with(installed.await)?;
+        Ok(())
+    }
+
+    async fn renew_certificate(
+        &self,
+        machine: &MachineRecord,
+        guest: &Guest,
+    ) -> Result<(), ClusterError> {
+        let Work { cancel, events, .. } = self.work;
+        if !provision::server_is_due(self.cluster, machine, guest, cancel).await? {
+            return Ok(());
+        }
+        let step = events.step(&machine.name, "renewing the engine's certificate");
+        let renewal = provision::renew_server(self.cluster, machine, self.authority, guest, cancel);
+        step.end_with(renewal.await)
+    }
+}
