@@ -1,0 +1,570 @@
+//! The command line: what may be written, and nothing about what it does.
+
+pub mod image;
+pub mod objects;
+pub mod service;
+pub mod stack;
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell as CompletionShell;
+use ipnet::Ipv4Net;
+use skep_model::{Availability, Bytes, ClusterName, Port};
+use skep_os::import::{Digest, Name, Origin};
+
+use crate::progress::Progress;
+
+/// skep gives a Docker Swarm its machines
+#[derive(Debug, Parser)]
+#[command(
+    name = "skep",
+    version,
+    about = "Gives a Docker Swarm its machines",
+    after_help = "Begin with `skep up`: one manager and three workers, joined into one swarm.",
+    infer_subcommands = false,
+    propagate_version = false
+)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What is to be done.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub struct Global {
+    /// The cluster to work on [default: the only one there is; `up` makes `skep`] [env: SKEP_CLUSTER]
+    // The environment is read in `context`: there an empty variable is none, as for every shell.
+    #[arg(
+        id = "cluster",
+        long = "name",
+        short = 'n',
+        visible_alias = "cluster",
+        global = true,
+        value_name = "CLUSTER"
+    )]
+    pub name: Option<ClusterName>,
+    /// The Docker Engine of a manager, for commands about services, nodes and stacks: unix://PATH,
+    /// in place of a cluster of skep's [env: SKEP_ENGINE]
+    #[arg(long, global = true, value_name = "URL")]
+    pub engine: Option<String>,
+    /// Where skep keeps its state [default: $XDG_DATA_HOME/skep] [env: SKEP_HOME]
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    pub home: Option<PathBuf>,
+    /// How progress is shown, on standard error
+    #[arg(long, global = true, value_parser = progress(), default_value = "auto", value_name = "STYLE")]
+    pub progress: Progress,
+    /// Whether colours are used
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: Color,
+}
+
+/// The cluster, for commands in which `--name` or `-n` means something else, as with docker: there
+/// it is said with `--cluster` only.
+// An argument with the ID of a global one takes its place.
+#[derive(Debug, Clone, Args)]
+pub struct OtherName {
+    /// The cluster to work on [default: the only one there is] [env: SKEP_CLUSTER]
+    #[arg(id = "cluster", long = "cluster", value_name = "CLUSTER", help_heading = "Everywhere")]
+    pub name: Option<ClusterName>,
+}
+
+/// When colours are used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How a list is printed.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct Listing {
+    /// How the list is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Print names or IDs only
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// How a list is printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Columns for people.
+    #[default]
+    Table,
+    /// One JSON document with `schema`.
+    Json,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make the cluster's machines and join them into one swarm, or finish what was begun
+    Up(Up),
+    /// Remove the cluster with everything it has
+    Down,
+    /// Say what is true of every machine
+    Status(StatusArgs),
+    /// Look at everything `up` needs of this host, touching nothing
+    Doctor(DoctorArgs),
+    /// Print the environment that points the docker CLI at a machine
+    Env(EnvArgs),
+    /// Print shell functions and completions: `dminit NAME` is `eval "$(skep env NAME)"`
+    ShellInit {
+        /// The shell [default: the one that runs]
+        shell: Option<String>,
+    },
+    /// Machines
+    #[command(subcommand)]
+    Machine(Machine),
+    /// CA certificates on every machine
+    #[command(subcommand)]
+    Cert(Cert),
+    /// The swarm itself
+    #[command(subcommand)]
+    Swarm(Swarm),
+    /// Nodes of the swarm
+    #[command(subcommand)]
+    Node(Node),
+    /// Services
+    #[command(subcommand)]
+    Service(service::Service),
+    /// Secrets, which only the tasks they are given to can read
+    #[command(subcommand)]
+    Secret(objects::Secret),
+    /// Configs: files that are given to tasks
+    #[command(subcommand)]
+    Config(objects::Config),
+    /// Networks that services are attached to
+    #[command(subcommand)]
+    Network(objects::Network),
+    /// Stacks: services and what they need, from Compose files
+    #[command(subcommand)]
+    Stack(stack::Stack),
+    /// Images on every machine, without a registry
+    #[command(subcommand)]
+    Image(image::Image),
+    /// The guest system of the machines
+    #[command(subcommand)]
+    Os(Os),
+    /// Print completions for a shell
+    Completions {
+        /// The shell.
+        shell: CompletionShell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// What machines are wanted.
+#[derive(Debug, Args)]
+pub struct Wish {
+    /// How many managers [default: 1, or as many as there are]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    pub managers: Option<usize>,
+    /// How many workers [default: 3, or as many as there are]
+    #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
+    pub workers: Option<usize>,
+    /// How machines are had: auto, container or qemu
+    #[arg(long, default_value = "auto")]
+    pub driver: String,
+    /// The network of the machines [default: a free one in 192.168.0.0/16]
+    #[arg(long, value_name = "CIDR")]
+    pub subnet: Option<Ipv4Net>,
+    /// A port that every machine answers on at its address, besides SSH and the engine; may be repeated
+    #[arg(long, short, value_name = "[HOST:]PORT[/udp]")]
+    pub publish: Vec<Port>,
+    /// Memory of each machine, in megabytes or with a unit [default: qemu 1G, container no limit]
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<Bytes>,
+    /// Processors of each machine [default: qemu 1 emulated or 2, container no limit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub cpus: Option<u32>,
+    /// The most a machine's disk may hold (qemu) [default: 20G]
+    #[arg(long, value_name = "SIZE")]
+    pub disk_size: Option<Bytes>,
+    /// The QEMU to run [default: qemu-system-… on the PATH]
+    #[arg(long, value_name = "PATH", help_heading = "Driver qemu")]
+    pub qemu_binary: Option<PathBuf>,
+    /// How QEMU runs the machines' code: auto, kvm, hvf or tcg (emulation)
+    #[arg(long, default_value = "auto", help_heading = "Driver qemu")]
+    pub accel: String,
+    /// The segment between the machines: private, or bridge=NAME for a bridge of the host's [default: private]
+    #[arg(long, value_name = "SEGMENT", help_heading = "Driver qemu")]
+    pub network: Option<String>,
+}
+
+/// `skep up`
+#[derive(Debug, Args)]
+pub struct Up {
+    /// The machines.
+    #[command(flatten)]
+    pub wish: Wish,
+    /// A CA certificate (PEM, bundle or DER) that every machine is to trust; may be repeated
+    #[arg(long = "ca-certificate", value_name = "FILE")]
+    pub ca_certificates: Vec<PathBuf>,
+    /// How long machines may take to be ready
+    #[arg(long, value_parser = duration, default_value = "5m", value_name = "TIME")]
+    pub timeout: Duration,
+}
+
+/// `skep doctor`
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// The machines.
+    #[command(flatten)]
+    pub wish: Wish,
+    /// How the list is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `skep status`
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// How the list is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// `skep env`
+#[derive(Debug, Args)]
+pub struct EnvArgs {
+    /// The machine
+    #[arg(required_unless_present = "unset")]
+    pub machine: Option<String>,
+    /// The shell to print for [default: the one that runs]
+    #[arg(long)]
+    pub shell: Option<String>,
+    /// Take the variables away again
+    #[arg(long, short)]
+    pub unset: bool,
+    /// Add the machine's address to NO_PROXY
+    #[arg(long)]
+    pub no_proxy: bool,
+    /// Make a context of the docker CLI instead, and print its name
+    #[arg(long, conflicts_with_all = ["unset", "shell", "no_proxy"])]
+    pub context: bool,
+}
+
+/// `skep machine …`
+#[derive(Debug, Subcommand)]
+pub enum Machine {
+    /// List machines
+    Ls(Listing),
+    /// Print the addresses of machines, in the order asked
+    Ip {
+        /// The machines.
+        #[arg(required = true)]
+        machines: Vec<String>,
+    },
+    /// Log in to a machine, or run a command there
+    Ssh {
+        /// The machine.
+        machine: String,
+        /// The command; read by the machine's shell, as with ssh.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<std::ffi::OsString>,
+    },
+    /// Switch machines on, and wait until their engines answer
+    Start(Switch),
+    /// Ask machines to switch themselves off, and wait until they have
+    Stop(Switch),
+    /// Switch machines off and on again
+    Restart(Switch),
+    /// Switch machines off at once, as if the plug were pulled
+    Kill(Switch),
+    /// Print the environment that points the docker CLI at a machine
+    Env(EnvArgs),
+}
+
+/// Machines to be switched on or off.
+#[derive(Debug, Args)]
+pub struct Switch {
+    /// The machines
+    #[arg(required = true)]
+    pub machines: Vec<String>,
+    /// How long an engine may take to answer after a start
+    #[arg(long, value_parser = duration, default_value = "5m", value_name = "TIME")]
+    pub timeout: Duration,
+}
+
+/// `skep cert …`
+#[derive(Debug, Subcommand)]
+pub enum Cert {
+    /// Make machines trust CA certificates
+    Install {
+        /// The certificates: PEM, bundles or DER
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The places.
+        #[command(flatten)]
+        target: Target,
+    },
+    /// List the CA certificates that were installed
+    Ls {
+        /// The places.
+        #[command(flatten)]
+        target: Target,
+        /// The format.
+        #[command(flatten)]
+        listing: Listing,
+    },
+    /// Prove from inside each machine that a server is trusted: a TLS handshake whose chain ends in an installed root
+    Verify {
+        /// The roots to prove it with [default: every installed one]
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// The server to shake hands with
+        #[arg(long, default_value = "registry-1.docker.io:443", value_name = "HOST:PORT")]
+        server: String,
+        /// The machine [default: all]
+        #[arg(long, value_name = "MACHINE")]
+        machine: Vec<String>,
+    },
+    /// Remove installed CA certificates
+    Rm {
+        /// The certificates: a file, the beginning of a fingerprint, or a part of the subject
+        #[arg(required = true, value_name = "CERTIFICATE")]
+        certificates: Vec<String>,
+        /// The places.
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+/// Where certificates are meant.
+#[derive(Debug, Clone, Args)]
+pub struct Target {
+    /// For this registry only, in the engine's certs.d
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub registry: Option<String>,
+    /// On this machine only; may be repeated [default: all]
+    #[arg(long, value_name = "MACHINE")]
+    pub machine: Vec<String>,
+}
+
+/// `skep swarm …`
+#[derive(Debug, Subcommand)]
+pub enum Swarm {
+    /// Make a machine the first manager of a swarm
+    Init {
+        /// The machine [default: the first manager]
+        machine: Option<String>,
+    },
+    /// Join machines to the swarm
+    Join {
+        /// The machines
+        #[arg(required = true)]
+        machines: Vec<String>,
+        /// As managers
+        #[arg(long)]
+        manager: bool,
+    },
+    /// Print how to join, or the token alone
+    JoinToken {
+        /// worker or manager
+        #[arg(value_enum)]
+        role: RoleArg,
+        /// Make a new token; the old one is worth nothing from then on
+        #[arg(long)]
+        rotate: bool,
+        /// Print the token only
+        #[arg(long, short)]
+        quiet: bool,
+    },
+    /// Make machines leave the swarm
+    Leave {
+        /// The machines
+        #[arg(required = true)]
+        machines: Vec<String>,
+        /// Even if the swarm loses its quorum, or its last manager
+        #[arg(long, short)]
+        force: bool,
+    },
+    /// Say what the swarm looks like from its managers
+    Status,
+}
+
+/// A role on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RoleArg {
+    /// worker
+    Worker,
+    /// manager
+    Manager,
+}
+
+/// `skep node …`
+#[derive(Debug, Subcommand)]
+pub enum Node {
+    /// List nodes
+    Ls(Listing),
+    /// Show nodes as the engine knows them, as JSON
+    Inspect {
+        /// The nodes: names, IDs, or self
+        #[arg(required = true)]
+        nodes: Vec<String>,
+        /// For people, in place of JSON
+        #[arg(long)]
+        pretty: bool,
+    },
+    /// List the tasks on nodes
+    Ps(service::NodePsArgs),
+    /// Change availability, role or labels
+    Update {
+        /// The node
+        node: String,
+        /// active, pause or drain
+        #[arg(long, value_enum)]
+        availability: Option<AvailabilityArg>,
+        /// worker or manager
+        #[arg(long, value_enum)]
+        role: Option<RoleArg>,
+        /// Add or change a label; may be repeated
+        #[arg(long, value_name = "KEY[=VALUE]")]
+        label_add: Vec<String>,
+        /// Remove a label; may be repeated
+        #[arg(long, value_name = "KEY")]
+        label_rm: Vec<String>,
+        /// Even if the swarm loses its quorum
+        #[arg(long)]
+        force: bool,
+    },
+    /// Move tasks away and give it no new ones
+    Drain(DrainArgs),
+    /// Give it tasks again
+    Activate(Nodes),
+    /// Make workers managers
+    Promote(Nodes),
+    /// Make managers workers
+    Demote(Nodes),
+    /// Remove nodes from the swarm's list
+    Rm(Nodes),
+}
+
+/// Nodes to change.
+#[derive(Debug, Args)]
+pub struct Nodes {
+    /// The nodes: names, IDs, or self
+    #[arg(required = true)]
+    pub nodes: Vec<String>,
+    /// Even if the swarm loses its quorum, or the node still runs
+    #[arg(long, short)]
+    pub force: bool,
+}
+
+/// `skep node drain`
+#[derive(Debug, Args)]
+pub struct DrainArgs {
+    /// The nodes.
+    #[command(flatten)]
+    pub nodes: Nodes,
+    /// Wait until no task runs there, and every service has as many elsewhere as it had
+    #[arg(long)]
+    pub wait: bool,
+    /// How long that may take
+    #[arg(long, value_parser = duration, default_value = "10m", value_name = "TIME")]
+    pub timeout: Duration,
+}
+
+/// An availability on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AvailabilityArg {
+    /// New tasks are placed here
+    Active,
+    /// Running tasks stay, no new ones come
+    Pause,
+    /// Running tasks are moved away
+    Drain,
+}
+
+impl From<AvailabilityArg> for Availability {
+    fn from(arg: AvailabilityArg) -> Self {
+        match arg {
+            AvailabilityArg::Active => Availability::Active,
+            AvailabilityArg::Pause => Availability::Pause,
+            AvailabilityArg::Drain => Availability::Drain,
+        }
+    }
+}
+
+impl From<RoleArg> for skep_model::Role {
+    fn from(arg: RoleArg) -> Self {
+        match arg {
+            RoleArg::Worker => skep_model::Role::Worker,
+            RoleArg::Manager => skep_model::Role::Manager,
+        }
+    }
+}
+
+/// `skep os …`
+#[derive(Debug, Subcommand)]
+pub enum Os {
+    /// Build the guest system, unless it is built
+    Build {
+        /// Also pack it for virtual machines, as driver qemu does when it needs it
+        #[arg(long)]
+        vm: bool,
+        /// Also pack it as a bootable ISO, for BIOS and UEFI; `skep os ls --format json` tells where
+        #[arg(long)]
+        iso: bool,
+    },
+    /// List guest systems, built and imported
+    Ls(Listing),
+    /// Take over an ISO image that somebody else has made: boot2docker.iso, say
+    Import {
+        /// The image: a file, or an http or https address
+        #[arg(value_name = "PATH|URL")]
+        origin: Origin,
+        /// The sha256 it must have
+        #[arg(long, value_name = "HEX")]
+        sha256: Option<Digest>,
+        /// The name to list it under [default: its file's]
+        // `--name` is the cluster's.
+        #[arg(id = "as", long, value_name = "NAME")]
+        name: Option<Name>,
+    },
+    /// Remove guest systems, and their images from the Docker Engine
+    Rm {
+        /// The beginnings of their digests, or the names of imported ones
+        #[arg(required = true, value_name = "DIGEST|NAME")]
+        systems: Vec<String>,
+    },
+}
+
+fn progress() -> impl TypedValueParser<Value = Progress> {
+    PossibleValuesParser::new(Progress::WORDS).try_map(|word| word.parse::<Progress>())
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "it is not a number of machines: write 0, 1, 2, …".to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}: write 90s, 5m or 1h"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

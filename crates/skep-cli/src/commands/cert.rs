@@ -1,0 +1,251 @@
+//! `skep cert …`: CA certificates on every machine.
+
+use std::path::{Path, PathBuf};
+
+use skep_cluster::{
+    ClusterError, Home,
+    certificates::{self, Scope, all, sort},
+    reach::Cluster,
+};
+use skep_guest::certificate::{
+    CaCertificate, CaCertificates, Handshake, Installed, MAX_FILE, Registry, Server, Verification,
+};
+use skep_model::{Events, MachineName};
+
+use super::{print, print_json, print_lines};
+use crate::{
+    args::{Cert, Format, Listing, Target},
+    context::Context,
+    failure::Failure,
+    table::Table,
+};
+
+pub(super) async fn run(context: &Context, command: Cert) -> Result<(), Failure> {
+    match command {
+        Cert::Install { files, target } => install(context, &files, &target).await,
+        Cert::Ls { target, listing } => ls(context, &target, listing).await,
+        Cert::Verify { files, server, machine } => verify(context, &files, &server, &machine).await,
+        Cert::Rm { certificates, target } => rm(context, &certificates, &target).await,
+    }
+}
+
+/// Reads and judges certificates before anything else is done. A file larger than any bundle is
+/// not read to its end.
+pub(super) fn read(
+    home: &Home,
+    files: &[PathBuf],
+    events: &Events,
+) -> Result<Vec<CaCertificate>, Failure> {
+    let mut contents = Vec::new();
+    for path in files {
+        contents.push((path.display().to_string(), read_bounded(path)?));
+    }
+    let files = contents.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+    let read =
+        CaCertificates::read(files, home.settings().now).map_err(ClusterError::Certificates)?;
+    for note in &read.notes {
+        events.warn("", note.to_string());
+    }
+    Ok(read.certificates)
+}
+
+fn read_bounded(path: &Path) -> Result<Vec<u8>, Failure> {
+    use std::io::Read as _;
+    let read = || {
+        let mut bytes = Vec::new();
+        std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+        Ok::<_, std::io::Error>(bytes)
+    };
+    read().map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
+}
+
+fn registry(target: &Target) -> Result<Option<Registry>, Failure> {
+    let parsed = target.registry.as_deref().map(str::parse::<Registry>).transpose();
+    parsed.map_err(|error| Failure::usage(error.to_string()))
+}
+
+fn scope<'a>(context: &'a Context, cluster: &'a Cluster, machines: &'a [String]) -> Scope<'a> {
+    Scope { cluster, machines, events: &context.events, cancel: &context.cancel }
+}
+
+async fn install(context: &Context, files: &[PathBuf], target: &Target) -> Result<(), Failure> {
+    let home = context.home()?;
+    let roots = read(&home, files, &context.events)?;
+    let registry = registry(target)?;
+    let cluster = context.cluster()?;
+    let scope = scope(context, &cluster, &target.machine);
+    let answers = all(certificates::install(scope, &roots, registry.as_ref()).await?)?;
+    for (machine, Installed { new, .. }) in answers {
+        context.say(&match new.len() {
+            0 => format!("{machine}: nothing to do, already installed"),
+            1 => format!("{machine}: installed"),
+            count => format!("{machine}: {count} installed"),
+        });
+    }
+    Ok(())
+}
+
+async fn ls(context: &Context, target: &Target, listing: Listing) -> Result<(), Failure> {
+    let wanted = registry(target)?.map(|registry| registry.to_string());
+    let cluster = context.cluster()?;
+    let scope = scope(context, &cluster, &target.machine);
+    let mut lines = Vec::new();
+    // What some machines do not say hides nothing of the others.
+    let (answers, failed) = sort(certificates::list(scope).await?);
+    for (machine, listed) in answers {
+        for found in listed {
+            let place = found.registry.as_ref().map(ToString::to_string);
+            let Some(root) = found.certificate else {
+                let text = format!("{} is damaged: install it again", found.file);
+                context.events.warn(&machine, text);
+                continue;
+            };
+            if wanted.is_none() || place == wanted {
+                lines.push((machine.clone(), place, root));
+            }
+        }
+    }
+    if listing.quiet {
+        let mut prints: Vec<_> =
+            lines.iter().map(|(_, _, root)| root.fingerprint().to_owned()).collect();
+        prints.sort_unstable();
+        prints.dedup();
+        print_lines(&prints)?;
+        return Ok(failed?);
+    }
+    match listing.format {
+        Format::Table => {
+            let mut table =
+                Table::new(["MACHINE", "FINGERPRINT", "REGISTRY", "EXPIRES", "SUBJECT"]);
+            for (machine, place, root) in lines {
+                table.row([
+                    machine.to_string(),
+                    root.short_fingerprint().to_owned(),
+                    place.unwrap_or_else(|| "all".into()),
+                    root.expiry(),
+                    root.subject().to_owned(),
+                ]);
+            }
+            print(&table.to_string())?;
+        }
+        Format::Json => {
+            let value = |(machine, place, root): &(MachineName, Option<String>, CaCertificate)| {
+                serde_json::json!({
+                    "machine": machine,
+                    "fingerprint": root.fingerprint(),
+                    "registry": place,
+                    "expires": humantime::format_rfc3339_seconds(root.not_after()).to_string(),
+                    "subject": root.subject(),
+                })
+            };
+            print_json("certificates", lines.iter().map(value).collect::<Vec<_>>())?;
+        }
+    }
+    Ok(failed?)
+}
+
+async fn verify(
+    context: &Context,
+    files: &[PathBuf],
+    server: &str,
+    machines: &[String],
+) -> Result<(), Failure> {
+    let server: Server = server.parse().map_err(|error| Failure::usage(format!("{error}")))?;
+    let cluster = context.cluster()?;
+    let scope = scope(context, &cluster, machines);
+    let roots = if files.is_empty() {
+        CaCertificate::parse_trusted(&cluster.record().ca_certificates)
+            .map_err(ClusterError::from)?
+    } else {
+        read(cluster.home(), files, &context.events)?
+    };
+    let registry = Some(&server);
+    let answers = all(certificates::verify(scope, &server, &roots, registry).await?)?;
+    let mut table = Table::new(["MACHINE", "SERVER", "HANDSHAKE", "ROOT"]);
+    for (machine, verification) in &answers {
+        table.row([
+            machine.to_string(),
+            verification.server.clone(),
+            outcome(&verification.machine).to_owned(),
+            proof(verification),
+        ]);
+        if verification.restart_due {
+            let text = "its engine was started before its roots last changed and does not know \
+                        them yet: `skep cert install` again, or restart the engine";
+            context.events.warn(machine, text);
+        }
+    }
+    let proven = answers.iter().all(|(_, verification)| verification.passed());
+    print(&table.to_string())?;
+    if proven {
+        return Ok(());
+    }
+    let unreachable = |(_, verification): &(MachineName, Verification)| {
+        matches!(verification.machine, Handshake::Unreachable { .. })
+    };
+    if answers.iter().any(unreachable) {
+        return Err(Failure::failed(format!("not every machine reaches {server}"))
+            .with_fix("name a server that machines can reach with --server HOST:PORT"));
+    }
+    Err(Failure::failed(format!("not every machine trusts {server}"))
+        .with_fix("`skep cert install FILE` with the root that the server's chain ends in"))
+}
+
+/// A handshake in a word.
+fn outcome(handshake: &Handshake) -> &'static str {
+    match handshake {
+        Handshake::Trusted { .. } => "trusted",
+        Handshake::Unreachable { .. } => "unreachable",
+        Handshake::Failed { .. } => "failed",
+        Handshake::Untrusted { .. } => "untrusted",
+        Handshake::WrongName { .. } => "wrong name",
+    }
+}
+
+/// The root a chain was proven to end in, or why there is none.
+fn proof(verification: &Verification) -> String {
+    match (&verification.machine, &verification.roots) {
+        (
+            Handshake::Unreachable { reason }
+            | Handshake::Failed { reason }
+            | Handshake::Untrusted { reason }
+            | Handshake::WrongName { reason },
+            _,
+        ) => reason.clone(),
+        (_, Some(Handshake::Trusted { root })) => root.clone(),
+        (Handshake::Trusted { root }, None) => root.clone(),
+        (Handshake::Trusted { root }, Some(_)) => format!("{root}, which is none of those given"),
+    }
+}
+
+async fn rm(context: &Context, certificates: &[String], target: &Target) -> Result<(), Failure> {
+    let home = context.home()?;
+    // A file stands for the certificates in it; anything else is a fingerprint or a subject.
+    let mut selectors = Vec::new();
+    for text in certificates {
+        if Path::new(text).is_file() {
+            let roots = read(&home, &[PathBuf::from(text)], &context.events)?;
+            selectors.extend(roots.iter().map(|root| root.fingerprint().to_owned()));
+        } else {
+            selectors.push(text.clone());
+        }
+    }
+    let registry = registry(target)?;
+    let cluster = context.cluster()?;
+    let scope = scope(context, &cluster, &target.machine);
+    let answers = certificates::remove(scope, &selectors, registry.as_ref()).await?;
+    let answers = all(answers)?;
+    if answers.iter().all(|(_, removed)| removed.is_empty()) {
+        let named = certificates.join(", ");
+        return Err(Failure::failed(format!("no machine has a CA certificate {named} to remove"))
+            .with_fix("`skep cert ls` shows what is installed, and for which registry"));
+    }
+    for (machine, removed) in answers {
+        context.say(&match removed.len() {
+            0 => format!("{machine}: nothing to remove"),
+            1 => format!("{machine}: removed"),
+            count => format!("{machine}: {count} removed"),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! `skep doctor`: what `up` looks at before it touches anything, shown in full.
+
+use skep_cluster::{
+    Choice, choose,
+    desired::{DEFAULT_MANAGERS, DEFAULT_WORKERS},
+};
+use skep_machine::{DriverKind, Request};
+use skep_model::{Check, Verdict};
+
+use super::{print, print_json_with, wish};
+use crate::{
+    args::{DoctorArgs, Format},
+    context::{Context, default_cluster},
+    failure::{Exit, Failure},
+};
+
+/// Shows every driver's checks for a cluster as it is asked for, and the driver `auto` takes; or
+/// the checks of the one driver that was named.
+pub(super) async fn doctor(context: &Context, args: &DoctorArgs) -> Result<(), Failure> {
+    let named = wish::driver(&args.wish)?;
+    let home = context.home()?.with_qemu(wish::qemu(&args.wish)?);
+    let managers = args.wish.managers.unwrap_or(DEFAULT_MANAGERS);
+    let request = Request {
+        cluster: context.global.name.clone().unwrap_or_else(default_cluster),
+        new_machines: managers.saturating_add(args.wish.workers.unwrap_or(DEFAULT_WORKERS)),
+        subnet: args.wish.subnet,
+        new_network: true,
+        size: wish::size(&args.wish),
+        publish: args.wish.publish.clone(),
+    };
+    let choice = match named {
+        None => choose(&home, &request, &context.cancel).await,
+        Some(kind) => {
+            let checks = home.driver(kind).preflight(&request, &context.cancel).await;
+            let driver = works(&checks).then_some(kind);
+            let reason = if driver.is_some() { "it was named" } else { "it cannot be used" };
+            Choice { driver, reason: reason.into(), checks: vec![(kind, checks)] }
+        }
+    };
+    if context.cancel.is_cancelled() {
+        return Err(Failure::new(Exit::Interrupted, "interrupted"));
+    }
+    match args.format {
+        Format::Table => print(&text(&choice))?,
+        Format::Json => print_json_with(json(&choice))?,
+    }
+    match (choice.driver, named) {
+        (Some(_), _) => Ok(()),
+        (None, Some(kind)) => {
+            Err(Failure::preflight(format!("driver {kind} cannot be used on this host as it is")))
+        }
+        (None, None) => Err(Failure::preflight(choice.reason)),
+    }
+}
+
+fn works(checks: &[Check]) -> bool {
+    checks.iter().all(|check| check.verdict != Verdict::Fail)
+}
+
+fn json(choice: &Choice) -> serde_json::Value {
+    let driver = |(kind, checks): &(DriverKind, Vec<Check>)| serde_json::json!({ "driver": kind, "usable": works(checks), "checks": checks });
+    let drivers: Vec<_> = choice.checks.iter().map(driver).collect();
+    serde_json::json!({ "drivers": drivers, "driver": choice.driver, "reason": choice.reason })
+}
+
+/// Each driver with its checks, and the choice.
+fn text(choice: &Choice) -> String {
+    let mut text = String::new();
+    for (kind, checks) in &choice.checks {
+        text.push_str(&format!("{kind}\n{}\n", lines(checks)));
+    }
+    match choice.driver {
+        Some(driver) => text.push_str(&format!("skep up takes {driver}: {}\n", choice.reason)),
+        None => text.push_str(&format!("skep up cannot work: {}\n", choice.reason)),
+    }
+    text
+}
+
+/// A line for each check, its fix below: found texts are too long for columns.
+fn lines(checks: &[Check]) -> String {
+    let mut text = String::new();
+    for check in checks {
+        let verdict = match check.verdict {
+            Verdict::Pass => "ok",
+            Verdict::Warn => "warning",
+            Verdict::Fail => "FAILED",
+        };
+        text.push_str(&format!("  {verdict:<9}{}: {}\n", check.what, check.found));
+        if !check.fix.is_empty() {
+            text.push_str(&format!("  {:<9}fix: {}\n", "", check.fix));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_check_is_a_line_and_its_fix_the_next() {
+        let checks = [
+            Check::pass("Docker Engine", "28.2.2 (API 1.50)"),
+            Check::warn("IPVS in the kernel", "none", "use another kernel"),
+            Check::fail("disk space", "12 MB free at /", "free some: 900 MB are needed"),
+        ];
+        insta::assert_snapshot!(lines(&checks), @r"
+        ok       Docker Engine: 28.2.2 (API 1.50)
+        warning  IPVS in the kernel: none
+                 fix: use another kernel
+        FAILED   disk space: 12 MB free at /
+                 fix: free some: 900 MB are needed
+        ");
+    }
+}

@@ -1,0 +1,78 @@
+//! `skep node drain`: what docker's `node update --availability drain` does, with a word before
+//! and, where it is wanted, a wait behind.
+
+use std::fmt::Write as _;
+
+use skep_service::{
+    Services,
+    api::Id,
+    drain::{DrainOutcome, DrainPlan},
+};
+use skep_swarm::NodeUpdate;
+
+use super::node::{Meant, change, drained};
+use super::service::watch::options;
+use crate::{
+    args::DrainArgs,
+    context::Context,
+    failure::{Exit, Failure},
+};
+
+pub(super) async fn drain(context: &Context, args: &DrainArgs) -> Result<(), Failure> {
+    let meant = Meant::by(context, &args.nodes).await?;
+    let services = Services::new(&context.manager().await?);
+    let targets: Vec<Id> = meant.targets.iter().map(|node| Id::new(node.id.as_str())).collect();
+    let (plan, before) = services.before_drain(&targets, &context.cancel).await?;
+    warn(context, &plan);
+    change(context, &args.nodes, &NodeUpdate::drain(), drained).await?;
+    if !args.wait {
+        return Ok(());
+    }
+    let watched =
+        services.until_drained(&before, args.timeout, &context.events, &context.cancel).await;
+    let names = args.nodes.nodes.join(" ");
+    let option = options(context);
+    match watched {
+        Ok(DrainOutcome::Drained) => Ok(()),
+        Ok(DrainOutcome::NotDrained(stuck)) => {
+            let text = format!("{names}: drained, but not everything has found another place");
+            let mut failure = Failure::new(Exit::NotConverged, text);
+            failure.causes = stuck.iter().map(ToString::to_string).collect();
+            Err(failure.with_fix(format!(
+                "give the same command again to go on waiting; `skep node activate{option} \
+                 {names}` gives the node tasks again"
+            )))
+        }
+        Err(error) if error.is_cancelled() => Err(Failure::new(
+            Exit::Interrupted,
+            format!("interrupted; {names} stays drained, and tasks go on moving"),
+        )
+        .with_fix(format!(
+            "`skep node drain{option} --wait {names}` goes on waiting, `skep node activate{option} \
+             {names}` takes it back"
+        ))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Says what the drain will cost.
+fn warn(context: &Context, plan: &DrainPlan) {
+    for (service, tasks) in &plan.interrupted {
+        let text = match tasks {
+            1 => format!("service {service} is interrupted: its only task runs here"),
+            all => format!("service {service} is interrupted: all {all} of its tasks run here"),
+        };
+        context.events.warn("", text);
+    }
+    for homeless in &plan.homeless {
+        let mut text = format!(
+            "service {}: no other node can take {} of its tasks",
+            homeless.service, homeless.tasks
+        );
+        for site in &homeless.sites {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\n{site}");
+        }
+        context.events.warn("", text);
+    }
+}

@@ -1,0 +1,189 @@
+//! `skep up`, `skep down`, `skep status`.
+
+use skep_cluster::{
+    ClusterError, Home,
+    down::{Removed, down as take_down},
+    reach::Cluster,
+    status::{Status, status as look},
+    up::{Options, Report, up as bring_up},
+};
+use skep_model::{ClusterName, Role};
+use skep_swarm::{SwarmError, quorum};
+
+use super::{print, print_json, wish};
+use crate::{
+    args::{Format, StatusArgs, Up},
+    context::{Context, name_option},
+    failure::{Exit, Failure, one_line},
+    node_ls::capitalized,
+    table::Table,
+};
+
+pub(super) async fn up(context: &Context, args: Up) -> Result<(), Failure> {
+    let mut desired = wish::desired(&args.wish)?;
+    let home = context.home()?.with_qemu(wish::qemu(&args.wish)?);
+    let name = context.cluster_name(&home)?;
+    let ca_certificates = super::cert::read(&home, &args.ca_certificates, &context.events)?;
+    desired.ca_certificates = ca_certificates;
+    if let Some(advice) = args.wish.managers.filter(|&count| count > 0).and_then(quorum::advice) {
+        context.events.warn("", advice);
+    }
+    let options =
+        Options { timeout: args.timeout, events: &context.events, cancel: &context.cancel };
+    let report = bring_up(&home, &name, &desired, options).await.map_err(|error| {
+        let resumable = error.is_cancelled()
+            || matches!(
+                error,
+                ClusterError::Partly { .. } | ClusterError::Swarm(SwarmError::NotReady { .. })
+            );
+        let failure = Failure::from(error);
+        if resumable { failure.with_fix(resume(&name)) } else { failure }
+    })?;
+    context.say(&summary(&home, &report));
+    Ok(())
+}
+
+/// The command that goes on, and the one that gives up.
+fn resume(name: &ClusterName) -> String {
+    let option = name_option(name);
+    format!("`skep up{option}` goes on where it stopped; `skep down{option}` removes everything")
+}
+
+/// What there is now, and what to type next.
+fn summary(home: &Home, report: &Report) -> String {
+    let record = &report.record;
+    let option = name_option(&record.name);
+    let count = |role| record.machines.iter().filter(|machine| machine.role == role).count();
+    let (managers, workers) = (count(Role::Manager), count(Role::Worker));
+    let did = match (report.created.len(), report.started.len()) {
+        (0, 0) => "was there already".to_owned(),
+        (0, started) => format!("is up again, {started} started"),
+        (created, 0) => format!("is up, {created} made"),
+        (created, started) => format!("is up, {created} made, {started} started"),
+    };
+    let manager = record.machines.first().map_or("manager1", |machine| machine.name.as_str());
+    let several = home.clusters().is_ok_and(|clusters| clusters.len() > 1);
+    let option = if several { option } else { String::new() };
+    format!(
+        "Swarm {} {did}: {managers} manager{}, {workers} worker{}.\n\
+         Look at it:         skep node ls{option}\n\
+         Use its engine:     eval \"$(skep env{option} {manager})\"\n\
+         Log in:             skep machine ssh{option} {manager}\n\
+         Remove everything:  skep down{option}",
+        record.name,
+        plural(managers),
+        plural(workers),
+    )
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+pub(super) async fn down(context: &Context) -> Result<(), Failure> {
+    let home = context.home()?;
+    let name = context.cluster_name(&home)?;
+    let removed = take_down(&home, &name, &context.events, &context.cancel).await;
+    let removed = removed.map_err(|error| {
+        let cancelled = error.is_cancelled();
+        let failure = Failure::from(error);
+        if cancelled {
+            failure.with_fix(format!("`skep down{}` goes on with what is left", name_option(&name)))
+        } else {
+            failure
+        }
+    })?;
+    context.say(&match removed {
+        Removed::Nothing => format!("There is no cluster {name}: nothing to remove."),
+        Removed::Machines(count) => {
+            format!("Cluster {name} is gone: {count} machine{} removed.", plural(count))
+        }
+    });
+    Ok(())
+}
+
+pub(super) async fn status(context: &Context, args: &StatusArgs) -> Result<(), Failure> {
+    let cluster = context.cluster()?;
+    let status = look(&cluster, &context.cancel).await?;
+    match args.format {
+        Format::Table => print(&table(&status))?,
+        Format::Json => print_json("machines", json(&status))?,
+    }
+    if status.is_as_desired() {
+        return Ok(());
+    }
+    Err(not_as_desired(&cluster, &status))
+}
+
+fn table(status: &Status) -> String {
+    let mut table =
+        Table::new(["MACHINE", "ROLE", "STATE", "ADDRESS", "ENGINE", "NODE", "AVAILABILITY"]);
+    for machine in &status.machines {
+        let node = machine.node.as_ref();
+        table.row([
+            machine.name.to_string(),
+            node.map_or(machine.role, role_now).to_string(),
+            machine.state.to_string(),
+            machine.address.map(|address| address.to_string()).unwrap_or_default(),
+            machine.engine.as_ref().map_or_else(|_| String::new(), String::clone),
+            node.map(|node| node.state.to_string()).unwrap_or_default(),
+            node.map(|node| capitalized(&node.availability.to_string())).unwrap_or_default(),
+        ]);
+    }
+    table.to_string()
+}
+
+/// What a node is by now, which may be changed since its machine was made.
+fn role_now(node: &skep_swarm::NodeRow) -> Role {
+    if node.manager.is_some() { Role::Manager } else { Role::Worker }
+}
+
+fn json(status: &Status) -> Vec<serde_json::Value> {
+    let machine = |machine: &skep_cluster::status::MachineStatus| {
+        let node = machine.node.as_ref();
+        serde_json::json!({
+            "name": machine.name,
+            "role": machine.role,
+            "state": machine.state,
+            "address": machine.address,
+            "cluster_address": machine.cluster_address,
+            "engine": machine.engine.as_ref().ok(),
+            "problem": machine.engine.as_ref().err().map(|error| one_line(error)),
+            "node": node.map(|node| serde_json::json!({
+                "id": node.id,
+                "role": role_now(node),
+                "state": node.state.to_string().to_lowercase(),
+                "availability": node.availability,
+            })),
+        })
+    };
+    status.machines.iter().map(machine).collect()
+}
+
+/// What is not as it should be, each with its reason.
+fn not_as_desired(cluster: &Cluster, status: &Status) -> Failure {
+    let mut failure = match &status.swarm {
+        Ok(()) => Failure::new(Exit::NotConverged, "not every machine is as it should be"),
+        Err(error) => {
+            let mut failure = Failure::new(Exit::NotConverged, "the swarm does not answer");
+            failure.causes.push(one_line(error));
+            failure
+        }
+    };
+    for machine in &status.machines {
+        if let Err(error) = &machine.engine {
+            failure.causes.push(format!("{}: {}", machine.name, one_line(error)));
+        } else if status.swarm.is_ok() {
+            match &machine.node {
+                None => failure.causes.push(format!("{} is no node of the swarm", machine.name)),
+                Some(node) if node.state != skep_swarm::NodeState::Ready => {
+                    let state = node.state.to_string().to_lowercase();
+                    failure.causes.push(format!("{}: its node is {state}", machine.name));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    let option = name_option(&cluster.record().name);
+    failure.with_fix(format!("`skep up{option}` mends what can be mended"))
+}

@@ -1,0 +1,372 @@
+//! What the environment says, read here and nowhere else, and handed on.
+
+use std::{
+    env,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    process,
+    sync::{Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use skep_cluster::{ClusterError, Home, Settings, reach::Cluster};
+use skep_engine::{Endpoint, EndpointError, Engine};
+use skep_model::{ClusterName, Events};
+use skep_store::Layout;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    args::{Color, Global},
+    docker_context,
+    failure::{Exit, Failure},
+};
+
+/// The cluster's name if nobody says and there is not just one.
+const DEFAULT_CLUSTER: &str = "skep";
+
+/// How long an engine that was named may take to answer a greeting.
+const ENGINE_GREETING: Duration = Duration::from_secs(10);
+
+/// Bytes of a directory's path in which `skep/` and a socket's name still fit.
+const RUNTIME_PATH: usize = 58;
+
+/// Everything a command is given besides its own arguments.
+#[derive(Debug)]
+pub struct Context {
+    /// The options of every command.
+    pub global: Global,
+    /// Where steps are told.
+    pub events: Events,
+    /// Ends every wait.
+    pub cancel: CancellationToken,
+    /// The command line as it was typed.
+    pub command_line: String,
+    /// What is said to the person once the display is off the screen.
+    closing: Mutex<String>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "the binary is where the environment is read")]
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A path, which need not be UTF-8.
+#[expect(clippy::disallowed_methods, reason = "the binary is where the environment is read")]
+fn variable_path(name: &str) -> Option<PathBuf> {
+    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the binary is where the clock is read")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Whether `$XDG_RUNTIME_DIR` can be used. It often says what is not so: after `su` and in jobs it
+/// is another user's, or a directory that nobody made.
+fn is_runtime_directory(directory: &Path) -> bool {
+    let own = |found: std::fs::Metadata| {
+        found.is_dir() && found.uid() == rustix::process::geteuid().as_raw()
+    };
+    directory.is_absolute() && is_short(directory) && directory.metadata().is_ok_and(own)
+}
+
+/// Whether a directory leaves room for a socket's name within the length of a socket's path.
+fn is_short(directory: &Path) -> bool {
+    directory.as_os_str().len() <= RUNTIME_PATH
+}
+
+/// The engine the docker CLI would use: `$DOCKER_HOST`, else a context's. What `skep env` set does
+/// not count: that is the engine of a machine, and the machines are on this host's own.
+fn docker_host() -> Option<String> {
+    let certificates = variable_path("DOCKER_CERT_PATH");
+    match variable("DOCKER_HOST") {
+        Some(_) if certificates.is_some_and(|path| is_a_stores(&path)) => None,
+        Some(host) => Some(host),
+        None => {
+            let directory = docker_config()?;
+            docker_context::host(&directory, variable("DOCKER_CONTEXT").as_deref())
+        }
+    }
+}
+
+/// The docker CLI's configuration directory.
+fn docker_config() -> Option<PathBuf> {
+    let of_home = || Some(variable_path("HOME")?.join(".docker"));
+    variable_path("DOCKER_CONFIG").or_else(of_home)
+}
+
+/// Whether these are the certificates of a store, this one or another.
+fn is_a_stores(certificates: &Path) -> bool {
+    let Some(root) = certificates.parent() else { return false };
+    let layout = Layout::new(root);
+    layout.certs() == certificates && layout.store_record().is_file()
+}
+
+impl Global {
+    /// Takes from the environment what the command line leaves open; an empty variable is none.
+    ///
+    /// # Errors
+    /// A [`Failure`] that names the variable.
+    pub fn complete(&mut self) -> Result<(), Failure> {
+        // A cluster that is named on the command line comes before an engine of the environment.
+        if self.engine.is_none() && self.name.is_none() {
+            self.engine = variable("SKEP_ENGINE");
+        }
+        if let (None, Some(name)) = (&self.name, variable("SKEP_CLUSTER")) {
+            let wrong = |error| Failure::usage(format!("SKEP_CLUSTER: {error}"));
+            self.name = Some(name.parse().map_err(wrong)?);
+        }
+        self.home = self.home.take().or_else(|| variable_path("SKEP_HOME"));
+        Ok(())
+    }
+}
+
+impl Context {
+    /// A context for one command.
+    pub fn new(
+        global: Global,
+        events: Events,
+        cancel: CancellationToken,
+        command_line: String,
+    ) -> Self {
+        Self { global, events, cancel, command_line, closing: Mutex::default() }
+    }
+
+    /// Says something to the person, on standard error, after everything else.
+    pub fn say(&self, text: &str) {
+        let mut closing = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
+        closing.push_str(text);
+        closing.push('\n');
+    }
+
+    /// What was said with [`Context::say`].
+    pub fn closing(self) -> String {
+        self.closing.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// A [`Failure`] if the environment names no place for it, or it cannot be used.
+    pub fn home(&self) -> Result<Home, Failure> {
+        Ok(Home::open(self.settings()?)?)
+    }
+
+    fn settings(&self) -> Result<Settings, Failure> {
+        let user = rustix::process::getuid().as_raw();
+        let home = variable_path("HOME");
+        let data = variable_path("XDG_DATA_HOME");
+        let root = self
+            .global
+            .home
+            .clone()
+            .or_else(|| Some(data.or_else(|| Some(home?.join(".local/share")))?.join("skep")))
+            .ok_or_else(|| Failure::usage("HOME is not set: say where the store is with --home"))?;
+        let root = std::path::absolute(&root).unwrap_or(root);
+        skep_guest::access::check_directory(&root).map_err(|error| {
+            Failure::usage(error.to_string())
+                .with_fix("choose another directory with --home or SKEP_HOME")
+        })?;
+        let temporary = env::temp_dir().join(format!("skep-{user}"));
+        let runtime = variable_path("XDG_RUNTIME_DIR")
+            .filter(|directory| is_runtime_directory(directory))
+            .map(|directory| directory.join("skep"))
+            .or_else(|| Some(temporary).filter(|directory| is_short(directory)))
+            .unwrap_or_else(|| format!("/tmp/skep-{user}").into());
+        let endpoint = Endpoint::resolve(docker_host().as_deref())
+            .and_then(|endpoint| endpoint.local_socket().map(PathBuf::from));
+        Ok(Settings {
+            root,
+            runtime,
+            host_root: PathBuf::from("/"),
+            docker_socket: endpoint,
+            now: now(),
+            holder: format!("process {}, {}", process::id(), self.command_line),
+        })
+    }
+
+    /// The cluster a command is about: the one that was named, else the only one there is, else
+    /// the one that `up` makes if nobody says.
+    ///
+    /// # Errors
+    /// A [`Failure`] if the store cannot be read, or it may be any of several.
+    pub fn cluster_name(&self, home: &Home) -> Result<ClusterName, Failure> {
+        if let Some(name) = &self.global.name {
+            return Ok(name.clone());
+        }
+        let there = home.clusters()?;
+        match there.as_slice() {
+            [] => Ok(default_cluster()),
+            [only] => Ok(only.clone()),
+            several if several.contains(&default_cluster()) => Ok(default_cluster()),
+            several => {
+                let names: Vec<_> = several.iter().map(ClusterName::as_str).collect();
+                Err(Failure::usage(format!("which cluster? There are {}", names.join(", ")))
+                    .with_fix("say which with --name, or set SKEP_CLUSTER"))
+            }
+        }
+    }
+
+    /// The cluster a command is about, opened.
+    ///
+    /// # Errors
+    /// A [`Failure`] if there is none.
+    pub fn cluster(&self) -> Result<Cluster, Failure> {
+        let home = self.home()?;
+        let name = self.cluster_name(&home)?;
+        Cluster::open(&home, &name).map_err(|error| match error {
+            ClusterError::NoCluster { .. } if self.global.name.is_none() => {
+                Failure::failed("there is no cluster yet").with_fix("make one with `skep up`")
+            }
+            other => other.into(),
+        })
+    }
+
+    /// The engine of a manager: the one that was named, else that of the cluster's first manager
+    /// that answers.
+    ///
+    /// # Errors
+    /// A [`Failure`] if the engine cannot be reached, or no manager of the cluster.
+    pub async fn manager(&self) -> Result<Engine, Failure> {
+        match &self.global.engine {
+            None => Ok(self.cluster()?.manager(&self.cancel).await?.0),
+            Some(url) => {
+                let wrong =
+                    |error: EndpointError| Failure::usage(format!("--engine {url}: {error}"));
+                let socket = Endpoint::resolve(Some(url))
+                    .and_then(|endpoint| endpoint.local_socket().map(PathBuf::from))
+                    .map_err(wrong)?;
+                let engine = Engine::connect(&socket, ENGINE_GREETING, &self.cancel).await;
+                Ok(engine.map_err(|error| Failure::of(Exit::Failed, &error))?)
+            }
+        }
+    }
+
+    /// The time, to say how long ago something was; `$SKEP_NOW` stops it, for tests.
+    pub fn now(&self) -> SystemTime {
+        let frozen = variable("SKEP_NOW").and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        frozen.map_or_else(now, SystemTime::from)
+    }
+
+    /// A variable's value, an empty one too: what `--env NAME` hands on.
+    #[expect(clippy::disallowed_methods, reason = "the binary is where the environment is read")]
+    pub fn environment(&self, name: &str) -> Option<String> {
+        env::var(name).ok()
+    }
+
+    /// The docker CLI's configuration directory, where it keeps credentials for registries.
+    pub fn docker_config(&self) -> Option<PathBuf> {
+        docker_config()
+    }
+
+    /// All variables of the environment that are text, for files that name them.
+    pub fn variables(&self) -> std::collections::BTreeMap<String, String> {
+        let text = |text: std::ffi::OsString| text.into_string().ok();
+        env::vars_os().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect()
+    }
+
+    /// The value of `$SHELL`.
+    pub fn login_shell(&self) -> Option<String> {
+        variable("SHELL")
+    }
+
+    /// The values of `$no_proxy` and `$NO_PROXY`.
+    pub fn no_proxy(&self) -> (Option<String>, Option<String>) {
+        (variable("no_proxy"), variable("NO_PROXY"))
+    }
+
+    /// How an address on the internet is reached: what the environment says of proxies.
+    pub fn network(&self) -> skep_os::import::Network {
+        // An upper-case HTTP_PROXY may come from a web server's client, so by custom it is not one.
+        let either = |lower, upper| variable(lower).or_else(|| variable(upper));
+        let any = || either("all_proxy", "ALL_PROXY");
+        let (lower, upper) = self.no_proxy();
+        skep_os::import::Network {
+            http_proxy: variable("http_proxy").or_else(any),
+            https_proxy: either("https_proxy", "HTTPS_PROXY").or_else(any),
+            no_proxy: lower.or(upper),
+            roots: Vec::new(),
+        }
+    }
+
+    /// The program that started this one, by its name, where the system tells (Linux).
+    pub fn parent_program(&self) -> Option<String> {
+        let parent = rustix::process::getppid()?.as_raw_nonzero();
+        let name = std::fs::read_to_string(format!("/proc/{parent}/comm")).ok()?;
+        Some(name.trim_end().to_owned())
+    }
+}
+
+/// ` --name NAME`, where it has to be said.
+pub fn name_option(name: &ClusterName) -> String {
+    if *name == default_cluster() { String::new() } else { format!(" --name {name}") }
+}
+
+/// The cluster `up` makes if nobody says.
+pub fn default_cluster() -> ClusterName {
+    #[expect(clippy::expect_used, reason = "a constant that a test of this module parses")]
+    DEFAULT_CLUSTER.parse().expect("the default name is a name")
+}
+
+/// Whether the terminal can neither move its cursor nor paint.
+pub fn is_dumb_terminal() -> bool {
+    variable("TERM").as_deref() == Some("dumb")
+}
+
+/// Whether colours are wanted on a stream that is, or is not, a terminal.
+pub fn colors(choice: Color, terminal: bool) -> bool {
+    match choice {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            terminal
+                && variable("NO_COLOR").is_none()
+                && variable("TERM").as_deref() != Some("dumb")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_cluster_has_a_legal_name() {
+        assert_eq!(default_cluster().as_str(), DEFAULT_CLUSTER);
+    }
+
+    #[test]
+    fn a_stores_certificates_are_known_by_the_store_around_them() {
+        let root = tempfile::tempdir().unwrap();
+        let certificates = root.path().join("certs");
+        assert!(!is_a_stores(&certificates));
+        std::fs::write(root.path().join("store.json"), "{}").unwrap();
+        assert!(is_a_stores(&certificates));
+        assert!(!is_a_stores(root.path()));
+        assert!(!is_a_stores(Path::new("/")));
+    }
+
+    #[test]
+    fn a_runtime_directory_is_there_ones_own_and_short() {
+        let root = tempfile::tempdir_in("/tmp").unwrap();
+        assert!(is_runtime_directory(root.path()));
+        assert!(!is_runtime_directory(&root.path().join("missing")));
+        assert!(!is_runtime_directory(Path::new(".")));
+        let long = root.path().join("x".repeat(RUNTIME_PATH));
+        std::fs::create_dir(&long).unwrap();
+        assert!(!is_runtime_directory(&long));
+    }
+
+    #[test]
+    fn a_socket_fits_into_the_longest_runtime_directory() {
+        let socket = format!("{}/skep/0123456789abcdef.sock", "x".repeat(RUNTIME_PATH));
+        assert!(socket.len() <= skep_guest::access::MAX_SOCKET_PATH);
+    }
+
+    #[test]
+    fn colours_follow_the_terminal_unless_told() {
+        assert!(colors(Color::Always, false));
+        assert!(!colors(Color::Never, true));
+        assert!(!colors(Color::Auto, false));
+    }
+}

@@ -1,0 +1,369 @@
+//! How a command ends when it does not end well: what failed, why, what to do, and the exit code.
+
+use std::{error::Error, fmt::Write as _};
+
+use crate::context::name_option;
+use skep_cluster::{ClusterError, MachineFailure};
+use skep_machine::MachineError;
+use skep_model::{Check, Verdict};
+use skep_service::{
+    ServiceError,
+    stack::{Fault, Obstacle, StackError},
+};
+use skep_store::StoreError;
+use skep_swarm::SwarmError;
+
+/// The exit codes, as `docs/exit-codes.md` publishes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// Failed.
+    Failed = 1,
+    /// The command line was not understood.
+    Usage = 2,
+    /// Something stands in the way, and nothing was touched.
+    Preflight = 3,
+    /// It is not as it was asked to be.
+    NotConverged = 4,
+    /// Done in part; the same command goes on.
+    Partly = 5,
+    /// Interrupted.
+    Interrupted = 130,
+}
+
+/// A command that failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What failed, in one line or a few.
+    pub message: String,
+    /// What it was caused by, outermost first.
+    pub causes: Vec<String>,
+    /// What to do about it.
+    pub fix: Option<String>,
+}
+
+impl Failure {
+    /// A failure of a kind.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), causes: Vec::new(), fix: None }
+    }
+
+    /// It failed.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(Exit::Failed, message)
+    }
+
+    /// The command line asks for something that makes no sense.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// Something stands in the way, and nothing was touched.
+    pub fn preflight(message: impl Into<String>) -> Self {
+        Self::new(Exit::Preflight, message)
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn with_fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = Some(fix.into());
+        self
+    }
+
+    /// A failure by its error, with what that was caused by.
+    pub(crate) fn of(exit: Exit, error: &(dyn Error + 'static)) -> Self {
+        Self { exit, message: error.to_string(), causes: causes(error), fix: None }
+    }
+
+    /// The text for standard error; `color` paints the first word.
+    pub fn render(&self, color: bool) -> String {
+        let (red, bold, off) =
+            if color { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
+        let mut text = format!("{red}error:{off} {}\n", self.message);
+        for cause in &self.causes {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "  {bold}because:{off} {}", indent(cause));
+        }
+        if let Some(fix) = &self.fix {
+            let _ = writeln!(text, "  {bold}fix:{off} {fix}");
+        }
+        text
+    }
+}
+
+impl Failure {
+    /// The line for standard error where progress is told as JSON lines too.
+    pub fn to_json(&self) -> String {
+        let line = serde_json::json!({
+            "schema": 1,
+            "event": "error",
+            "exit": self.exit as u8,
+            "message": self.message,
+            "causes": self.causes,
+            "fix": self.fix,
+        });
+        format!("{line}\n")
+    }
+}
+
+fn indent(text: &str) -> String {
+    text.replace('\n', "\n  ")
+}
+
+/// The chain of causes below an error, without those its own text already ends with.
+fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
+    let mut said = error.to_string();
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !said.contains(&text) {
+            causes.push(text.clone());
+        }
+        said = text;
+        next = cause.source();
+    }
+    causes
+}
+
+/// An error with its causes behind it, in one line.
+pub(crate) fn one_line(error: &(dyn Error + 'static)) -> String {
+    let chain = std::iter::once(error.to_string()).chain(causes(error));
+    chain.collect::<Vec<_>>().join(": ")
+}
+
+/// One line for a machine's failure, its causes behind it.
+fn machine_line(failure: &MachineFailure) -> String {
+    let text = one_line(&failure.error);
+    // Most errors of a machine begin with its name anyway.
+    if text.contains(failure.machine.as_str()) {
+        text
+    } else {
+        format!("{}: {text}", failure.machine)
+    }
+}
+
+fn check_lines(checks: &[Check]) -> Vec<String> {
+    let failed = checks.iter().filter(|check| check.verdict == Verdict::Fail);
+    let line = |check: &Check| match check.fix.as_str() {
+        "" => format!("{}: {}", check.what, check.found),
+        fix => format!("{}: {}\n    fix: {fix}", check.what, check.found),
+    };
+    failed.map(line).collect()
+}
+
+impl From<ClusterError> for Failure {
+    fn from(error: ClusterError) -> Self {
+        if error.is_cancelled() {
+            return Failure::new(Exit::Interrupted, "interrupted");
+        }
+        match &error {
+            ClusterError::Request { .. } => Failure::of(Exit::Usage, &error),
+            ClusterError::Preflight { checks, .. } => {
+                Self { causes: check_lines(checks), ..Failure::of(Exit::Preflight, &error) }
+            }
+            ClusterError::Partly { failures, of } => {
+                let exit = if failures.len() < *of { Exit::Partly } else { Exit::Failed };
+                let causes = failures.iter().map(machine_line).collect();
+                Self { causes, ..Failure::of(exit, &error) }
+                    .with_fix("`skep status` says what is true, `skep up` mends it")
+            }
+            ClusterError::Leftovers { left, .. } => {
+                let causes = left.iter().map(|left| one_line(left)).collect();
+                Self { causes, ..Failure::of(Exit::Partly, &error) }
+                    .with_fix("give the command again; it goes on with what is left")
+            }
+            ClusterError::NoManager { name, tried } => {
+                let option = name_option(name);
+                let causes = tried.iter().map(machine_line).collect();
+                Self { causes, ..Failure::of(Exit::Failed, &error) }.with_fix(format!(
+                    "`skep status{option}` says what is true, `skep up{option}` mends it"
+                ))
+            }
+            ClusterError::Certificates(wrong) => {
+                let causes = wrong.iter().map(ToString::to_string).collect();
+                Self { causes, ..Failure::of(Exit::Usage, &error) }
+            }
+            ClusterError::Swarm(SwarmError::NotReady { .. }) => {
+                Failure::of(Exit::NotConverged, &error)
+            }
+            ClusterError::Store(StoreError::Locked { .. }) => Failure::of(Exit::Failed, &error)
+                .with_fix("wait until it has ended, or interrupt it"),
+            ClusterError::Store(StoreError::Damaged { .. }) => Failure::of(Exit::Failed, &error)
+                .with_fix(
+                    "put the file back from a copy; `skep down --name CLUSTER` removes a cluster \
+                     without its record, too",
+                ),
+            ClusterError::Machine(MachineError::Subnet { .. } | MachineError::Foreign { .. }) => {
+                Failure::of(Exit::Preflight, &error)
+            }
+            _ => Failure::of(Exit::Failed, &error),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        ClusterError::from(error).into()
+    }
+}
+
+impl From<SwarmError> for Failure {
+    fn from(error: SwarmError) -> Self {
+        ClusterError::from(error).into()
+    }
+}
+
+impl From<ServiceError> for Failure {
+    fn from(error: ServiceError) -> Self {
+        if error.is_cancelled() {
+            return Failure::new(Exit::Interrupted, "interrupted");
+        }
+        match &error {
+            ServiceError::Spec(_) => Failure::of(Exit::Usage, &error),
+            ServiceError::PortInUse { service, .. } => {
+                Failure::of(Exit::Usage, &error).with_fix(format!(
+                    "publish another port, or free it with `skep service update --publish-rm \
+                     TARGET {service}`"
+                ))
+            }
+            ServiceError::NoImage { denied, .. } => {
+                Failure::of(Exit::Failed, &error).with_fix(match denied {
+                    true => {
+                        "if it is a private one, log in with `docker login` and give \
+                         --with-registry-auth; if the nodes have it, --no-resolve-image"
+                    }
+                    false => "look at its name and tag; if the nodes have it, --no-resolve-image",
+                })
+            }
+            _ => Failure::of(Exit::Failed, &error),
+        }
+    }
+}
+
+impl From<StackError> for Failure {
+    fn from(error: StackError) -> Self {
+        if error.is_cancelled() {
+            return Failure::new(Exit::Interrupted, "interrupted");
+        }
+        let with_fix = |text: String, fix: &str| match fix {
+            "" => text,
+            fix => format!("{text}\n    fix: {fix}"),
+        };
+        match &error {
+            StackError::Service(_) => match error {
+                StackError::Service(error) => error.into(),
+                other => Failure::of(Exit::Failed, &other),
+            },
+            StackError::Files { faults } => {
+                let line = |fault: &Fault| with_fix(fault.to_string(), &fault.fix);
+                let causes = faults.iter().map(line).collect();
+                Self { causes, ..Failure::of(Exit::Usage, &error) }
+            }
+            StackError::Obstacles { obstacles, .. } => {
+                let line = |one: &Obstacle| with_fix(one.problem.clone(), &one.fix);
+                let causes = obstacles.iter().map(line).collect();
+                Self { causes, ..Failure::of(Exit::Preflight, &error) }
+            }
+            StackError::Name { .. } => Failure::of(Exit::Usage, &error),
+            StackError::Object { .. } => Failure::of(Exit::Partly, &error)
+                .with_fix("the same command goes on with what is left"),
+            StackError::Left { left, .. } => {
+                Self { causes: left.clone(), ..Failure::of(Exit::Partly, &error) }
+                    .with_fix("the same command goes on with what is left")
+            }
+        }
+    }
+}
+
+impl From<skep_os::OsError> for Failure {
+    fn from(error: skep_os::OsError) -> Self {
+        ClusterError::from(error).into()
+    }
+}
+
+impl From<skep_guest::GuestError> for Failure {
+    fn from(error: skep_guest::GuestError) -> Self {
+        ClusterError::from(error).into()
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Failure::of(Exit::Failed, &error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_says_what_why_and_what_to_do() {
+        let failures = vec![MachineFailure {
+            machine: "worker1".parse().unwrap(),
+            error: ClusterError::Request { reason: "the engine does not answer".into() },
+        }];
+        let failure = Failure::from(ClusterError::Partly { failures, of: 4 })
+            .with_fix("`skep up` goes on where it stopped");
+        assert_eq!(failure.exit, Exit::Partly);
+        insta::assert_snapshot!(failure.render(false), @r"
+        error: worker1 is not ready
+          because: worker1: the engine does not answer
+          fix: `skep up` goes on where it stopped
+        ");
+    }
+
+    #[test]
+    fn a_program_reads_the_same_as_a_person() {
+        let failure = Failure::failed("no \"bees\"").with_fix("look\nelsewhere");
+        let line = failure.to_json();
+        assert_eq!(line.lines().count(), 1);
+        let read: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(read["exit"], 1);
+        assert_eq!(read["message"], "no \"bees\"");
+        assert_eq!(read["fix"], "look\nelsewhere");
+    }
+
+    #[test]
+    fn a_cluster_of_which_nothing_is_ready_has_failed() {
+        let failures = vec![MachineFailure {
+            machine: "manager1".parse().unwrap(),
+            error: ClusterError::Request { reason: "no".into() },
+        }];
+        assert_eq!(Failure::from(ClusterError::Partly { failures, of: 1 }).exit, Exit::Failed);
+    }
+
+    #[test]
+    fn a_refused_preflight_names_each_fix() {
+        let error = ClusterError::Preflight {
+            driver: "container".into(),
+            checks: vec![
+                Check::pass("disk space", "plenty"),
+                Check::fail("Docker Engine", "connection refused", "start it"),
+            ],
+        };
+        let failure = Failure::from(error);
+        assert_eq!(failure.exit, Exit::Preflight);
+        insta::assert_snapshot!(failure.render(false), @r"
+        error: preflight of driver container failed: nothing was touched
+          because: Docker Engine: connection refused
+              fix: start it
+        ");
+    }
+
+    #[test]
+    fn cancelled_at_any_depth_is_interrupted() {
+        let deep = ClusterError::Partly {
+            failures: vec![MachineFailure {
+                machine: "worker1".parse().unwrap(),
+                error: ClusterError::Machine(MachineError::Cancelled),
+            }],
+            of: 1,
+        };
+        assert_eq!(Failure::from(deep).exit, Exit::Interrupted);
+    }
+}

@@ -1,0 +1,125 @@
+//! The `skep` command: arguments, rendering, exit codes, signals, and nothing else.
+//!
+//! [`run`] reads the command line ([`args`]) and the environment ([`context`]), runs one command
+//! and turns what it returns into output and an exit code ([`failure`]). Standard output is data;
+//! progress ([`progress`]), closing words and errors go to standard error.
+//!
+//! **Never here:** a decision about machines, guests, engines or swarms. What a program other than
+//! this command could want belongs in one of the crates below.
+//!
+//! **Start reading** at [`run`].
+
+pub mod args;
+mod commands;
+pub mod context;
+pub mod docker_context;
+pub mod failure;
+pub mod filters;
+pub mod node_ls;
+pub mod progress;
+pub mod reference;
+pub mod registry_auth;
+pub mod screens;
+pub mod shell;
+pub mod table;
+
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal as _, Write as _},
+    process::ExitCode,
+    time::Instant,
+};
+
+use clap::Parser as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    args::Cli,
+    context::{Context, colors},
+    failure::{Exit, Failure},
+    progress::{Display, Look, Mode, Progress, show, terminal_size},
+};
+
+/// Runs the command that `args` (with the program's name first) says, and returns how to exit.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let mut cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for and go to standard output; the rest is misuse.
+            let _ = error.print();
+            return if error.use_stderr() { code(Exit::Usage) } else { code(Exit::Done) };
+        }
+    };
+    let terminal = io::stderr().is_terminal() && !context::is_dumb_terminal();
+    let colors = colors(cli.global.color, terminal);
+    let json = cli.global.progress == Progress::Json;
+    let completed = cli.global.complete();
+    match completed.and_then(|()| run_command(cli, command_line(&args), terminal, colors)) {
+        Ok(()) => code(Exit::Done),
+        Err(failure) => {
+            // With nobody to read it, the exit code still tells.
+            let text = if json { failure.to_json() } else { failure.render(colors) };
+            let _ = io::stderr().lock().write_all(text.as_bytes());
+            code(failure.exit)
+        }
+    }
+}
+
+fn code(exit: Exit) -> ExitCode {
+    ExitCode::from(exit as u8)
+}
+
+/// The command line for messages, with the program's name in place of its path.
+fn command_line(args: &[OsString]) -> String {
+    let words = args.iter().skip(1).map(|arg| arg.to_string_lossy().into_owned());
+    std::iter::once("skep".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+fn run_command(
+    cli: Cli,
+    command_line: String,
+    terminal: bool,
+    colors: bool,
+) -> Result<(), Failure> {
+    let look = Look { colors, size: || terminal_size(io::stderr()) };
+    let mode = cli.global.progress.mode(terminal);
+    let shown = show(Display::new(mode, look, io::stderr(), Instant::now()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let cancel = CancellationToken::new();
+    let context = Context::new(cli.global, shown.events(), cancel.clone(), command_line);
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            biased;
+            ended = commands::run(&context, cli.command) => ended,
+            () = interrupted(&cancel) => Err(Failure::new(Exit::Interrupted, "interrupted twice")
+                .with_fix("give the same command again: it goes on where it stopped")),
+        }
+    });
+    // A blocked thread (a lock, a slow disk) must not keep an interrupted command alive.
+    runtime.shutdown_background();
+    shown.finish();
+    let mut closing = context.closing();
+    if mode == Mode::Json && !closing.is_empty() {
+        closing = progress::summary_line(&closing);
+    }
+    let _ = io::stderr().lock().write_all(closing.as_bytes());
+    ended
+}
+
+/// The first signal asks for an orderly end, the second is not waited out.
+async fn interrupted(cancel: &CancellationToken) {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    for _ in 0..2 {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        cancel.cancel();
+    }
+}

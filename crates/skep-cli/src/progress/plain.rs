@@ -1,0 +1,88 @@
+//! A line for each start and end of a step, for logs and pipes.
+//!
+//! ```text
+//! worker1: waiting for the engine
+//! worker1: waiting for the engine: done (1.2 s)
+//! ```
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use skep_model::{Event, StepId, event::Outcome};
+
+use super::{Look, board::Board, elapsed, live::Ink, one_line};
+
+/// How often a step that goes on says what it is at: a log is read afterwards.
+const DETAIL: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(super) struct Plain {
+    ink: Ink,
+    board: Board,
+    /// When each step that is under way last had a line.
+    said: HashMap<StepId, Instant>,
+}
+
+impl Plain {
+    pub(super) fn new(look: Look) -> Self {
+        Self { ink: Ink::new(look.colors), board: Board::default(), said: HashMap::new() }
+    }
+
+    pub(super) fn event(&mut self, event: &Event, at: Instant) -> String {
+        let ended = self.board.take_in(event, at);
+        match event {
+            Event::Started { id, subject, step } => {
+                self.said.insert(*id, at);
+                format!("{}{}\n", prefix(subject), one_line(step))
+            }
+            Event::Progress { id, .. } => self.detail(*id, at).unwrap_or_default(),
+            Event::Ended { id, outcome } => {
+                self.said.remove(id);
+                let Some((subject, step)) = ended else { return String::new() };
+                let took = elapsed(at.saturating_duration_since(step.started));
+                let how = match outcome {
+                    Outcome::Done => format!("done ({took})"),
+                    Outcome::Skipped { reason } => format!("skipped, {}", one_line(reason)),
+                    Outcome::Failed { reason } => {
+                        self.ink.red(&format!("failed after {took}: {}", one_line(reason)))
+                    }
+                    Outcome::Abandoned => format!("given up after {took}"),
+                };
+                format!("{}{}: {how}\n", prefix(&subject), step.name)
+            }
+            Event::Warning { subject, text } => warning_line(self.ink, subject, text),
+        }
+    }
+
+    fn detail(&mut self, id: StepId, at: Instant) -> Option<String> {
+        let said = self.said.get_mut(&id)?;
+        if at.saturating_duration_since(*said) < DETAIL {
+            return None;
+        }
+        *said = at;
+        let (subject, step) = self.board.find(id)?;
+        let percent = step.percent.map(|percent| format!(" ({percent} %)")).unwrap_or_default();
+        Some(format!("{}{}: {}{percent}\n", prefix(subject), step.name, step.detail))
+    }
+}
+
+/// A warning's line, or nothing for another event.
+pub(super) fn warning(event: &Event) -> String {
+    match event {
+        Event::Warning { subject, text } => warning_line(Ink::new(false), subject, text),
+        _ => String::new(),
+    }
+}
+
+/// `warning: worker1: text`; further lines of the text are indented.
+pub(super) fn warning_line(ink: Ink, subject: &str, text: &str) -> String {
+    let clean = |line: &str| line.replace(char::is_control, " ");
+    let lines: Vec<String> = text.trim().lines().map(clean).collect();
+    format!("{} {}{}\n", ink.yellow("warning:"), prefix(subject), lines.join("\n  "))
+}
+
+fn prefix(subject: &str) -> String {
+    if subject.is_empty() { String::new() } else { format!("{}: ", one_line(subject)) }
+}
