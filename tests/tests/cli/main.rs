@@ -1,0 +1,27 @@
+//! The command line, without machines: what is refused, how it is said, and what ends with which
+//! code. Every test has a store of its own and an engine that is not there, or a play of one.
+
+mod bad_certificates;
+mod clusters;
+mod counts;
+mod engines;
+mod fake_engine;
+mod help;
+mod imports;
+mod names;
+mod stacks;
+mod store_files;
+mod streams;
+
+use skep_tests::Lab;
+
+/// Nothing of a cluster's may be in the store, and no certificate authority: the command was
+/// refused before anything was touched.
+#[track_caller]
+fn nothing_was_touched(lab: &Lab) {
+    let Ok(entries) = std::fs::read_dir(lab.store()) else { return };
+    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let others: Vec<_> =
+        names.filter(|name| !["store.json", "lock"].contains(&name.as_str())).collect();
+    assert!(others.is_empty(), "the store has {others:?}");
+}

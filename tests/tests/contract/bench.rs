@@ -1,0 +1,231 @@
+//! A driver on the bench, with everything a term needs around it.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use ipnet::Ipv4Net;
+use skep_guest::{Access, Guest, KeyPair, known_hosts_line};
+use skep_machine::{Driver, MachineError, MachineId, MachinePlan, Reach, Work, subnet};
+use skep_model::{ClusterName, Events, MachineState, Size};
+use skep_os::Seed;
+use skep_store::{Journal, Resource};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+/// How long a machine with a kernel that runs already may take until it can be logged in to.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What can be done to machines without asking the driver.
+pub(crate) trait World: std::fmt::Debug {
+    /// Takes a machine away.
+    fn lose(&self, id: &MachineId);
+    /// Ends a machine that runs as a power cut does, and waits until it has ended.
+    fn cut_power(&self, id: &MachineId);
+    /// Removes everything the bench's drivers have made, whatever state it is in.
+    fn clear(&self);
+}
+
+/// Names that are not the store's alone: others on this host may have something of the same name.
+pub(crate) trait SharedNames: std::fmt::Debug {
+    /// Makes something of this kind and name that nobody has labelled.
+    fn plant(&self, resource: &Resource);
+    /// Whether there is something of this kind and name.
+    fn has(&self, resource: &Resource) -> bool;
+    /// Removes what was planted.
+    fn uproot(&self, resource: &Resource);
+    /// A driver on the same host that works for another store.
+    fn stranger(&self) -> Arc<dyn Driver>;
+}
+
+/// A driver on the bench. Dropping it removes what the term has made.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    pub(crate) driver: Arc<dyn Driver>,
+    pub(crate) journal: Journal,
+    pub(crate) events: Events,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) cluster: ClusterName,
+    name: String,
+    world: Option<Box<dyn World>>,
+    names: Option<Box<dyn SharedNames>>,
+    patience: Duration,
+    files: TempDir,
+}
+
+impl Bench {
+    /// `name` is one nobody else has: clusters are called after it.
+    pub(crate) fn new(name: String, driver: Arc<dyn Driver>) -> Self {
+        let files = tempfile::Builder::new().prefix("skt").tempdir_in("/tmp").unwrap();
+        let journal = Journal::open(&files.path().join("journal")).unwrap();
+        Self {
+            driver,
+            journal,
+            events: Events::none(),
+            cancel: CancellationToken::new(),
+            cluster: name.parse().unwrap(),
+            name,
+            world: None,
+            names: None,
+            patience: PATIENCE,
+            files,
+        }
+    }
+
+    /// For a driver whose machines can be got at from outside.
+    pub(crate) fn with_world(mut self, world: impl World + 'static) -> Self {
+        self.world = Some(Box::new(world));
+        self
+    }
+
+    /// For a driver whose machines have names that others may have as well.
+    pub(crate) fn with_names(mut self, names: impl SharedNames + 'static) -> Self {
+        self.names = Some(Box::new(names));
+        self
+    }
+
+    /// For a driver whose machines take this long until they can be logged in to.
+    pub(crate) fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// A second cluster.
+    pub(crate) fn other_cluster(&self) -> ClusterName {
+        format!("{}-other", self.name).parse().unwrap()
+    }
+
+    /// What can be done behind the driver's back. Only terms that need it ask for it.
+    pub(crate) fn world(&self) -> &dyn World {
+        self.world.as_deref().unwrap()
+    }
+
+    /// What others may have called the same. Only terms that need it ask for it.
+    pub(crate) fn names(&self) -> &dyn SharedNames {
+        self.names.as_deref().unwrap()
+    }
+
+    /// Waits until a machine can be logged in to. Whoever is done with it closes its connection.
+    pub(crate) async fn logged_in(&self, access: &Access) -> Guest {
+        Guest::wait(access, self.patience, &Events::none(), &self.cancel).await.unwrap()
+    }
+
+    pub(crate) fn files(&self) -> &Path {
+        self.files.path()
+    }
+
+    pub(crate) fn work(&self) -> Work<'_> {
+        Work { journal: &self.journal, events: &self.events, cancel: &self.cancel }
+    }
+
+    /// Makes what the machines of the bench's cluster share.
+    pub(crate) async fn prepare(&self) -> Ipv4Net {
+        self.driver.prepare(&self.cluster, None, self.work()).await.unwrap()
+    }
+
+    pub(crate) fn id(&self, machine: &str) -> MachineId {
+        MachineId { cluster: self.cluster.clone(), machine: machine.parse().unwrap() }
+    }
+
+    /// The plan of a machine, and how to log in to it once it runs. Each call makes new keys.
+    pub(crate) fn plan(
+        &self,
+        network: Ipv4Net,
+        machine: &str,
+        place: usize,
+    ) -> (MachinePlan, Access) {
+        let address = subnet::machine_address(network, place).unwrap();
+        let (login, host) =
+            (KeyPair::generate("login").unwrap(), KeyPair::generate("host").unwrap());
+        let reach = self.driver.reach(&self.id(machine), address).unwrap();
+        let access = self.access(machine, reach, &login, &host);
+        let seed = Seed::new(machine.parse().unwrap(), login.public, host.private);
+        let plan = MachinePlan {
+            id: self.id(machine),
+            address,
+            seed,
+            written: now(),
+            size: Size::default(),
+            publish: Vec::new(),
+        };
+        (plan, access)
+    }
+
+    fn access(&self, machine: &str, reach: Reach, login: &KeyPair, host: &KeyPair) -> Access {
+        use secrecy::ExposeSecret as _;
+        let directory = tempfile::tempdir_in(self.files()).unwrap().keep();
+        let write = |name: &str, text: &str| {
+            let path = directory.join(name);
+            skep_store::write_private(&path, text.as_bytes()).unwrap();
+            path
+        };
+        Access {
+            machine: machine.into(),
+            host: reach.host,
+            port: reach.ssh,
+            user: "docker".into(),
+            key: write("id", login.private.expose_secret()),
+            known_hosts: write("pin", &known_hosts_line(reach.host, reach.ssh, &host.public)),
+            control: directory.join("ctl"),
+            engine: directory.join("eng"),
+        }
+    }
+
+    /// A machine that has been made, and is stopped.
+    pub(crate) async fn made(&self, machine: &str) -> MachinePlan {
+        let network = self.prepare().await;
+        let (plan, _) = self.plan(network, machine, 0);
+        self.driver.create(&plan, self.work()).await.unwrap();
+        plan
+    }
+
+    /// A machine that runs.
+    pub(crate) async fn running(&self, machine: &str) -> MachinePlan {
+        let plan = self.made(machine).await;
+        self.driver.start(&plan.id, &self.cancel).await.unwrap();
+        plan
+    }
+
+    pub(crate) async fn state(&self, id: &MachineId) -> MachineState {
+        let states = self.driver.states(&id.cluster).await.unwrap();
+        states.get(&id.machine).copied().unwrap_or(MachineState::Absent)
+    }
+
+    pub(crate) async fn resources(&self) -> Vec<Resource> {
+        self.driver.resources(&self.cluster).await.unwrap()
+    }
+
+    pub(crate) async fn remove(&self, id: &MachineId) -> Result<(), MachineError> {
+        self.driver.remove(id, self.work()).await
+    }
+
+    /// Removes what the driver lists and what the journal announced, as `skep down` does.
+    pub(crate) async fn tear_down(&self) {
+        let mut all = self.resources().await;
+        all.extend(self.journal.outstanding().unwrap());
+        for resource in all {
+            self.driver.remove_resource(&self.cluster, &resource, self.work()).await.unwrap();
+        }
+    }
+
+    /// Nothing exists, and the journal knows it.
+    pub(crate) async fn is_empty(&self) {
+        assert_eq!(self.resources().await, []);
+        assert_eq!(self.journal.outstanding().unwrap(), []);
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if let Some(world) = &self.world {
+            world.clear();
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test program may look at the clock")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}

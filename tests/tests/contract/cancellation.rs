@@ -1,0 +1,80 @@
+//! Work can be given up at any moment, and goes on from there.
+
+use std::{future::Future, pin::pin};
+
+use skep_machine::{MachineError, Work};
+use skep_model::MachineState::{Absent, Running, Stopped};
+use tokio_util::sync::CancellationToken;
+
+use crate::bench::Bench;
+
+pub(crate) async fn work_that_is_cancelled_before_it_begins_does_nothing(bench: &Bench) {
+    let network = bench.prepare().await;
+    let (plan, _) = bench.plan(network, "m1", 0);
+    let cancel = CancellationToken::new();
+    cancel.cancel();
+    let work = Work { cancel: &cancel, ..bench.work() };
+    let refused = |what: &str, answer: Result<(), MachineError>| {
+        assert!(matches!(answer, Err(MachineError::Cancelled)), "{what}: {answer:?}");
+    };
+    refused("create", bench.driver.create(&plan, work).await);
+    assert_eq!(bench.state(&plan.id).await, Absent);
+    bench.driver.create(&plan, bench.work()).await.unwrap();
+    refused("start", bench.driver.start(&plan.id, &cancel).await);
+    assert_eq!(bench.state(&plan.id).await, Stopped);
+    bench.driver.start(&plan.id, &bench.cancel).await.unwrap();
+    refused("stop", bench.driver.stop(&plan.id, &cancel).await);
+    refused("kill", bench.driver.kill(&plan.id, &cancel).await);
+    refused("remove", bench.driver.remove(&plan.id, work).await);
+    assert_eq!(bench.state(&plan.id).await, Running);
+    bench.tear_down().await;
+    bench.is_empty().await;
+}
+
+/// Cancelled early or late, creation leaves nothing that the journal does not name, and the same
+/// creation goes on from there.
+pub(crate) async fn creation_can_be_cancelled_anywhere_and_goes_on(bench: &Bench) {
+    let network = bench.prepare().await;
+    for looks in std::iter::successors(Some(1_u32), |looks| looks.checked_mul(2)) {
+        let (plan, _) = bench.plan(network, "m1", 0);
+        let cancel = CancellationToken::new();
+        let work = Work { cancel: &cancel, ..bench.work() };
+        let answer = cancelled_after(looks, bench.driver.create(&plan, work), &cancel).await;
+        let announced = bench.journal.outstanding().unwrap();
+        for resource in bench.resources().await {
+            assert!(announced.contains(&resource), "{looks} looks: {resource} is not announced");
+        }
+        if let Err(error) = &answer {
+            assert!(matches!(error, MachineError::Cancelled), "{looks} looks: {error}");
+        }
+        let again = bench.driver.create(&plan, bench.work()).await;
+        assert!(again.is_ok(), "after {looks} looks: {again:?}");
+        assert_eq!(bench.state(&plan.id).await, Stopped);
+        bench.remove(&plan.id).await.unwrap();
+        if answer.is_ok() {
+            break;
+        }
+    }
+    bench.tear_down().await;
+    bench.is_empty().await;
+}
+
+/// Drives `work` to its end, looking at it all the time, and cancels it after so many looks:
+/// before its first request, while one is on its way, between two.
+async fn cancelled_after<T>(
+    looks: u32,
+    work: impl Future<Output = T>,
+    cancel: &CancellationToken,
+) -> T {
+    let mut work = pin!(work);
+    let mut left = looks;
+    std::future::poll_fn(|context| {
+        left = left.saturating_sub(1);
+        if left == 0 {
+            cancel.cancel();
+        }
+        context.waker().wake_by_ref();
+        work.as_mut().poll(context)
+    })
+    .await
+}

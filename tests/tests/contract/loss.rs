@@ -1,0 +1,39 @@
+//! Machines that somebody has taken away.
+
+use skep_machine::MachineError;
+use skep_model::MachineState::{Absent, Failed, Running, Stopped};
+
+use crate::bench::Bench;
+
+pub(crate) async fn a_lost_machine_is_absent(bench: &Bench) {
+    let plan = bench.running("m1").await;
+    bench.world().lose(&plan.id);
+    assert_eq!(bench.state(&plan.id).await, Absent);
+    let answer = bench.driver.start(&plan.id, &bench.cancel).await;
+    assert!(matches!(answer, Err(MachineError::NoSuchMachine { .. })), "{answer:?}");
+}
+
+pub(crate) async fn a_lost_machine_is_removed_with_what_is_left_of_it(bench: &Bench) {
+    let plan = bench.running("m1").await;
+    bench.world().lose(&plan.id);
+    bench.remove(&plan.id).await.unwrap();
+    bench.tear_down().await;
+    bench.is_empty().await;
+}
+
+pub(crate) async fn a_lost_machine_is_made_again(bench: &Bench) {
+    let plan = bench.running("m1").await;
+    bench.world().lose(&plan.id);
+    bench.driver.create(&plan, bench.work()).await.unwrap();
+    bench.driver.start(&plan.id, &bench.cancel).await.unwrap();
+    assert_eq!(bench.state(&plan.id).await, Running);
+}
+
+pub(crate) async fn a_machine_that_lost_its_power_can_be_started(bench: &Bench) {
+    let plan = bench.running("m1").await;
+    bench.world().cut_power(&plan.id);
+    let state = bench.state(&plan.id).await;
+    assert!(matches!(state, Stopped | Failed), "{state:?}");
+    bench.driver.start(&plan.id, &bench.cancel).await.unwrap();
+    assert_eq!(bench.state(&plan.id).await, Running);
+}

@@ -1,0 +1,135 @@
+//! The walkthrough's chapters about services, command by command, on four virtual machines with a
+//! real mesh: helloping from one task to ten, off a drained manager and away; nginx rolled from one
+//! real version to the next without losing a request.
+
+use std::{collections::BTreeSet, thread, time::Duration};
+
+use serde_json::Value;
+use skep_tests::{Lab, Ran, Run, images::archive};
+
+use crate::seen::all_ready;
+
+const FOUR: [&str; 4] = ["manager1", "worker1", "worker2", "worker3"];
+
+/// How long one command may take where everything is emulated.
+const LONG: Duration = Duration::from_secs(420);
+
+pub(crate) fn the_walkthrough_on_virtual_machines() {
+    let lab = Lab::with_machines("services");
+    lab.up("--driver qemu --publish 8080").succeeds();
+    all_ready(&lab, &FOUR);
+    let archives = ["ping-latest", "nginx-1.22", "nginx-1.26"].map(archive);
+    lab.skep("image load").args(archives).within(LONG).succeeds();
+
+    helloping(&lab);
+    nginx(&lab);
+    lab.finish();
+}
+
+/// Runs a command line given as words, none of which has a space.
+fn skep(lab: &Lab, words: &str) -> Ran {
+    lab.skep(words).within(LONG).succeeds()
+}
+
+fn helloping(lab: &Lab) {
+    // docker.com is played by the task itself: these machines have no way out.
+    let create = "service create --replicas 1 --name helloping --host docker.com:127.0.0.1 \
+                  --stop-grace-period 1s ping ping docker.com";
+    let id = skep(lab, create).text().to_owned();
+    assert_eq!(id.len(), 25, "{id}");
+    let list = skep(lab, "service ls");
+    let line = "helloping   replicated   1/1        ping:latest";
+    assert!(list.stdout.contains(line), "{list}");
+    let pretty = skep(lab, "service inspect --pretty helloping");
+    for line in [
+        "Service Mode:\tReplicated\n Replicas:\t1\n",
+        "UpdateConfig:\n Parallelism:\t1\n On failure:\tpause\n",
+        " Args:\t\tping docker.com",
+        "Endpoint Mode:\tvip",
+    ] {
+        assert!(pretty.stdout.contains(line), "{line:?} is not in {pretty}");
+    }
+    assert_eq!(running(lab, "helloping").len(), 1);
+
+    let scaled = skep(lab, "service scale helloping=10");
+    assert!(scaled.stdout.contains("helloping scaled to 10"), "{scaled}");
+    let nodes = running(lab, "helloping");
+    assert_eq!(nodes.len(), 10, "{nodes:?}");
+    assert!(FOUR.iter().all(|node| nodes.iter().any(|at| at == node)), "{nodes:?}");
+
+    skep(lab, "node drain --wait manager1");
+    let nodes = running(lab, "helloping");
+    assert_eq!(nodes.len(), 10, "{nodes:?}");
+    assert!(!nodes.contains(&"manager1".to_owned()), "{nodes:?}");
+    let history = skep(lab, "service ps helloping");
+    assert!(history.stdout.contains(" \\_ helloping."), "{history}");
+
+    assert_eq!(skep(lab, "service rm helloping").stdout, "helloping\n");
+    lab.skep("service ps helloping").exits(1).says("no such service: helloping");
+}
+
+fn nginx(lab: &Lab) {
+    skep(
+        lab,
+        "service create --replicas 10 --name nginx --update-delay 1s --update-parallelism 2 \
+         --update-order start-first --publish 8080:80 nginx:1.22",
+    );
+    // The manager is drained: its answers cross the mesh.
+    assert!(!running(lab, "nginx").contains(&"manager1".to_owned()));
+    answered(&probe(lab, "service probe nginx -n 20").succeeds(), &["nginx/1.22.1"]);
+    let logs = skep(lab, "service logs --tail 5 nginx");
+    // Requests were answered on the workers only, also those that were sent to the manager.
+    assert!(logs.stdout.contains("\"GET / HTTP/1.1\" 200"), "{logs}");
+    assert!(!logs.stdout.contains("@manager1"), "{logs}");
+
+    let watched = thread::scope(|scope| {
+        let watch = scope.spawn(|| probe(lab, "service probe nginx --watch --rate 5").ends());
+        assert_eq!(skep(lab, "service update --image nginx:1.26 nginx").stdout, "nginx\n");
+        watch.join().expect("the probe ends")
+    });
+    assert_eq!(watched.code, Some(0), "requests were lost: {watched}");
+    answered(&watched, &["nginx/1.22.1", "nginx/1.26.3"]);
+
+    let pretty = skep(lab, "service inspect --pretty nginx");
+    for line in ["UpdateStatus:\n State:\t\tcompleted\n", "PublishedPort = 8080", "nginx:1.26"] {
+        assert!(pretty.stdout.contains(line), "{line:?} is not in {pretty}");
+    }
+    let history = skep(lab, "service ps nginx");
+    assert!(history.stdout.matches("nginx:1.26").count() == 10, "{history}");
+    answered(&probe(lab, "service probe nginx -n 10").succeeds(), &["nginx/1.26.3"]);
+
+    skep(lab, "node activate manager1");
+    skep(lab, "service rebalance nginx");
+    assert!(running(lab, "nginx").contains(&"manager1".to_owned()));
+    skep(lab, "service rm nginx");
+}
+
+/// A probe of the service, with a report for programs.
+fn probe(lab: &Lab, words: &str) -> Run {
+    lab.skep(words).args(["--format", "json", "--header", "Server"]).within(LONG)
+}
+
+/// Each of the four machines has answered everything, and the answers were of these versions and
+/// no other.
+#[track_caller]
+fn answered(probed: &Ran, versions: &[&str]) {
+    let report: Value = serde_json::from_str(&probed.stdout).unwrap();
+    assert_eq!(report["lost"], 0, "{probed}");
+    let nodes = report["nodes"].as_array().unwrap();
+    assert_eq!(nodes.iter().map(|node| &node["node"]).collect::<Vec<_>>(), FOUR, "{probed}");
+    let mut seen = BTreeSet::new();
+    for node in nodes {
+        assert!(node["answered"].as_u64().unwrap() > 0, "{probed}");
+        seen.extend(node["values"].as_object().unwrap().keys().cloned());
+    }
+    assert_eq!(seen, versions.iter().map(|&version| version.to_owned()).collect(), "{probed}");
+}
+
+/// The nodes that run tasks of a service, one for each task.
+fn running(lab: &Lab, service: &str) -> Vec<String> {
+    let words = format!("service ps {service} --filter desired-state=running --format json");
+    let list: Value = serde_json::from_str(&skep(lab, &words).stdout).unwrap();
+    let tasks = list["tasks"].as_array().unwrap().iter();
+    let tasks = tasks.inspect(|task| assert_eq!(task["state"], "running", "{task}"));
+    tasks.map(|task| task["node"].as_str().unwrap().to_owned()).collect()
+}
