@@ -44,12 +44,12 @@ http {
 /// What runs nginx.
 pub(super) const SERVE: &str = "serve";
 
-/// Asked to end, it goes on answering until no node's mesh leads here any more, then ends the
-/// requests it has.
+/// Asked to end, it goes on answering for `$LINGER` seconds, until no node's mesh leads here any
+/// more, then ends the requests it has.
 const SERVE_SCRIPT: &str = "\
 #!/bin/sh
 nginx -g 'daemon off;' &
-trap 'sleep 5; kill -QUIT $!; wait; exit 0' TERM
+trap 'sleep ${LINGER:-5}; kill -QUIT $!; wait; exit 0' TERM
 wait
 ";
 
