@@ -1,6 +1,7 @@
 //! The command line: what may be written, and nothing about what it does.
 
 pub mod image;
+pub mod machine;
 pub mod objects;
 pub mod service;
 pub mod stack;
@@ -128,7 +129,7 @@ pub enum Command {
     },
     /// Machines
     #[command(subcommand)]
-    Machine(Machine),
+    Machine(machine::Machine),
     /// CA certificates on every machine
     #[command(subcommand)]
     Cert(Cert),
@@ -177,7 +178,7 @@ pub struct Wish {
     /// How many workers [default: 3, or as many as there are]
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub workers: Option<usize>,
-    /// How machines are had: auto, container or qemu
+    /// How machines are had: auto, container, qemu or virtualbox
     #[arg(long, default_value = "auto")]
     pub driver: String,
     /// The network of the machines [default: a free one in 192.168.0.0/16]
@@ -257,48 +258,6 @@ pub struct EnvArgs {
     /// Make a context of the docker CLI instead, and print its name
     #[arg(long, conflicts_with_all = ["unset", "shell", "no_proxy"])]
     pub context: bool,
-}
-
-/// `skep machine …`
-#[derive(Debug, Subcommand)]
-pub enum Machine {
-    /// List machines
-    Ls(Listing),
-    /// Print the addresses of machines, in the order asked
-    Ip {
-        /// The machines.
-        #[arg(required = true)]
-        machines: Vec<String>,
-    },
-    /// Log in to a machine, or run a command there
-    Ssh {
-        /// The machine.
-        machine: String,
-        /// The command; read by the machine's shell, as with ssh.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        command: Vec<std::ffi::OsString>,
-    },
-    /// Switch machines on, and wait until their engines answer
-    Start(Switch),
-    /// Ask machines to switch themselves off, and wait until they have
-    Stop(Switch),
-    /// Switch machines off and on again
-    Restart(Switch),
-    /// Switch machines off at once, as if the plug were pulled
-    Kill(Switch),
-    /// Print the environment that points the docker CLI at a machine
-    Env(EnvArgs),
-}
-
-/// Machines to be switched on or off.
-#[derive(Debug, Args)]
-pub struct Switch {
-    /// The machines
-    #[arg(required = true)]
-    pub machines: Vec<String>,
-    /// How long an engine may take to answer after a start
-    #[arg(long, value_parser = duration, default_value = "5m", value_name = "TIME")]
-    pub timeout: Duration,
 }
 
 /// `skep cert …`

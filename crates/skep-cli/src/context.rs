@@ -19,6 +19,7 @@ use crate::{
     args::{Color, Global},
     docker_context,
     failure::{Exit, Failure},
+    persona::Persona,
 };
 
 /// The cluster's name if nobody says and there is not just one.
@@ -33,6 +34,8 @@ const RUNTIME_PATH: usize = 58;
 /// Everything a command is given besides its own arguments.
 #[derive(Debug)]
 pub struct Context {
+    /// The name this program answers under.
+    pub persona: Persona,
     /// The options of every command.
     pub global: Global,
     /// Where steps are told.
@@ -124,12 +127,13 @@ impl Global {
 impl Context {
     /// A context for one command.
     pub fn new(
+        persona: Persona,
         global: Global,
         events: Events,
         cancel: CancellationToken,
         command_line: String,
     ) -> Self {
-        Self { global, events, cancel, command_line, closing: Mutex::default() }
+        Self { persona, global, events, cancel, command_line, closing: Mutex::default() }
     }
 
     /// Says something to the person, on standard error, after everything else.

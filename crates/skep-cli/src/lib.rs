@@ -16,6 +16,7 @@ pub mod docker_context;
 pub mod failure;
 pub mod filters;
 pub mod node_ls;
+pub mod persona;
 pub mod progress;
 pub mod reference;
 pub mod registry_auth;
@@ -30,21 +31,26 @@ use std::{
     time::Instant,
 };
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::Cli,
+    args::{
+        Cli, Command,
+        machine::{DockerMachine, Machine},
+    },
     context::{Context, colors},
     failure::{Exit, Failure},
+    persona::Persona,
     progress::{Display, Look, Mode, Progress, show, terminal_size},
 };
 
 /// Runs the command that `args` (with the program's name first) says, and returns how to exit.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    let mut cli = match Cli::try_parse_from(&args) {
+    let persona = args.first().map(|program| Persona::of_program(program)).unwrap_or_default();
+    let mut cli = match parse(persona, &args) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are asked for and go to standard output; the rest is misuse.
@@ -56,7 +62,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let colors = colors(cli.global.color, terminal);
     let json = cli.global.progress == Progress::Json;
     let completed = cli.global.complete();
-    match completed.and_then(|()| run_command(cli, command_line(&args), terminal, colors)) {
+    match completed
+        .and_then(|()| run_command(cli, persona, command_line(persona, &args), terminal, colors))
+    {
         Ok(()) => code(Exit::Done),
         Err(failure) => {
             // With nobody to read it, the exit code still tells.
@@ -67,18 +75,37 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// Reads the command line under either name.
+fn parse(persona: Persona, args: &[OsString]) -> Result<Cli, clap::Error> {
+    if persona == Persona::Skep {
+        return Cli::try_parse_from(args);
+    }
+    let DockerMachine { mut global, old, verb } = DockerMachine::try_parse_from(args)?;
+    global.home = global.home.or_else(|| Some(old.storage_path?.join("skep")));
+    let verb = match verb {
+        _ if old.version => Machine::Version { machine: None },
+        Some(verb) => verb,
+        None => {
+            let help = DockerMachine::command().render_help();
+            return Err(clap::Error::raw(clap::error::ErrorKind::DisplayHelp, help));
+        }
+    };
+    Ok(Cli { global, command: Command::Machine(verb) })
+}
+
 fn code(exit: Exit) -> ExitCode {
     ExitCode::from(exit as u8)
 }
 
 /// The command line for messages, with the program's name in place of its path.
-fn command_line(args: &[OsString]) -> String {
+fn command_line(persona: Persona, args: &[OsString]) -> String {
     let words = args.iter().skip(1).map(|arg| arg.to_string_lossy().into_owned());
-    std::iter::once("skep".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+    std::iter::once(persona.name().to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 
 fn run_command(
     cli: Cli,
+    persona: Persona,
     command_line: String,
     terminal: bool,
     colors: bool,
@@ -88,7 +115,7 @@ fn run_command(
     let shown = show(Display::new(mode, look, io::stderr(), Instant::now()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let cancel = CancellationToken::new();
-    let context = Context::new(cli.global, shown.events(), cancel.clone(), command_line);
+    let context = Context::new(persona, cli.global, shown.events(), cancel.clone(), command_line);
     let ended = runtime.block_on(async {
         tokio::select! {
             biased;

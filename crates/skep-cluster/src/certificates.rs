@@ -81,7 +81,7 @@ impl<'a> Scope<'a> {
     ) -> Result<Vec<Answer<T>>, ClusterError> {
         let meant = self.meant()?;
         let (managers, workers): (Vec<_>, Vec<_>) =
-            meant.iter().partition(|machine| machine.role == Role::Manager);
+            meant.iter().partition(|machine| machine.role == Some(Role::Manager));
         let managers = async {
             let mut answers = Vec::new();
             for machine in managers {

@@ -39,7 +39,8 @@ impl Desired {
     /// machines than there are, another driver or subnet than the machines have.
     pub fn apply_to(&self, record: &mut ClusterRecord) -> Result<(), ClusterError> {
         let fresh = record.machines.is_empty();
-        let has = |role| record.machines.iter().filter(|machine| machine.role == role).count();
+        let has =
+            |role| record.machines.iter().filter(|machine| machine.role == Some(role)).count();
         let (has_managers, has_workers) = (has(Role::Manager), has(Role::Worker));
         let default = |count, default| if fresh { default } else { count };
         let managers = self.managers.unwrap_or(default(has_managers, DEFAULT_MANAGERS));
@@ -135,7 +136,7 @@ impl ClusterRecord {
         }
         let taken = |place| self.machines.iter().any(|machine| machine.place == place);
         let place = (0..).find(|&place| !taken(place)).unwrap_or_default();
-        self.machines.push(MachineRecord { name, role, place });
+        self.machines.push(MachineRecord::new(name, Some(role), place));
     }
 }
 

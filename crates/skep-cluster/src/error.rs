@@ -36,6 +36,20 @@ pub enum ClusterError {
         /// The machines it has.
         known: Vec<MachineName>,
     },
+    /// No cluster has a machine of that name.
+    #[error("there is no machine {machine}: `skep machine ls` lists those there are")]
+    NoSuchMachine {
+        /// What was asked for.
+        machine: String,
+    },
+    /// Several clusters have a machine of that name.
+    #[error("which {machine}? There is one in {}: say which with --name", several(.clusters))]
+    Ambiguous {
+        /// What was asked for.
+        machine: String,
+        /// The clusters that have it.
+        clusters: Vec<ClusterName>,
+    },
     /// Something stands in the way, and nothing was touched.
     #[error("preflight of driver {driver} failed: nothing was touched")]
     Preflight {
@@ -169,6 +183,10 @@ impl ClusterError {
 
 fn console_text(console: &str) -> String {
     if console.is_empty() { String::new() } else { format!("; the end of its console:{console}") }
+}
+
+fn several(names: &[ClusterName]) -> String {
+    names.iter().map(ClusterName::as_str).collect::<Vec<_>>().join(" and in ")
 }
 
 fn list(names: &[MachineName]) -> String {

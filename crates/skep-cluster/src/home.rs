@@ -16,7 +16,10 @@ use skep_machine::{
     Driver, DriverKind,
     container::{self, ContainerDriver},
     fake::FakeDriver,
+    none::NoneDriver,
     qemu::{self, QemuDriver},
+    ssh::SshDriver,
+    virtualbox::VirtualBoxDriver,
 };
 use skep_model::{ClusterName, MachineName};
 use skep_store::{Layout, Lock, StoreError, file::create_private_dir};
@@ -191,6 +194,9 @@ impl Home {
                 os,
                 self.qemu.clone(),
             )),
+            DriverKind::Virtualbox => Arc::new(VirtualBoxDriver::new(self.layout.clone())),
+            DriverKind::Ssh => Arc::new(SshDriver::new(self.layout.clone())),
+            DriverKind::None => Arc::new(NoneDriver::new(self.layout.clone())),
             DriverKind::Fake => Arc::new(FakeDriver::new()),
         }
     }

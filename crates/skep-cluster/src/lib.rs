@@ -6,6 +6,8 @@
 //! - [`choice`]: which driver `auto` takes, and why.
 //! - [`up`], [`down`], [`status`]: bring it about, take it away, say what is true.
 //! - [`power`]: switch machines on and off.
+//! - [`machines`]: one machine by itself, made, provisioned, removed; [`import`]: docker-machine's.
+//! - [`find`]: a machine by its name, whatever cluster it is in.
 //! - [`reach`]: from a machine's name to its guest, its engine, and a manager of its swarm.
 //! - [`images`]: images on every machine without a registry.
 //! - [`door`]: where this host reaches what a machine publishes.
@@ -15,16 +17,21 @@
 //!
 //! **Start reading** at [`up`].
 
+pub mod adopt;
 pub mod certificates;
 pub mod choice;
 pub mod desired;
 pub mod door;
 pub mod down;
+pub mod engine_options;
 pub mod environment;
 pub mod error;
+pub mod find;
 mod forward;
 pub mod home;
 pub mod images;
+pub mod import;
+pub mod machines;
 pub mod power;
 mod provision;
 pub mod reach;
@@ -38,6 +45,7 @@ mod lifecycle_tests;
 
 pub use choice::{Choice, choose};
 pub use desired::Desired;
+pub use engine_options::EngineOptions;
 pub use error::{ClusterError, MachineFailure};
 pub use home::{Home, Settings};
 pub use record::{ClusterRecord, MachineRecord};

@@ -11,7 +11,7 @@ use std::{
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use skep_engine::{Engine, EngineError};
 use skep_guest::{Access, Guest};
-use skep_machine::{MachineId, Reach};
+use skep_machine::{DriverOptions, MachineId, Reach};
 use skep_model::{ClusterName, MachineName, Role};
 use tokio_util::sync::CancellationToken;
 
@@ -97,7 +97,7 @@ impl Cluster {
     pub fn reach(&self, machine: &MachineRecord) -> Result<Reach, ClusterError> {
         let address = self.cluster_address(machine)?;
         let id = MachineId { cluster: self.record.name.clone(), machine: machine.name.clone() };
-        Ok(self.home.driver(self.record.driver).reach(&id, address)?)
+        Ok(self.home.driver(self.record.driver).reach(&id, address, &machine.options)?)
     }
 
     /// How to log in to a machine.
@@ -106,7 +106,11 @@ impl Cluster {
     /// As [`Cluster::reach`].
     pub fn access(&self, machine: &MachineRecord) -> Result<Access, ClusterError> {
         let reach = self.reach(machine)?;
-        Ok(access(&self.home, &self.record.name, &machine.name, Some(reach)))
+        let access = access(&self.home, &self.record.name, &machine.name, Some(reach));
+        Ok(match &machine.options {
+            DriverOptions::Ssh(host) => Access { user: host.user.clone(), ..access },
+            _ => access,
+        })
     }
 
     /// The guest of a machine that runs.
@@ -155,7 +159,7 @@ impl Cluster {
     ) -> Result<(Engine, &MachineRecord), ClusterError> {
         let mut tried = Vec::new();
         let (managers, workers): (Vec<_>, Vec<_>) =
-            self.record.machines.iter().partition(|machine| machine.role == Role::Manager);
+            self.record.machines.iter().partition(|machine| machine.role == Some(Role::Manager));
         let mut next = managers.into_iter().chain(workers);
         let mut asked = FuturesUnordered::new();
         loop {

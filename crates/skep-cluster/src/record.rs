@@ -4,11 +4,11 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
-use skep_machine::{DriverKind, subnet};
+use skep_machine::{DriverKind, DriverOptions, subnet};
 use skep_model::{ClusterName, MachineName, Port, Role, Size};
 use skep_store::StoreError;
 
-use crate::Home;
+use crate::{EngineOptions, Home};
 
 /// The newest schema of `cluster.json` this program knows.
 pub const SCHEMA: u64 = 1;
@@ -45,10 +45,43 @@ pub struct ClusterRecord {
 pub struct MachineRecord {
     /// Its name.
     pub name: MachineName,
-    /// What it does in the swarm when it is made; roles may be changed later, in the swarm.
-    pub role: Role,
+    /// What it does in the swarm when it is made; roles may be changed later, in the swarm. A
+    /// machine without one was made by itself (`skep machine create`), and joins nothing by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
     /// Its place in the network, which gives its address.
     pub place: usize,
+    /// Its address among the nodes, where it is not the driver's network that gives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Ipv4Addr>,
+    /// How big it is to be, where the cluster does not say.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub size: Size,
+    /// What its driver is told of it, and no other driver would understand.
+    #[serde(default, skip_serializing_if = "DriverOptions::is_default")]
+    pub options: DriverOptions,
+    /// What its engine is told.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub engine: EngineOptions,
+}
+
+impl MachineRecord {
+    /// A machine of a role at a place, with nothing else said of it.
+    pub fn new(name: MachineName, role: Option<Role>, place: usize) -> Self {
+        Self {
+            name,
+            role,
+            place,
+            address: None,
+            size: Size::default(),
+            options: DriverOptions::Default,
+            engine: EngineOptions::default(),
+        }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl ClusterRecord {
@@ -90,6 +123,6 @@ impl ClusterRecord {
 
     /// A machine's address among the nodes, once the cluster has a network.
     pub fn address(&self, machine: &MachineRecord) -> Option<Ipv4Addr> {
-        subnet::machine_address(self.subnet?, machine.place)
+        machine.address.or_else(|| subnet::machine_address(self.subnet?, machine.place))
     }
 }

@@ -34,7 +34,7 @@ pub struct MachineStatus {
     /// Which machine.
     pub name: MachineName,
     /// The role it was made for.
-    pub role: Role,
+    pub role: Option<Role>,
     /// What its driver says.
     pub state: MachineState,
     /// Its address for this host, once it has one.

@@ -22,7 +22,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
 use skep_guest::certificate::CaCertificate;
-use skep_machine::{DriverKind, Request, Work};
+use skep_machine::{DriverKind, DriverOptions, Request, Work};
 use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Verdict};
 use skep_store::Journal;
 use tokio_util::sync::CancellationToken;
@@ -88,7 +88,7 @@ pub async fn up(
     let journal = Journal::open(&files.journal())?;
     let work = Work { journal: &journal, events, cancel };
     settle(driver.as_ref(), name, work).await?;
-    record.subnet = Some(driver.prepare(name, record.subnet.or(desired.subnet), work).await?);
+    record.subnet = driver.prepare(name, record.subnet.or(desired.subnet), work).await?;
     record.save(home)?;
     let authority = home.authority()?;
     let states = driver.states(name).await?;
@@ -160,6 +160,7 @@ async fn look(
         new_network: record.subnet.is_none(),
         size: record.size,
         publish: record.publish.clone(),
+        options: DriverOptions::Default,
     };
     let (kind, checks) = if fresh && desired.driver.is_none() {
         let step = events.step("", "choosing a driver");

@@ -16,7 +16,7 @@ use skep_os::Seed;
 use skep_store::{Journal, Resource};
 use tokio_util::sync::CancellationToken;
 
-use crate::MachineError;
+use crate::{MachineError, none, ssh, virtualbox};
 
 /// The ways of having a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,6 +26,12 @@ pub enum DriverKind {
     Container,
     /// A virtual machine with a kernel of its own, run by QEMU without privileges.
     Qemu,
+    /// A virtual machine of VirtualBox.
+    Virtualbox,
+    /// A host that was there before, reached over SSH; docker-machine calls it `generic`.
+    Ssh,
+    /// An engine's URL, with no machine behind it that could be asked anything.
+    None,
     /// Nothing behind it: for tests.
     Fake,
 }
@@ -35,6 +41,9 @@ impl fmt::Display for DriverKind {
         f.pad(match self {
             DriverKind::Container => "container",
             DriverKind::Qemu => "qemu",
+            DriverKind::Virtualbox => "virtualbox",
+            DriverKind::Ssh => "ssh",
+            DriverKind::None => "none",
             DriverKind::Fake => "fake",
         })
     }
@@ -47,6 +56,9 @@ impl FromStr for DriverKind {
         match text {
             "container" => Ok(DriverKind::Container),
             "qemu" => Ok(DriverKind::Qemu),
+            "virtualbox" => Ok(DriverKind::Virtualbox),
+            "ssh" | "generic" => Ok(DriverKind::Ssh),
+            "none" => Ok(DriverKind::None),
             _ => Err(MachineError::UnknownDriver { name: text.into() }),
         }
     }
@@ -67,6 +79,51 @@ impl fmt::Display for MachineId {
     }
 }
 
+/// What one driver is told of a machine, beyond what every driver is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DriverOptions {
+    /// Nothing: the driver's own choices.
+    #[default]
+    Default,
+    /// For [`virtualbox`].
+    Virtualbox(Box<virtualbox::Options>),
+    /// For [`ssh`].
+    Ssh(ssh::Host),
+    /// For [`none`].
+    None(none::EngineUrl),
+}
+
+impl DriverOptions {
+    /// Whether there is nothing in them.
+    pub fn is_default(&self) -> bool {
+        *self == DriverOptions::Default
+    }
+
+    /// What the machine runs, and so how it comes to be what it is to be.
+    pub fn system(&self) -> System {
+        match self {
+            DriverOptions::Default => System::Skep,
+            DriverOptions::Virtualbox(options) => options.system(),
+            DriverOptions::Ssh(_) => System::Found,
+            DriverOptions::None(_) => System::Nothing,
+        }
+    }
+}
+
+/// What a machine runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum System {
+    /// skep's own guest, which reads its seed at its first boot.
+    Skep,
+    /// boot2docker, which is told over SSH.
+    Boot2docker,
+    /// Whatever the host runs, found out and told over SSH.
+    Found,
+    /// Nothing that could be logged in to.
+    Nothing,
+}
+
 /// What is about to be asked of a driver, for its preflight.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -82,6 +139,8 @@ pub struct Request {
     pub size: Size,
     /// The ports each machine is to answer on at its host address, besides SSH and the engine.
     pub publish: Vec<Port>,
+    /// The driver's own options of a machine to be made.
+    pub options: DriverOptions,
 }
 
 /// A machine to be made.
@@ -99,6 +158,8 @@ pub struct MachinePlan {
     pub size: Size,
     /// The ports it answers on at its host address, besides SSH and the engine.
     pub publish: Vec<Port>,
+    /// The driver's own options.
+    pub options: DriverOptions,
 }
 
 /// Where this host reaches a machine.
@@ -145,17 +206,22 @@ pub trait Driver: fmt::Debug + Send + Sync {
     async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check>;
 
     /// Makes what the machines of a cluster share: the guest's image and a network. Returns the
-    /// network's subnet: `wanted`, or a free one.
+    /// network's subnet, `wanted` or a free one; none if its machines are not on one network.
     async fn prepare(
         &self,
         cluster: &ClusterName,
         wanted: Option<Ipv4Net>,
         work: Work<'_>,
-    ) -> Result<Ipv4Net, MachineError>;
+    ) -> Result<Option<Ipv4Net>, MachineError>;
 
     /// Where this host reaches a machine of a cluster that has been prepared. Asks nobody: it is
     /// the same whether the machine runs or not.
-    fn reach(&self, id: &MachineId, address: Ipv4Addr) -> Result<Reach, MachineError>;
+    fn reach(
+        &self,
+        id: &MachineId,
+        address: Ipv4Addr,
+        options: &DriverOptions,
+    ) -> Result<Reach, MachineError>;
 
     /// Makes a machine answer on `ports` at its host address, from now on and after each start.
     /// Ports it answers on already, or with this driver on all of them, are success.

@@ -10,7 +10,9 @@ use skep_store::{Resource, StoreError};
 #[derive(Debug, thiserror::Error)]
 pub enum MachineError {
     /// There is no driver of that name.
-    #[error("there is no driver `{name}`; the drivers are: auto, container, qemu")]
+    #[error(
+        "there is no driver `{name}`; the drivers are: auto, container, qemu, virtualbox, ssh, none"
+    )]
     UnknownDriver {
         /// What was asked for.
         name: String,

@@ -16,7 +16,8 @@ use skep_store::Resource;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Driver, DriverKind, MachineError, MachineId, MachinePlan, Reach, Request, Work, subnet,
+    Driver, DriverKind, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
+    subnet,
 };
 
 /// Machines in memory.
@@ -119,7 +120,7 @@ impl Driver for FakeDriver {
         cluster: &ClusterName,
         wanted: Option<Ipv4Net>,
         work: Work<'_>,
-    ) -> Result<Ipv4Net, MachineError> {
+    ) -> Result<Option<Ipv4Net>, MachineError> {
         let network = Resource::new("network", cluster.as_str());
         work.journal.intent(&network)?;
         Self::check(work.cancel)?;
@@ -140,10 +141,15 @@ impl Driver for FakeDriver {
             chosen
         };
         work.journal.made(&network)?;
-        Ok(chosen)
+        Ok(Some(chosen))
     }
 
-    fn reach(&self, _: &MachineId, address: Ipv4Addr) -> Result<Reach, MachineError> {
+    fn reach(
+        &self,
+        _: &MachineId,
+        address: Ipv4Addr,
+        _: &DriverOptions,
+    ) -> Result<Reach, MachineError> {
         Ok(Reach::direct(address))
     }
 

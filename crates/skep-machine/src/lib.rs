@@ -6,7 +6,8 @@
 //! **Never here:** what happens inside a machine once it runs (that is `skep-guest`), swarm
 //! membership, printing, the environment.
 //!
-//! **Start reading** at [`driver`], then at [`container`] or [`qemu`]. [`subnet`] chooses a cluster's
+//! **Start reading** at [`driver`], then at [`container`], [`qemu`] or [`virtualbox`]; [`ssh`] and
+//! [`none`](mod@none) take over what is there already. [`subnet`] chooses a cluster's
 //! addresses; [`fake`] is the driver that tests use where no machine is wanted, held to the same
 //! contract suite as the real ones.
 
@@ -14,9 +15,14 @@ pub mod container;
 pub mod driver;
 pub mod error;
 pub mod fake;
+pub mod none;
 pub mod qemu;
 mod room;
+pub mod ssh;
 pub mod subnet;
+pub mod virtualbox;
 
-pub use driver::{Driver, DriverKind, MachineId, MachinePlan, Reach, Request, Work};
+pub use driver::{
+    Driver, DriverKind, DriverOptions, MachineId, MachinePlan, Reach, Request, System, Work,
+};
 pub use error::{Leftover, MachineError};

@@ -8,7 +8,9 @@ use std::{
 
 use ipnet::Ipv4Net;
 use skep_guest::{Access, Guest, KeyPair, known_hosts_line};
-use skep_machine::{Driver, MachineError, MachineId, MachinePlan, Reach, Work, subnet};
+use skep_machine::{
+    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Work, subnet,
+};
 use skep_model::{ClusterName, Events, MachineState, Size};
 use skep_os::Seed;
 use skep_store::{Journal, Resource};
@@ -122,7 +124,7 @@ impl Bench {
 
     /// Makes what the machines of the bench's cluster share.
     pub(crate) async fn prepare(&self) -> Ipv4Net {
-        self.driver.prepare(&self.cluster, None, self.work()).await.unwrap()
+        self.driver.prepare(&self.cluster, None, self.work()).await.unwrap().expect("a network")
     }
 
     pub(crate) fn id(&self, machine: &str) -> MachineId {
@@ -139,7 +141,7 @@ impl Bench {
         let address = subnet::machine_address(network, place).unwrap();
         let (login, host) =
             (KeyPair::generate("login").unwrap(), KeyPair::generate("host").unwrap());
-        let reach = self.driver.reach(&self.id(machine), address).unwrap();
+        let reach = self.driver.reach(&self.id(machine), address, &DriverOptions::Default).unwrap();
         let access = self.access(machine, reach, &login, &host);
         let seed = Seed::new(machine.parse().unwrap(), login.public, host.private);
         let plan = MachinePlan {
@@ -149,6 +151,7 @@ impl Bench {
             written: now(),
             size: Size::default(),
             publish: Vec::new(),
+            options: DriverOptions::Default,
         };
         (plan, access)
     }

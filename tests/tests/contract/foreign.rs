@@ -14,7 +14,7 @@ pub(crate) async fn what_has_our_name_and_not_our_labels_is_refused_and_kept(ben
         bench.names().plant(resource);
         let answer = async {
             let network = bench.driver.prepare(&bench.cluster, None, bench.work()).await?;
-            let (plan, _) = bench.plan(network, plan.id.machine.as_str(), 0);
+            let (plan, _) = bench.plan(network.expect("a network"), plan.id.machine.as_str(), 0);
             bench.driver.create(&plan, bench.work()).await
         };
         let answer = answer.await;

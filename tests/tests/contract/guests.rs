@@ -92,7 +92,7 @@ pub(crate) async fn a_published_port_answers_now_and_after_a_start(bench: &Bench
     let (mut plan, access) = bench.plan(network, "m1", 0);
     plan.publish = vec![ports[0]];
     bench.driver.create(&plan, bench.work()).await.unwrap();
-    let reach = bench.driver.reach(&plan.id, plan.address).unwrap();
+    let reach = bench.driver.reach(&plan.id, plan.address, &plan.options).unwrap();
     for round in 0..2 {
         bench.driver.start(&plan.id, &bench.cancel).await.unwrap();
         let guest = bench.logged_in(&access).await;

@@ -4,7 +4,7 @@ use skep_cluster::{
     Choice, choose,
     desired::{DEFAULT_MANAGERS, DEFAULT_WORKERS},
 };
-use skep_machine::{DriverKind, Request};
+use skep_machine::{DriverKind, DriverOptions, Request};
 use skep_model::{Check, Verdict};
 
 use super::{print, print_json_with, wish};
@@ -27,6 +27,7 @@ pub(super) async fn doctor(context: &Context, args: &DoctorArgs) -> Result<(), F
         new_network: true,
         size: wish::size(&args.wish),
         publish: args.wish.publish.clone(),
+        options: DriverOptions::Default,
     };
     let choice = match named {
         None => choose(&home, &request, &context.cancel).await,

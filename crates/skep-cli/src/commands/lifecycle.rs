@@ -53,7 +53,7 @@ fn resume(name: &ClusterName) -> String {
 fn summary(home: &Home, report: &Report) -> String {
     let record = &report.record;
     let option = name_option(&record.name);
-    let count = |role| record.machines.iter().filter(|machine| machine.role == role).count();
+    let count = |role| record.machines.iter().filter(|machine| machine.role == Some(role)).count();
     let (managers, workers) = (count(Role::Manager), count(Role::Worker));
     let did = match (report.created.len(), report.started.len()) {
         (0, 0) => "was there already".to_owned(),
@@ -122,7 +122,7 @@ fn table(status: &Status) -> String {
         let node = machine.node.as_ref();
         table.row([
             machine.name.to_string(),
-            node.map_or(machine.role, role_now).to_string(),
+            node.map(role_now).or(machine.role).map(|role| role.to_string()).unwrap_or_default(),
             machine.state.to_string(),
             machine.address.map(|address| address.to_string()).unwrap_or_default(),
             machine.engine.as_ref().map_or_else(|_| String::new(), String::clone),

@@ -20,7 +20,7 @@ use std::io::{self, Write as _};
 use clap::CommandFactory;
 
 use crate::{
-    args::{Cli, Command, Machine},
+    args::{Cli, Command},
     context::Context,
     failure::Failure,
 };
@@ -30,25 +30,14 @@ use crate::{
 /// # Errors
 /// A [`Failure`], which says how to exit.
 pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failure> {
-    use machine::Step::{Cut, Off, On};
     match command {
         Command::Up(args) => lifecycle::up(context, args).await,
         Command::Down => lifecycle::down(context).await,
         Command::Status(args) => lifecycle::status(context, &args).await,
         Command::Doctor(args) => doctor::doctor(context, &args).await,
-        Command::Env(args) | Command::Machine(Machine::Env(args)) => env::env(context, &args).await,
+        Command::Env(args) => env::env(context, &args).await,
         Command::ShellInit { shell } => env::shell_init(context, shell.as_deref()),
-        Command::Machine(Machine::Ls(listing)) => machine::ls(context, listing).await,
-        Command::Machine(Machine::Ip { machines }) => machine::ip(context, &machines),
-        Command::Machine(Machine::Ssh { machine, command }) => {
-            machine::ssh(context, &machine, &command)
-        }
-        Command::Machine(Machine::Start(args)) => machine::switch(context, &args, &[On]).await,
-        Command::Machine(Machine::Stop(args)) => machine::switch(context, &args, &[Off]).await,
-        Command::Machine(Machine::Restart(args)) => {
-            machine::switch(context, &args, &[Off, On]).await
-        }
-        Command::Machine(Machine::Kill(args)) => machine::switch(context, &args, &[Cut]).await,
+        Command::Machine(verb) => machine::run(context, verb).await,
         Command::Cert(command) => cert::run(context, command).await,
         Command::Swarm(command) => swarm::run(context, command).await,
         Command::Node(command) => node::run(context, command).await,

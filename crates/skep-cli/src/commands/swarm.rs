@@ -42,7 +42,7 @@ async fn init(context: &Context, cluster: &Cluster, machine: Option<&str>) -> Re
     let machine = match machine {
         Some(name) => cluster.machine(name)?,
         None => managers
-            .find(|machine| machine.role == Role::Manager)
+            .find(|machine| machine.role == Some(Role::Manager))
             .ok_or_else(|| Failure::usage("the cluster has no manager: say which machine"))?,
     };
     let address = cluster.address(machine)?;

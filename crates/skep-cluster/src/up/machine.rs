@@ -65,8 +65,9 @@ impl Bringer<'_> {
                 address: self.cluster.cluster_address(machine)?,
                 seed,
                 written: self.cluster.home().settings().now,
-                size: record.size,
+                size: machine.size.or(record.size),
                 publish: record.publish.clone(),
+                options: machine.options.clone(),
             };
             self.driver.create(&plan, self.work).await?;
             if state.exists() {

@@ -95,8 +95,9 @@ impl<'a> Membership<'a> {
         machine: &MachineRecord,
         engine: Engine,
     ) -> Result<(), ClusterError> {
+        let Some(role) = machine.role else { return Ok(()) };
         let swarm = Swarm::new(&engine);
-        if machine.role == Role::Manager {
+        if role == Role::Manager {
             // A machine made just now is no manager yet; asking costs 10 ms.
             let existed = self.existed.contains(&machine.name);
             let has_it = existed && swarm.local(self.cancel).await?.is_manager;
@@ -107,8 +108,8 @@ impl<'a> Membership<'a> {
         if entry.machine == machine.name {
             return Ok(());
         }
-        let step = self.events.step(&machine.name, format!("joining as {}", machine.role));
-        let joined = match self.join_one(&swarm, machine, &entry).await {
+        let step = self.events.step(&machine.name, format!("joining as {role}"));
+        let joined = match self.join_one(&swarm, machine, role, &entry).await {
             Ok(joined) if joined.already => {
                 step.skipped("in the swarm already");
                 joined
@@ -122,7 +123,7 @@ impl<'a> Membership<'a> {
 
     /// A machine will not come. Without any manager nobody waits for a swarm.
     pub(super) fn gave_up(&self, machine: &MachineRecord) {
-        if machine.role != Role::Manager {
+        if machine.role != Some(Role::Manager) {
             return;
         }
         self.arrived(&machine.name, Arrival::GaveUp);
@@ -158,6 +159,7 @@ impl<'a> Membership<'a> {
         let swarm = Swarm::new(&entry.engine);
         let machines = self.cluster.record().machines.iter();
         let expected: Vec<_> = machines
+            .filter(|machine| machine.role.is_some())
             .filter(|machine| !failed.iter().any(|failure| failure.machine == machine.name))
             .map(|machine| Expected::host(machine.name.as_str()))
             .collect();
@@ -217,7 +219,7 @@ impl<'a> Membership<'a> {
     }
 
     fn managers(&self) -> impl Iterator<Item = &MachineRecord> {
-        self.cluster.record().machines.iter().filter(|machine| machine.role == Role::Manager)
+        self.cluster.record().machines.iter().filter(|machine| machine.role == Some(Role::Manager))
     }
 
     fn arrived(&self, machine: &MachineName, arrival: Arrival) {
@@ -296,9 +298,10 @@ impl<'a> Membership<'a> {
         &self,
         swarm: &Swarm,
         machine: &MachineRecord,
+        role: Role,
         entry: &Entry,
     ) -> Result<Joined, ClusterError> {
-        let token = entry.tokens.of(machine.role).clone();
+        let token = entry.tokens.of(role).clone();
         let mut options = JoinOptions::new(entry.address, token, self.address_of(&machine.name)?);
         let is_member = |id: &NodeId| entry.nodes.iter().any(|node| node.id == *id);
         options.members = Some(entry.nodes.iter().map(|node| node.id.clone()).collect());

@@ -49,7 +49,9 @@ use self::{
     privileges::Privileges,
 };
 pub use self::{image::remove_image, preflight::IPVS};
-use crate::{Driver, DriverKind, MachineError, MachineId, MachinePlan, Reach, Request, Work};
+use crate::{
+    Driver, DriverKind, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
+};
 
 /// How long the host's engine may take to answer a greeting.
 const GREETING: Duration = Duration::from_secs(10);
@@ -237,7 +239,7 @@ impl Driver for ContainerDriver {
         cluster: &ClusterName,
         wanted: Option<Ipv4Net>,
         work: Work<'_>,
-    ) -> Result<Ipv4Net, MachineError> {
+    ) -> Result<Option<Ipv4Net>, MachineError> {
         image::ensure(self, work).await?;
         let network = objects::network(cluster);
         work.journal.intent(&network)?;
@@ -252,10 +254,15 @@ impl Driver for ContainerDriver {
             ) => work.journal.gone(&network)?,
             Err(_) => {}
         }
-        made
+        made.map(Some)
     }
 
-    fn reach(&self, _: &MachineId, address: Ipv4Addr) -> Result<Reach, MachineError> {
+    fn reach(
+        &self,
+        _: &MachineId,
+        address: Ipv4Addr,
+        _: &DriverOptions,
+    ) -> Result<Reach, MachineError> {
         Ok(Reach::direct(address))
     }
 

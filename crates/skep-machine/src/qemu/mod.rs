@@ -53,7 +53,7 @@ use self::{
     record::{Cluster, Files, Machine},
 };
 use crate::{
-    Driver, DriverKind, MachineError, MachineId, MachinePlan, Reach, Request, Work,
+    Driver, DriverKind, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
     container::GuestSystems,
 };
 
@@ -210,7 +210,7 @@ impl Driver for QemuDriver {
         cluster: &ClusterName,
         wanted: Option<Ipv4Net>,
         work: Work<'_>,
-    ) -> Result<Ipv4Net, MachineError> {
+    ) -> Result<Option<Ipv4Net>, MachineError> {
         (self.os)()?.ensure_vm(work.events, work.cancel).await?;
         let network = network_resource(cluster);
         work.journal.intent(&network)?;
@@ -219,10 +219,15 @@ impl Driver for QemuDriver {
             // Nothing came of the intent.
             work.journal.gone(&network)?;
         }
-        made
+        made.map(Some)
     }
 
-    fn reach(&self, id: &MachineId, address: Ipv4Addr) -> Result<Reach, MachineError> {
+    fn reach(
+        &self,
+        id: &MachineId,
+        address: Ipv4Addr,
+        _: &DriverOptions,
+    ) -> Result<Reach, MachineError> {
         Ok(addresses::reach(self.cluster(&id.cluster)?.host, address))
     }
 

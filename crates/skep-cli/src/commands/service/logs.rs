@@ -252,8 +252,13 @@ mod tests {
         let Command::Service(Subcommand::Logs(args)) = cli.command else {
             panic!("another command")
         };
-        let context =
-            Context::new(cli.global, Events::none(), CancellationToken::new(), String::new());
+        let context = Context::new(
+            crate::persona::Persona::Skep,
+            cli.global,
+            Events::none(),
+            CancellationToken::new(),
+            String::new(),
+        );
         let service: Service = serde_json::from_value(json!({"ID": "sssssssssssssssssssssssss",
             "Spec": {"Name": "web", "Mode": {"Replicated": {"Replicas": 10}}}}))
         .unwrap();

@@ -1,0 +1,1 @@
+//! docker-machine's `config.json`, version 3.

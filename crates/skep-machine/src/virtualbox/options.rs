@@ -1,0 +1,95 @@
+//! What docker-machine's driver can be told of a machine, with its defaults.
+
+use std::path::PathBuf;
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use crate::System;
+
+/// What a machine starts from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Iso {
+    /// skep's own guest system, packaged as an ISO.
+    #[default]
+    Skep,
+    /// A boot2docker.iso, already on this host.
+    Boot2docker(PathBuf),
+}
+
+/// One machine's options.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Options {
+    /// What it starts from.
+    pub iso: Iso,
+    /// The host's own address in the host-only network, with the network's prefix.
+    pub host_only: Ipv4Net,
+    /// The host-only card's type.
+    pub host_only_nic: String,
+    /// The host-only card's promiscuous mode.
+    pub host_only_promiscuous: String,
+    /// Whether the host-only network has no DHCP server.
+    pub no_dhcp: bool,
+    /// The NAT card's type.
+    pub nat_nic: String,
+    /// Whether names are resolved with the host's resolver.
+    pub host_dns_resolver: bool,
+    /// Whether VirtualBox answers the machine's DNS requests.
+    pub dns_proxy: bool,
+    /// A shared directory and its name, or the users' homes, or none.
+    pub share: Share,
+    /// `gui`, `sdl`, `headless` or `separate`.
+    pub ui: String,
+    /// Whether hardware virtualization is not looked for.
+    pub no_vtx_check: bool,
+    /// The name of a Boot2Docker VM whose disk is taken.
+    pub import_vm: Option<String>,
+}
+
+/// What is shared with a machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Share {
+    /// The directory of the users' homes.
+    #[default]
+    Homes,
+    /// `DIRECTORY:NAME`.
+    Directory {
+        /// The directory, here.
+        path: PathBuf,
+        /// Its name in the machine.
+        name: String,
+    },
+    /// Nothing.
+    Nothing,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            iso: Iso::default(),
+            host_only: Ipv4Net::new_assert([192, 168, 99, 1].into(), 24),
+            host_only_nic: "82540EM".into(),
+            host_only_promiscuous: "deny".into(),
+            no_dhcp: false,
+            nat_nic: "82540EM".into(),
+            host_dns_resolver: false,
+            dns_proxy: true,
+            share: Share::default(),
+            ui: "headless".into(),
+            no_vtx_check: false,
+            import_vm: None,
+        }
+    }
+}
+
+impl Options {
+    /// What such a machine runs.
+    pub fn system(&self) -> System {
+        match self.iso {
+            Iso::Skep => System::Skep,
+            Iso::Boot2docker(_) => System::Boot2docker,
+        }
+    }
+}
