@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    io::{self, Write as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process,
@@ -141,6 +142,15 @@ impl Context {
         let mut closing = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
         closing.push_str(text);
         closing.push('\n');
+    }
+
+    /// Says something in docker-machine's words: under its name a line on standard output, at once;
+    /// under skep's nothing, for there the steps say it.
+    pub fn message(&self, text: impl std::fmt::Display) {
+        if self.persona == Persona::DockerMachine {
+            // Work does not fail for want of somebody who reads.
+            let _ = writeln!(io::stdout(), "{text}");
+        }
     }
 
     /// What was said with [`Context::say`].
