@@ -9,6 +9,7 @@
 //!   qemu.lock                      held while a network for virtual machines is chosen
 //!   clusters/NAME/
 //!     lock                         held by the one command that changes the cluster
+//!     locks/NAME                   held by whoever works on one machine of it
 //!     cluster.json                 what was asked for
 //!     journal                      what was made (see `journal`)
 //!     qemu.json                    the network of a cluster of virtual machines
@@ -17,6 +18,7 @@
 //!       ssh_host_ed25519_key, ssh_host_ed25519_key.pub        how it proves that it is itself
 //!       known_hosts                                           that proof, pinned
 //!       qemu/                                                 a virtual machine: disks, record, console
+//!       none.json                                             an engine that is known by its URL alone
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -91,6 +93,12 @@ impl ClusterLayout {
         self.directory.join("lock")
     }
 
+    /// The lock of whoever works on one machine. It lies beside the machine's directory, so that it
+    /// can be held while that is removed.
+    pub fn machine_lock(&self, machine: &str) -> PathBuf {
+        self.directory.join("locks").join(machine)
+    }
+
     /// The record of what was asked for.
     pub fn record(&self) -> PathBuf {
         self.directory.join("cluster.json")
@@ -132,6 +140,11 @@ impl MachineLayout {
     /// What a virtual machine consists of.
     pub fn qemu(&self) -> PathBuf {
         self.directory.join("qemu")
+    }
+
+    /// The record of an engine that is known by its URL alone.
+    pub fn none(&self) -> PathBuf {
+        self.directory.join("none.json")
     }
 
     /// The private key that logs in.
