@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{
     answer::{Answer, Said},
     state::{Attachment, Card, Controller, Machine, State},
+    told::told,
     words::sorted,
 };
 
@@ -19,14 +20,14 @@ pub(super) fn show(words: &[String], state: &State) -> Answer {
 }
 
 /// What a machine is set to, with what VirtualBox takes where nothing was set.
-struct Set<'a>(&'a Machine);
+pub(super) struct Set<'a>(pub(super) &'a Machine);
 
 impl Set<'_> {
-    fn get<'a>(&'a self, key: &str, otherwise: &'a str) -> &'a str {
+    pub(super) fn get<'a>(&'a self, key: &str, otherwise: &'a str) -> &'a str {
         self.0.settings.get(key).map_or(otherwise, |value| value)
     }
 
-    fn system(&self) -> (&str, &str, bool) {
+    pub(super) fn system(&self) -> (&str, &str, bool) {
         match self.get("ostype", "Other") {
             "Linux26_64" => ("Linux26_64", "Linux 2.6 / 3.x / 4.x / 5.x (64-bit)", true),
             "Other" => ("Other", "Other/Unknown", false),
@@ -34,11 +35,11 @@ impl Set<'_> {
         }
     }
 
-    fn engine(&self) -> &'static str {
+    pub(super) fn engine(&self) -> &'static str {
         if self.system().2 { "kvm" } else { "none" }
     }
 
-    fn long_mode(&self) -> &str {
+    pub(super) fn long_mode(&self) -> &str {
         self.get("longmode", if self.system().2 { "on" } else { "off" })
     }
 }
@@ -168,7 +169,7 @@ defaultfrontend=\"\"
 vmprocpriority=\"default\"
 ";
 
-fn kind(controller: &Controller) -> &'static str {
+pub(super) fn kind(controller: &Controller) -> &'static str {
     match &*controller.bus {
         "sata" => "IntelAhci",
         "ide" => "PIIX4",
@@ -207,7 +208,7 @@ fn controllers(text: &mut String, machine: &Machine, state: &State) {
 }
 
 /// The identity of what is attached.
-fn identity<'a>(attachment: &Attachment, state: &'a State) -> &'a str {
+pub(super) fn identity<'a>(attachment: &Attachment, state: &'a State) -> &'a str {
     let known = state.media.iter().find(|one| Some(&one.path) == attachment.medium.as_ref());
     known.map_or("", |medium| &medium.uuid)
 }
@@ -266,39 +267,4 @@ fn network_card(text: &mut String, number: usize, card: &Card) {
             let _ = writeln!(text, "Forwarding({number})=\"{rule}\"");
         }
     }
-}
-
-/// What people are told of a machine: what they ask for most, not all that VirtualBox says.
-pub(super) fn told(machine: &Machine, state: &State) -> String {
-    let set = Set(machine);
-    let folder = machine.folder.display();
-    let shown = match &*machine.state {
-        "poweroff" => "powered off",
-        other => other,
-    };
-    let mut text = format!(
-        "Name:                        {name}\nEncryption:                  disabled\n\
-         Groups:                      /\nPlatform Architecture:       x86\n\
-         Guest OS:                    {}\nUUID:                        {}\n\
-         Config file:                 {folder}/{name}.vbox\n\
-         Memory size:                 {}MB\nNumber of CPUs:              {}\n\
-         State:                       {shown} (since {}000000)\n",
-        set.system().1,
-        machine.uuid,
-        set.get("memory", "128"),
-        set.get("cpus", "1"),
-        machine.since,
-        name = machine.name,
-    );
-    for one in machine.attachments() {
-        let _ = write!(
-            text,
-            "  Port {}, Unit {}: UUID: {}\n    Location: \"{}\"\n",
-            one.port,
-            one.device,
-            identity(one, state),
-            one.medium.as_ref().map_or_else(String::new, |path| path.display().to_string()),
-        );
-    }
-    text + "\n"
 }

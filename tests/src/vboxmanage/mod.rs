@@ -18,6 +18,7 @@ mod script;
 mod settings;
 pub mod state;
 mod storage;
+mod told;
 mod words;
 
 use std::{

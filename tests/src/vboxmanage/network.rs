@@ -152,7 +152,8 @@ pub(super) fn network(words: &[String], state: &mut State, settings: &Settings) 
 }
 
 pub(super) fn dhcp(words: &[String], state: &mut State) -> Answer {
-    let (plain, options) = sorted(words, &["enable", "disable", "global", "zap-options"]);
+    let flags = ["enable", "disable", "global", "zap-options", "remove-config"];
+    let (plain, options) = sorted(words, &flags);
     let verb = plain.first().map_or("", |verb| verb.as_str());
     let by_interface = option(&options, &["ifname", "interface", "if"]);
     if let Some(name) = by_interface
@@ -198,6 +199,9 @@ pub(super) fn dhcp(words: &[String], state: &mut State) -> Answer {
                                VBoxManageDHCPServer.cpp";
                 state.find(machine, context)?;
                 let card = option(&options, &["nic"]).unwrap_or("1");
+                if option(&options, &["remove-config"]).is_some() {
+                    state.dhcp[at].fixed.remove(&format!("{machine} {card}"));
+                }
                 if let Some(fixed) = address(&["fixed-address"]) {
                     state.dhcp[at].fixed.insert(format!("{machine} {card}"), fixed);
                 }

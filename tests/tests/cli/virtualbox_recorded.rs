@@ -117,7 +117,7 @@ fn it_says_what_virtualbox_said() {
 }
 
 /// How many calls were recorded: so that none is lost by how they are read.
-const CALLS: usize = 163;
+const CALLS: usize = 165;
 
 fn first_difference(said: &[String; 2], expected: &[String; 2]) -> String {
     let mut text = String::new();
@@ -147,6 +147,14 @@ fn plain(text: &str) -> String {
             continue;
         }
         let line = without_uuids(line);
+        if let Some((before, rest)) = line.split_once("MAC: ") {
+            plain += &format!("{before}MAC: ...{}", &rest[12..]);
+            continue;
+        }
+        if let Some((before, _)) = line.split_once(" (since ") {
+            plain += &format!("{before} (since ...)\n");
+            continue;
+        }
         match line.split_once("' @ ") {
             Some((before, _)) => plain += &format!("{before}' @ ...\n"),
             None => plain += &line,
