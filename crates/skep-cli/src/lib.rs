@@ -23,6 +23,7 @@ pub mod registry_auth;
 pub mod screens;
 pub mod shell;
 pub mod table;
+pub mod template;
 
 use std::{
     ffi::OsString,
