@@ -4,12 +4,10 @@
 //! (`skep swarm join`, or `docker swarm join` in it), and `up` leaves its membership alone.
 //! Machines of one driver share a cluster, and so a network: see `docs/design/0007`.
 
+use crate::{ClusterError, EngineOptions, Home, reach::Cluster, up::Options};
 use skep_guest::certificate::CaCertificate;
 use skep_machine::{DriverKind, DriverOptions};
 use skep_model::{ClusterName, MachineName, Port, Size};
-use tokio_util::sync::CancellationToken;
-
-use crate::{ClusterError, EngineOptions, Home, reach::Cluster, up::Options};
 
 /// A machine that is wanted.
 #[derive(Debug, Clone)]
@@ -111,18 +109,4 @@ pub async fn upgrade(
 pub fn place_for(home: &Home, driver: DriverKind, default: &ClusterName) -> ClusterName {
     let _ = (home, driver);
     default.clone()
-}
-
-/// The release of a machine's engine, without waiting longer than it takes to be told that there
-/// is none.
-///
-/// # Errors
-/// Why it cannot be asked.
-pub async fn engine_release(
-    cluster: &Cluster,
-    machine: &str,
-    cancel: &CancellationToken,
-) -> Result<String, ClusterError> {
-    let _ = (cluster, machine, cancel);
-    todo!("C")
 }
