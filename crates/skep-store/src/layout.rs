@@ -9,14 +9,18 @@
 //!   qemu.lock                      held while a network for virtual machines is chosen
 //!   clusters/NAME/
 //!     lock                         held by the one command that changes the cluster
+//!     locks/NAME                   held by whoever works on one machine of it
 //!     cluster.json                 what was asked for
 //!     journal                      what was made (see `journal`)
 //!     qemu.json                    the network of a cluster of virtual machines
+//!     virtualbox.json              the host-only network of a cluster of VirtualBox
 //!     machines/NAME/
 //!       id_ed25519, id_ed25519.pub                            how to log in
 //!       ssh_host_ed25519_key, ssh_host_ed25519_key.pub        how it proves that it is itself
 //!       known_hosts                                           that proof, pinned
 //!       qemu/                                                 a virtual machine: disks, record, console
+//!       virtualbox/                                           the same of VirtualBox
+//!       none.json                                             an engine that is known by its URL alone
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -91,6 +95,12 @@ impl ClusterLayout {
         self.directory.join("lock")
     }
 
+    /// The lock of whoever works on one machine. It lies beside the machine's directory, so that it
+    /// can be held while that is removed.
+    pub fn machine_lock(&self, machine: &str) -> PathBuf {
+        self.directory.join("locks").join(machine)
+    }
+
     /// The record of what was asked for.
     pub fn record(&self) -> PathBuf {
         self.directory.join("cluster.json")
@@ -104,6 +114,11 @@ impl ClusterLayout {
     /// The record of what the cluster's virtual machines share.
     pub fn qemu(&self) -> PathBuf {
         self.directory.join("qemu.json")
+    }
+
+    /// The record of the host-only network that the cluster's machines of VirtualBox share.
+    pub fn virtualbox(&self) -> PathBuf {
+        self.directory.join("virtualbox.json")
     }
 
     /// All machines of the cluster.
@@ -132,6 +147,16 @@ impl MachineLayout {
     /// What a virtual machine consists of.
     pub fn qemu(&self) -> PathBuf {
         self.directory.join("qemu")
+    }
+
+    /// What a machine of VirtualBox consists of.
+    pub fn virtualbox(&self) -> PathBuf {
+        self.directory.join("virtualbox")
+    }
+
+    /// The record of an engine that is known by its URL alone.
+    pub fn none(&self) -> PathBuf {
+        self.directory.join("none.json")
     }
 
     /// The private key that logs in.

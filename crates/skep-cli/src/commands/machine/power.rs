@@ -21,14 +21,15 @@ pub(super) async fn switch(
     args: &Switch,
     steps: &[Step],
 ) -> Result<(), Failure> {
-    let cluster = context.cluster()?;
     for step in steps {
         let power = match step {
             Step::On => Power::On { timeout: args.timeout },
             Step::Off => Power::Off,
             Step::Cut => Power::Cut,
         };
-        change(&cluster, &args.machines, power, &context.events, &context.cancel).await?;
+        for (cluster, machines) in context.clusters_of(&args.machines)? {
+            change(&cluster, &machines, power, &context.events, &context.cancel).await?;
+        }
     }
     print_lines(&args.machines)
 }
