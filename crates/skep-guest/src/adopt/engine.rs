@@ -1,4 +1,4 @@
-//! An engine from the distribution's own packages: installed where there is none, or made newer.
+//! An engine from the distribution's own packages: installed where there is none.
 
 use std::time::Duration;
 
@@ -46,18 +46,6 @@ const ZYPPER: &str = "zypper --non-interactive install docker ca-certificates op
 
 const PACMAN: &str = "pacman -Sy --noconfirm --needed docker ca-certificates openssl\n";
 
-const APT_UPGRADE: &str = r#"
-export DEBIAN_FRONTEND=noninteractive LC_ALL=C
-apt-get update
-package=$(dpkg -S "$(readlink -f "$(command -v dockerd)")" | head -n 1 | cut -d : -f 1)
-apt-get install -y --only-upgrade -o Dpkg::Options::=--force-confold "$package"
-"#;
-
-const DNF_UPGRADE: &str = r#"
-package=$(rpm -q --queryformat '%{NAME}' -f "$(readlink -f "$(command -v dockerd)")")
-dnf -y upgrade "$package"
-"#;
-
 /// Lets the user `$1` use the engine.
 const JOIN: &str = r#"
 if command -v usermod >/dev/null 2>&1; then usermod -aG docker "$1"
@@ -84,26 +72,6 @@ pub async fn install(
     };
     let script = format!("{script}{ENABLE}");
     run(guest, "installing an engine", script, events, cancel).await
-}
-
-/// Installs the newest engine that the distribution's packages have, of the package that is there.
-///
-/// # Errors
-/// As [`install`].
-pub async fn upgrade(
-    guest: &Guest,
-    found: &Found,
-    events: &Events,
-    cancel: &CancellationToken,
-) -> Result<(), AdoptError> {
-    let script = match packages(guest, found)? {
-        Packages::Apt => APT_UPGRADE,
-        Packages::Dnf => DNF_UPGRADE,
-        Packages::Apk => "apk add --no-cache --upgrade docker\n",
-        Packages::Zypper => "zypper --non-interactive update docker\n",
-        Packages::Pacman => PACMAN,
-    };
-    run(guest, "upgrading the engine", script.to_owned(), events, cancel).await
 }
 
 /// Lets the user who logs in use the engine, from the next login on.
@@ -160,7 +128,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_script_is_a_script() {
-        for script in [APT, DNF, APK, ZYPPER, PACMAN, APT_UPGRADE, DNF_UPGRADE, ENABLE, JOIN] {
+        for script in [APT, DNF, APK, ZYPPER, PACMAN, ENABLE, JOIN] {
             let check = Program::new("sh").args(["-n", "-c", script]);
             check.run(&CancellationToken::new()).await.unwrap();
         }

@@ -36,6 +36,10 @@ for tool in apt-get dnf apk zypper pacman; do
 done
 
 if has dockerd; then say engine "$(dockerd --version 2>/dev/null || :)"; fi
+for pid in "$root/run/docker.pid" "$root/var/run/docker.pid"; do
+    if [ -f "$pid" ] && kill -0 "$(cat "$pid")" 2>/dev/null; then say running; break; fi
+done
+say hostname "$(uname -n)"
 case " $(id -nG "$user" 2>/dev/null || :) " in *" docker "*) say member ;; esac
 
 if [ -d "$root/run/systemd/system" ]; then
@@ -75,6 +79,10 @@ pub struct Found {
     pub packages: Option<Packages>,
     /// The release of its engine, if one is installed: `20.10.24+dfsg1`.
     pub engine: Option<String>,
+    /// Whether the engine runs.
+    pub is_running: bool,
+    /// What it is called.
+    pub hostname: String,
     /// Whose machine it is, if it is one.
     pub owner: Option<Owner>,
     /// The swarm it is in, if it is in one.
@@ -161,6 +169,8 @@ impl Found {
             init: fact("init").and_then(Init::parse),
             packages: fact("packages").and_then(Packages::parse),
             engine: fact("engine").map(release_of),
+            is_running: fact("running").is_some(),
+            hostname: fact("hostname").unwrap_or_default().to_owned(),
             owner: file("owner").and_then(|text| serde_json::from_str(&text).ok()),
             swarm: file("node").as_deref().and_then(membership),
             ca: file("ca"),

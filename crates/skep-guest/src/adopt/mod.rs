@@ -3,10 +3,10 @@
 //! - [`mod@pin`] takes a host's key at first sight; whoever shows another one later is not talked to.
 //! - [`mod@look`] finds out in two round trips what the host is ([`Found`]): its system, what starts
 //!   its services, its engine, whose machine it is, and the swarm it is in. It changes nothing.
-//! - [`mod@engine`] installs an engine from the distribution's own packages, or a newer one.
+//! - [`mod@engine`] installs an engine from the distribution's own packages.
+//! - [`mod@name`] calls it by the machine's name, which is its node's.
 //! - [`mod@settings`] has the engine listen with TLS, and gives it options, beside what its owner set;
 //!   what was there before is kept, and put back by [`release`].
-//! - [`mod@power`] restarts a host.
 //!
 //! Each step looks first and does what is missing, so that doing it again changes nothing, and an
 //! interrupted one is finished by the next. Scripts get the root directory as an argument, which is
@@ -16,17 +16,18 @@ pub mod daemon;
 pub mod engine;
 mod error;
 pub mod look;
+pub mod name;
 pub mod pin;
-pub mod power;
 pub mod profile;
 pub mod settings;
 mod sudo;
 pub mod system;
 pub mod unit;
 
-pub use engine::{add_to_group, install, upgrade};
+pub use engine::{add_to_group, install};
 pub use error::AdoptError;
 pub use look::{Found, Membership, Owner, look};
-pub use pin::{explain, pin};
+pub use name::rename;
+pub use pin::{explain, is_pin, pin};
 pub use settings::{Settings, Tls, apply, release, restart_for_settings};
 pub use system::{Init, Packages, System};

@@ -16,7 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use super::{AdoptError, Found, Init, Owner, System, daemon, profile, unit};
+use super::{AdoptError, Found, Init, Owner, System, daemon, name, profile, unit};
 use crate::{
     Command, Guest,
     certificate::install::{RESTART_SCRIPT, remove_all},
@@ -109,7 +109,7 @@ pub struct Settings {
 /// Where the files of a kind of system lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Places {
-    state: &'static str,
+    pub(super) state: &'static str,
     ca: &'static str,
     certificate: &'static str,
     key: &'static str,
@@ -226,6 +226,7 @@ pub async fn release(
         .as_root();
     let changed = guest.run(&place, cancel).await?.text();
     let roots = remove_all(guest, cancel).await?;
+    name::give_back(guest, found, cancel).await?;
     if found.engine.is_some() && (!changed.is_empty() || roots || found.restart_due) {
         restart_for_settings(guest, found, cancel).await?;
     }
