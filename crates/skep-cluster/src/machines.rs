@@ -17,7 +17,7 @@ use skep_model::{ClusterName, MachineName, Port, Size};
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
-    create::{create, place_for},
+    create::{check_name, create, place_for},
     keep::{provision, regenerate_certificates, upgrade},
     remove::remove,
 };
