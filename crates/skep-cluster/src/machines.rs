@@ -15,7 +15,7 @@ use skep_machine::{DriverKind, DriverOptions};
 use skep_model::{ClusterName, MachineName, Port, Size};
 
 pub use self::{
-    create::{create, place_for},
+    create::{check_name, create, place_for},
     keep::{provision, regenerate_certificates, upgrade},
     remove::remove,
 };
