@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    io::{self, Write as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process,
@@ -9,7 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use skep_cluster::{ClusterError, Home, Settings, reach::Cluster};
+use skep_cluster::{ClusterError, Home, Settings, find, reach::Cluster};
 use skep_engine::{Endpoint, EndpointError, Engine};
 use skep_model::{ClusterName, Events};
 use skep_store::Layout;
@@ -143,6 +144,15 @@ impl Context {
         closing.push('\n');
     }
 
+    /// Says something in docker-machine's words: under its name a line on standard output, at once;
+    /// under skep's nothing, for there the steps say it.
+    pub fn message(&self, text: impl std::fmt::Display) {
+        if self.persona == Persona::DockerMachine {
+            // Work does not fail for want of somebody who reads.
+            let _ = writeln!(io::stdout(), "{text}");
+        }
+    }
+
     /// What was said with [`Context::say`].
     pub fn closing(self) -> String {
         self.closing.into_inner().unwrap_or_else(PoisonError::into_inner)
@@ -219,11 +229,55 @@ impl Context {
         let home = self.home()?;
         let name = self.cluster_name(&home)?;
         Cluster::open(&home, &name).map_err(|error| match error {
-            ClusterError::NoCluster { .. } if self.global.name.is_none() => {
-                Failure::failed("there is no cluster yet").with_fix("make one with `skep up`")
-            }
+            ClusterError::NoCluster { .. } if self.global.name.is_none() => no_cluster(),
             other => other.into(),
         })
+    }
+
+    /// The cluster of a machine: the one that was named, else whichever has it.
+    ///
+    /// # Errors
+    /// A [`Failure`] if there is no such machine, or several clusters have one.
+    pub fn cluster_of(&self, machine: &str) -> Result<Cluster, Failure> {
+        let mut found = self.clusters_of(&[machine.to_owned()])?;
+        let missing = || ClusterError::NoSuchMachine { machine: machine.into() };
+        Ok(found.pop().ok_or_else(missing)?.0)
+    }
+
+    /// The clusters of machines, each once, with those of the machines it has, in the order asked.
+    ///
+    /// # Errors
+    /// As [`Context::cluster_of`], of the first name that is none.
+    pub fn clusters_of(&self, machines: &[String]) -> Result<Vec<(Cluster, Vec<String>)>, Failure> {
+        let home = self.home()?;
+        if let Some(name) = &self.global.name {
+            let cluster = Cluster::open(&home, name)?;
+            for machine in machines {
+                cluster.machine(machine)?;
+            }
+            return Ok(vec![(cluster, machines.to_vec())]);
+        }
+        match find::clusters_of(&home, machines, Some(&default_cluster())) {
+            Err(ClusterError::NoSuchMachine { machine }) => Err(self.no_such(&home, &machine)),
+            found => Ok(found?),
+        }
+    }
+
+    /// That there is no such machine, with what there is instead.
+    fn no_such(&self, home: &Home, machine: &str) -> Failure {
+        let gone = || ClusterError::NoSuchMachine { machine: machine.into() };
+        match home.clusters().unwrap_or_default().as_slice() {
+            [] => {
+                let theirs = Failure::from(gone()).theirs.unwrap_or_default();
+                no_cluster().with_theirs(theirs)
+            }
+            [only] => match Cluster::open(home, only).map(|cluster| cluster.machine(machine).err())
+            {
+                Ok(Some(error)) | Err(error) => error.into(),
+                Ok(None) => gone().into(),
+            },
+            _ => gone().into(),
+        }
     }
 
     /// The engine of a manager: the one that was named, else that of the cluster's first manager
@@ -299,6 +353,10 @@ impl Context {
         let name = std::fs::read_to_string(format!("/proc/{parent}/comm")).ok()?;
         Some(name.trim_end().to_owned())
     }
+}
+
+fn no_cluster() -> Failure {
+    Failure::failed("there is no cluster yet").with_fix("make one with `skep up`")
 }
 
 /// ` --name NAME`, where it has to be said.

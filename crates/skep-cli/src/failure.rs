@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt::Write as _};
 
-use crate::context::name_option;
+use crate::{context::name_option, persona::Persona};
 use skep_cluster::{ClusterError, MachineFailure};
 use skep_machine::MachineError;
 use skep_model::{Check, Verdict};
@@ -39,16 +39,27 @@ pub struct Failure {
     pub exit: Exit,
     /// What failed, in one line or a few.
     pub message: String,
-    /// What it was caused by, outermost first.
+    /// What it was caused by: a chain with the outermost first, or a list of what is wrong.
     pub causes: Vec<String>,
+    /// Whether `causes` is a list, of which none caused another.
+    pub several: bool,
     /// What to do about it.
     pub fix: Option<String>,
+    /// docker-machine's words for it, all of them, where it has some.
+    pub theirs: Option<String>,
 }
 
 impl Failure {
     /// A failure of a kind.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), causes: Vec::new(), fix: None }
+        Self {
+            exit,
+            message: message.into(),
+            causes: Vec::new(),
+            several: false,
+            fix: None,
+            theirs: None,
+        }
     }
 
     /// It failed.
@@ -75,11 +86,50 @@ impl Failure {
 
     /// A failure by its error, with what that was caused by.
     pub(crate) fn of(exit: Exit, error: &(dyn Error + 'static)) -> Self {
-        Self { exit, message: error.to_string(), causes: causes(error), fix: None }
+        Self { causes: causes(error), ..Self::new(exit, error.to_string()) }
     }
 
-    /// The text for standard error; `color` paints the first word.
-    pub fn render(&self, color: bool) -> String {
+    /// Says all that is wrong, in place of a chain of causes.
+    #[must_use]
+    pub(crate) fn listing(self, causes: Vec<String>) -> Self {
+        Self { causes, several: true, ..self }
+    }
+
+    /// Adds docker-machine's words for it, which under its name stand for all the others.
+    #[must_use]
+    pub fn with_theirs(self, theirs: impl Into<String>) -> Self {
+        Self { theirs: Some(theirs.into()), ..self }
+    }
+
+    /// The text for standard error; `color` paints the first word, for those who have one.
+    pub fn render(&self, persona: Persona, color: bool) -> String {
+        match persona {
+            Persona::Skep => self.render_own(color),
+            Persona::DockerMachine => self.render_bare(),
+        }
+    }
+
+    /// As docker-machine does: without a prefix, a chain of causes in one line.
+    fn render_bare(&self) -> String {
+        if let Some(theirs) = &self.theirs {
+            return format!("{theirs}\n");
+        }
+        let mut text = self.message.clone();
+        for cause in &self.causes {
+            let between = if self.several { "\n  " } else { ": " };
+            let cause = if self.several { indent(cause) } else { cause.clone() };
+            text.push_str(between);
+            text.push_str(&cause);
+        }
+        text.push('\n');
+        if let Some(fix) = &self.fix {
+            text.push_str(fix);
+            text.push('\n');
+        }
+        text
+    }
+
+    fn render_own(&self, color: bool) -> String {
         let (red, bold, off) =
             if color { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
         let mut text = format!("{red}error:{off} {}\n", self.message);
@@ -162,30 +212,38 @@ impl From<ClusterError> for Failure {
         }
         match &error {
             ClusterError::Request { .. } => Failure::of(Exit::Usage, &error),
+            ClusterError::NoSuchMachine { machine } | ClusterError::NoMachine { machine, .. } => {
+                Failure::of(Exit::Failed, &error).with_theirs(format!(
+                    "Docker machine \"{machine}\" does not exist. Use \"docker-machine ls\" to \
+                     list machines. Use \"docker-machine create\" to add a new one."
+                ))
+            }
             ClusterError::Preflight { checks, .. } => {
-                Self { causes: check_lines(checks), ..Failure::of(Exit::Preflight, &error) }
+                Failure::of(Exit::Preflight, &error).listing(check_lines(checks))
             }
             ClusterError::Partly { failures, of } => {
                 let exit = if failures.len() < *of { Exit::Partly } else { Exit::Failed };
                 let causes = failures.iter().map(machine_line).collect();
-                Self { causes, ..Failure::of(exit, &error) }
+                Failure::of(exit, &error)
+                    .listing(causes)
                     .with_fix("`skep status` says what is true, `skep up` mends it")
             }
             ClusterError::Leftovers { left, .. } => {
                 let causes = left.iter().map(|left| one_line(left)).collect();
-                Self { causes, ..Failure::of(Exit::Partly, &error) }
+                Failure::of(Exit::Partly, &error)
+                    .listing(causes)
                     .with_fix("give the command again; it goes on with what is left")
             }
             ClusterError::NoManager { name, tried } => {
                 let option = name_option(name);
                 let causes = tried.iter().map(machine_line).collect();
-                Self { causes, ..Failure::of(Exit::Failed, &error) }.with_fix(format!(
+                Failure::of(Exit::Failed, &error).listing(causes).with_fix(format!(
                     "`skep status{option}` says what is true, `skep up{option}` mends it"
                 ))
             }
             ClusterError::Certificates(wrong) => {
                 let causes = wrong.iter().map(ToString::to_string).collect();
-                Self { causes, ..Failure::of(Exit::Usage, &error) }
+                Failure::of(Exit::Usage, &error).listing(causes)
             }
             ClusterError::Swarm(SwarmError::NotReady { .. }) => {
                 Failure::of(Exit::NotConverged, &error)
@@ -261,20 +319,19 @@ impl From<StackError> for Failure {
             StackError::Files { faults } => {
                 let line = |fault: &Fault| with_fix(fault.to_string(), &fault.fix);
                 let causes = faults.iter().map(line).collect();
-                Self { causes, ..Failure::of(Exit::Usage, &error) }
+                Failure::of(Exit::Usage, &error).listing(causes)
             }
             StackError::Obstacles { obstacles, .. } => {
                 let line = |one: &Obstacle| with_fix(one.problem.clone(), &one.fix);
                 let causes = obstacles.iter().map(line).collect();
-                Self { causes, ..Failure::of(Exit::Preflight, &error) }
+                Failure::of(Exit::Preflight, &error).listing(causes)
             }
             StackError::Name { .. } => Failure::of(Exit::Usage, &error),
             StackError::Object { .. } => Failure::of(Exit::Partly, &error)
                 .with_fix("the same command goes on with what is left"),
-            StackError::Left { left, .. } => {
-                Self { causes: left.clone(), ..Failure::of(Exit::Partly, &error) }
-                    .with_fix("the same command goes on with what is left")
-            }
+            StackError::Left { left, .. } => Failure::of(Exit::Partly, &error)
+                .listing(left.clone())
+                .with_fix("the same command goes on with what is left"),
         }
     }
 }
@@ -310,11 +367,26 @@ mod tests {
         let failure = Failure::from(ClusterError::Partly { failures, of: 4 })
             .with_fix("`skep up` goes on where it stopped");
         assert_eq!(failure.exit, Exit::Partly);
-        insta::assert_snapshot!(failure.render(false), @r"
+        insta::assert_snapshot!(failure.render(Persona::Skep, false), @r"
         error: worker1 is not ready
           because: worker1: the engine does not answer
           fix: `skep up` goes on where it stopped
         ");
+    }
+
+    #[test]
+    fn docker_machine_says_it_without_a_prefix() {
+        let chain = Failure { causes: vec!["b".into(), "c".into()], ..Failure::failed("a") };
+        let text = chain.with_fix("mend it").render(Persona::DockerMachine, true);
+        assert_eq!(text, "a: b: c\nmend it\n");
+        let list = Failure::failed("a").listing(vec!["b".into(), "c\nd".into()]);
+        assert_eq!(list.render(Persona::DockerMachine, true), "a\n  b\n  c\n  d\n");
+        let gone = Failure::from(ClusterError::NoSuchMachine { machine: "web1".into() });
+        assert_eq!(
+            gone.render(Persona::DockerMachine, false),
+            "Docker machine \"web1\" does not exist. Use \"docker-machine ls\" to list machines. \
+             Use \"docker-machine create\" to add a new one.\n"
+        );
     }
 
     #[test]
@@ -348,7 +420,7 @@ mod tests {
         };
         let failure = Failure::from(error);
         assert_eq!(failure.exit, Exit::Preflight);
-        insta::assert_snapshot!(failure.render(false), @r"
+        insta::assert_snapshot!(failure.render(Persona::Skep, false), @r"
         error: preflight of driver container failed: nothing was touched
           because: Docker Engine: connection refused
               fix: start it

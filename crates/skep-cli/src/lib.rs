@@ -23,6 +23,7 @@ pub mod registry_auth;
 pub mod screens;
 pub mod shell;
 pub mod table;
+pub mod template;
 
 use std::{
     ffi::OsString,
@@ -32,6 +33,7 @@ use std::{
 };
 
 use clap::{CommandFactory as _, Parser as _};
+use skep_model::Events;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -43,7 +45,7 @@ use crate::{
     context::{Context, colors},
     failure::{Exit, Failure},
     persona::Persona,
-    progress::{Display, Look, Mode, Progress, show, terminal_size},
+    progress::{Display, Look, Mode, Progress, docker_machine, show, terminal_size},
 };
 
 /// Runs the command that `args` (with the program's name first) says, and returns how to exit.
@@ -68,7 +70,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => code(Exit::Done),
         Err(failure) => {
             // With nobody to read it, the exit code still tells.
-            let text = if json { failure.to_json() } else { failure.render(colors) };
+            let text = if json { failure.to_json() } else { failure.render(persona, colors) };
             let _ = io::stderr().lock().write_all(text.as_bytes());
             code(failure.exit)
         }
@@ -111,11 +113,26 @@ fn run_command(
     colors: bool,
 ) -> Result<(), Failure> {
     let look = Look { colors, size: || terminal_size(io::stderr()) };
-    let mode = cli.global.progress.mode(terminal);
+    // docker-machine tells steps on standard output, among its messages: in their order, so at once.
+    let told = persona == Persona::DockerMachine
+        && cli.global.progress == Progress::Auto
+        && commands::tells_steps(&cli.command);
+    let mode = match cli.global.progress.mode(terminal) {
+        Mode::Live | Mode::Plain if persona == Persona::DockerMachine && !told => Mode::None,
+        mode => mode,
+    };
     let shown = show(Display::new(mode, look, io::stderr(), Instant::now()))?;
+    let events = if told {
+        Events::new(|event| {
+            // Work does not fail for want of somebody who looks.
+            let _ = io::stdout().write_all(docker_machine::line(&event).as_bytes());
+        })
+    } else {
+        shown.events()
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let cancel = CancellationToken::new();
-    let context = Context::new(persona, cli.global, shown.events(), cancel.clone(), command_line);
+    let context = Context::new(persona, cli.global, events, cancel.clone(), command_line);
     let ended = runtime.block_on(async {
         tokio::select! {
             biased;

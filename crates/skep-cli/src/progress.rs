@@ -8,6 +8,7 @@
 //! **Start reading** at [`Display`]; [`show`] runs one beside the work.
 
 mod board;
+pub mod docker_machine;
 mod json;
 mod live;
 mod plain;

@@ -44,6 +44,16 @@ pub enum MachineError {
         /// Why not.
         reason: String,
     },
+    /// No machine of the driver can do this. The text begins as docker-machine's.
+    #[error("{driver} driver does not support {action}: {fix}")]
+    Unsupported {
+        /// The driver, by docker-machine's name: `generic`.
+        driver: &'static str,
+        /// What was asked for: `stop`.
+        action: &'static str,
+        /// What to do instead.
+        fix: String,
+    },
     /// The host's engine refused something about one machine.
     #[error("cannot {action} machine {machine}")]
     Engine {

@@ -9,6 +9,7 @@
 //!   qemu.lock                      held while a network for virtual machines is chosen
 //!   clusters/NAME/
 //!     lock                         held by the one command that changes the cluster
+//!     locks/NAME                   held by whoever works on one machine of it
 //!     cluster.json                 what was asked for
 //!     journal                      what was made (see `journal`)
 //!     qemu.json                    the network of a cluster of virtual machines
@@ -19,6 +20,7 @@
 //!       known_hosts                                           that proof, pinned
 //!       qemu/                                                 a virtual machine: disks, record, console
 //!       virtualbox/                                           the same of VirtualBox
+//!       none.json                                             an engine that is known by its URL alone
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -93,6 +95,12 @@ impl ClusterLayout {
         self.directory.join("lock")
     }
 
+    /// The lock of whoever works on one machine. It lies beside the machine's directory, so that it
+    /// can be held while that is removed.
+    pub fn machine_lock(&self, machine: &str) -> PathBuf {
+        self.directory.join("locks").join(machine)
+    }
+
     /// The record of what was asked for.
     pub fn record(&self) -> PathBuf {
         self.directory.join("cluster.json")
@@ -144,6 +152,11 @@ impl MachineLayout {
     /// What a machine of VirtualBox consists of.
     pub fn virtualbox(&self) -> PathBuf {
         self.directory.join("virtualbox")
+    }
+
+    /// The record of an engine that is known by its URL alone.
+    pub fn none(&self) -> PathBuf {
+        self.directory.join("none.json")
     }
 
     /// The private key that logs in.

@@ -6,7 +6,7 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{Read, Seek, SeekFrom, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt},
     path::Path,
 };
 
@@ -28,13 +28,21 @@ impl Lock {
     /// # Errors
     /// [`StoreError::Locked`] if another process holds it, [`StoreError::Io`].
     pub fn try_acquire(path: &Path, what: &str, holder: &str) -> Result<Self, StoreError> {
-        let mut file = open(path)?;
-        match file.try_lock() {
-            Ok(()) => sign(file, path, holder),
-            Err(TryLockError::WouldBlock) => {
-                Err(StoreError::Locked { what: what.into(), holder: read_holder(&mut file) })
+        loop {
+            let mut file = open(path)?;
+            match file.try_lock() {
+                Ok(()) if is_still_at(&file, path) => return sign(file, path, holder),
+                // Its holder has removed it meanwhile, with the directory around it: whoever comes
+                // now finds another file, and would not see this one locked.
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let holder = read_holder(&mut file);
+                    return Err(StoreError::Locked { what: what.into(), holder });
+                }
+                Err(TryLockError::Error(source)) => {
+                    return Err(StoreError::io("lock", path)(source));
+                }
             }
-            Err(TryLockError::Error(source)) => Err(StoreError::io("lock", path)(source)),
         }
     }
 
@@ -75,6 +83,14 @@ fn open(path: &Path) -> Result<File, StoreError> {
         .map_err(StoreError::io("lock", path))
 }
 
+/// Whether an open file is the one that others find at its path.
+fn is_still_at(file: &File, path: &Path) -> bool {
+    let same = |own: &std::fs::Metadata, found: &std::fs::Metadata| {
+        (own.dev(), own.ino()) == (found.dev(), found.ino())
+    };
+    matches!((file.metadata(), fs_err::metadata(path)), (Ok(own), Ok(found)) if same(&own, &found))
+}
+
 fn sign(mut file: File, path: &Path, holder: &str) -> Result<Lock, StoreError> {
     let write = |file: &mut File| {
         file.set_len(0)?;
@@ -108,6 +124,20 @@ mod tests {
         );
         drop(held);
         Lock::try_acquire(&path, "cluster skep", "process 2").unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_was_removed_under_its_holder_is_made_anew() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("lock");
+        let old = open(&path).unwrap();
+        assert!(is_still_at(&old, &path));
+        crate::file::remove(&path).unwrap();
+        assert!(!is_still_at(&old, &path));
+        let _other = open(&path).unwrap();
+        assert!(!is_still_at(&old, &path), "another file of that name is another lock");
+        let _held = Lock::try_acquire(&path, "x", "a").unwrap();
+        Lock::try_acquire(&path, "x", "b").unwrap_err();
     }
 
     #[test]

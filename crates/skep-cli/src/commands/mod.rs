@@ -61,6 +61,12 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
     }
 }
 
+/// Whether a command's steps are told on standard output under docker-machine's name: not where
+/// that is data.
+pub(crate) fn tells_steps(command: &Command) -> bool {
+    matches!(command, Command::Machine(verb) if machine::changes(verb))
+}
+
 /// Prints data to standard output. A reader that has seen enough (`| head`) is no failure.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();

@@ -1,107 +1,50 @@
 //! Hosts that were there before, reached over SSH: docker-machine's `generic`.
+//!
+//! Nothing is made of a host, and nothing removed: the driver only knows which host a machine is
+//! (`ssh.json` in the machine's directory), and whether its sshd answers. What is done to a host
+//! when it becomes a machine is done over SSH, by `skep-cluster`.
+
+mod probe;
 
 use serde::{Deserialize, Serialize};
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use ipnet::Ipv4Net;
 use skep_model::{Check, ClusterName, MachineName, MachineState, Port};
-use skep_store::{Layout, Resource};
+use skep_store::{Layout, Resource, StoreError};
 use tokio_util::sync::CancellationToken;
 
+use self::probe::{Answer, probe};
 use crate::{
     Driver, DriverKind, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
 };
+
+/// The newest schema of `ssh.json` this program knows.
+const SCHEMA: u64 = 1;
+
+/// The kind of what the journal is told.
+const KIND: &str = "host";
+
+/// How long a host may take to accept a connection, and again to say what it is, where its state
+/// is all that is asked.
+const LOOK: Duration = Duration::from_secs(3);
+
+/// The same where a command depends on it.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Hosts over SSH.
 #[derive(Debug)]
 pub struct SshDriver {
     layout: Layout,
-}
-
-impl SshDriver {
-    /// A driver of the machines of a store.
-    pub fn new(layout: Layout) -> Self {
-        Self { layout }
-    }
-}
-
-#[async_trait]
-impl Driver for SshDriver {
-    fn kind(&self) -> DriverKind {
-        DriverKind::Ssh
-    }
-
-    async fn preflight(&self, _: &Request, _: &CancellationToken) -> Vec<Check> {
-        todo!("Ssh, {:?}", self.layout)
-    }
-
-    async fn prepare(
-        &self,
-        _: &ClusterName,
-        _: Option<Ipv4Net>,
-        _: Work<'_>,
-    ) -> Result<Option<Ipv4Net>, MachineError> {
-        todo!()
-    }
-
-    fn reach(&self, _: &MachineId, _: Ipv4Addr, _: &DriverOptions) -> Result<Reach, MachineError> {
-        todo!()
-    }
-
-    async fn publish(
-        &self,
-        _: &MachineId,
-        _: &[Port],
-        _: &CancellationToken,
-    ) -> Result<(), MachineError> {
-        Ok(())
-    }
-
-    async fn create(&self, _: &MachinePlan, _: Work<'_>) -> Result<(), MachineError> {
-        todo!()
-    }
-
-    async fn start(&self, _: &MachineId, _: &CancellationToken) -> Result<(), MachineError> {
-        todo!()
-    }
-
-    async fn stop(&self, _: &MachineId, _: &CancellationToken) -> Result<(), MachineError> {
-        todo!()
-    }
-
-    async fn kill(&self, _: &MachineId, _: &CancellationToken) -> Result<(), MachineError> {
-        todo!()
-    }
-
-    async fn states(
-        &self,
-        _: &ClusterName,
-    ) -> Result<BTreeMap<MachineName, MachineState>, MachineError> {
-        todo!()
-    }
-
-    async fn console(&self, _: &MachineId) -> Result<String, MachineError> {
-        Ok(String::new())
-    }
-
-    async fn remove(&self, _: &MachineId, _: Work<'_>) -> Result<(), MachineError> {
-        todo!()
-    }
-
-    async fn resources(&self, _: &ClusterName) -> Result<Vec<Resource>, MachineError> {
-        todo!()
-    }
-
-    async fn remove_resource(
-        &self,
-        _: &ClusterName,
-        _: &Resource,
-        _: Work<'_>,
-    ) -> Result<(), MachineError> {
-        todo!()
-    }
 }
 
 /// A host, and how it is logged in to.
@@ -116,3 +59,242 @@ pub struct Host {
     /// The user to log in as.
     pub user: String,
 }
+
+impl Host {
+    fn sshd(&self) -> SocketAddr {
+        (self.address, self.ssh_port).into()
+    }
+}
+
+/// `ssh.json`: the host that a machine is.
+#[derive(Debug, Serialize, Deserialize)]
+struct HostRecord {
+    schema: u64,
+    #[serde(flatten)]
+    host: Host,
+}
+
+impl SshDriver {
+    /// A driver of the machines of a store.
+    pub fn new(layout: Layout) -> Self {
+        Self { layout }
+    }
+
+    fn record(&self, cluster: &ClusterName, machine: &str) -> PathBuf {
+        self.layout.cluster(cluster.as_str()).machine(machine).directory().join("ssh.json")
+    }
+
+    fn load(&self, id: &MachineId) -> Result<Host, MachineError> {
+        let path = self.record(&id.cluster, id.machine.as_str());
+        match skep_store::read_json::<HostRecord>(&path, SCHEMA)? {
+            Some(record) => Ok(record.host),
+            None => Err(MachineError::NoSuchMachine { machine: id.machine.clone() }),
+        }
+    }
+
+    /// The machines of a cluster that are hosts, in order. A damaged record is one all the same.
+    fn recorded(&self, cluster: &ClusterName) -> Result<Vec<MachineName>, MachineError> {
+        let path = self.layout.cluster(cluster.as_str()).machines();
+        let failed = |source| StoreError::Io { action: "read", path: path.clone(), source };
+        let entries = match fs_err::read_dir(&path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error).into()),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            if !entry.path().join("ssh.json").exists() {
+                continue;
+            }
+            names.extend(entry.file_name().to_str().and_then(|name| name.parse().ok()));
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// A host's power is its owner's.
+    async fn refuse(&self, id: &MachineId, action: &'static str) -> Result<(), MachineError> {
+        self.load(id)?;
+        Err(MachineError::Unsupported {
+            driver: "generic",
+            action,
+            fix: format!("{id} is a host that was there before; log in to it for that"),
+        })
+    }
+}
+
+fn resource(id: &MachineId) -> Resource {
+    Resource::new(KIND, format!("{}/{}", id.cluster, id.machine))
+}
+
+async fn cancellable<T>(
+    cancel: &CancellationToken,
+    work: impl Future<Output = T>,
+) -> Result<T, MachineError> {
+    tokio::select! {
+        () = cancel.cancelled() => Err(MachineError::Cancelled),
+        done = work => Ok(done),
+    }
+}
+
+fn check(host: &Host, answer: Answer) -> Check {
+    let what = format!("SSH on {}", host.sshd());
+    match answer {
+        Answer::Banner(banner) => Check::pass(what, banner),
+        Answer::Closed(reason) => {
+            let fix = "see that the host is on and its sshd runs; --ssh-port names another port";
+            Check::fail(what, reason, fix)
+        }
+        Answer::NotSsh(said) => {
+            let found =
+                if said.is_empty() { "it says nothing".into() } else { format!("{said:?}") };
+            let fix = "another program has this port: --ssh-port names that of the host's sshd";
+            Check::fail(what, format!("no SSH banner: {found}"), fix)
+        }
+    }
+}
+
+#[async_trait]
+impl Driver for SshDriver {
+    fn kind(&self) -> DriverKind {
+        DriverKind::Ssh
+    }
+
+    async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check> {
+        let DriverOptions::Ssh(host) = &request.options else {
+            let fix = "`skep machine create -d ssh --ssh-host ADDRESS NAME` takes one host";
+            return vec![Check::fail("host", "no host was named", fix)];
+        };
+        // Each of the addresses a host of that kind could be confused with answers here itself.
+        if host.address.is_unspecified() || host.address.is_broadcast() {
+            let fix = "give the address that the host is reached at";
+            return vec![Check::fail("host", format!("{} is no host's", host.address), fix)];
+        }
+        let answer = cancellable(cancel, probe(host.sshd(), PATIENCE)).await;
+        answer.map(|answer| vec![check(host, answer)]).unwrap_or_default()
+    }
+
+    /// Hosts share nothing.
+    async fn prepare(
+        &self,
+        _: &ClusterName,
+        _: Option<Ipv4Net>,
+        _: Work<'_>,
+    ) -> Result<Option<Ipv4Net>, MachineError> {
+        Ok(None)
+    }
+
+    fn reach(
+        &self,
+        id: &MachineId,
+        _: Ipv4Addr,
+        options: &DriverOptions,
+    ) -> Result<Reach, MachineError> {
+        let host = match options {
+            DriverOptions::Ssh(host) => host.clone(),
+            _ => self.load(id)?,
+        };
+        Ok(Reach { host: host.address.into(), ssh: host.ssh_port, engine: host.engine_port })
+    }
+
+    /// Every port of a host answers at its address as it is.
+    async fn publish(
+        &self,
+        _: &MachineId,
+        _: &[Port],
+        _: &CancellationToken,
+    ) -> Result<(), MachineError> {
+        Ok(())
+    }
+
+    /// Remembers which host the machine is.
+    async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError> {
+        let DriverOptions::Ssh(host) = &plan.options else {
+            return Err(MachineError::Driver {
+                machine: plan.id.machine.clone(),
+                action: "make",
+                reason: "no host was named: --ssh-host names one".into(),
+            });
+        };
+        if work.cancel.is_cancelled() {
+            return Err(MachineError::Cancelled);
+        }
+        let resource = resource(&plan.id);
+        work.journal.intent(&resource)?;
+        let path = self.record(&plan.id.cluster, plan.id.machine.as_str());
+        skep_store::write_json(&path, &HostRecord { schema: SCHEMA, host: host.clone() })?;
+        Ok(work.journal.made(&resource)?)
+    }
+
+    /// A host that answers is on, and no other can be switched on from here.
+    async fn start(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
+        let host = self.load(id)?;
+        match cancellable(cancel, probe(host.sshd(), PATIENCE)).await? {
+            Answer::Banner(_) => Ok(()),
+            Answer::Closed(_) | Answer::NotSsh(_) => self.refuse(id, "start").await,
+        }
+    }
+
+    async fn stop(&self, id: &MachineId, _: &CancellationToken) -> Result<(), MachineError> {
+        self.refuse(id, "stop").await
+    }
+
+    async fn kill(&self, id: &MachineId, _: &CancellationToken) -> Result<(), MachineError> {
+        self.refuse(id, "kill").await
+    }
+
+    /// A host runs if its sshd answers within seconds.
+    async fn states(
+        &self,
+        cluster: &ClusterName,
+    ) -> Result<BTreeMap<MachineName, MachineState>, MachineError> {
+        let each = self.recorded(cluster)?.into_iter().map(|machine| async move {
+            let id = MachineId { cluster: cluster.clone(), machine };
+            let state = match self.load(&id) {
+                Err(_) => MachineState::Failed,
+                Ok(host) => match probe(host.sshd(), LOOK).await {
+                    Answer::Banner(_) => MachineState::Running,
+                    Answer::Closed(_) | Answer::NotSsh(_) => MachineState::Stopped,
+                },
+            };
+            (id.machine, state)
+        });
+        Ok(join_all(each).await.into_iter().collect())
+    }
+
+    async fn console(&self, _: &MachineId) -> Result<String, MachineError> {
+        Ok(String::new())
+    }
+
+    /// Forgets which host the machine is. The host stays as it is.
+    async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
+        skep_store::file::remove(&self.record(&id.cluster, id.machine.as_str()))?;
+        Ok(work.journal.gone(&resource(id))?)
+    }
+
+    async fn resources(&self, cluster: &ClusterName) -> Result<Vec<Resource>, MachineError> {
+        let machines = self.recorded(cluster)?.into_iter();
+        let id = |machine| MachineId { cluster: cluster.clone(), machine };
+        Ok(machines.map(|machine| resource(&id(machine))).collect())
+    }
+
+    async fn remove_resource(
+        &self,
+        cluster: &ClusterName,
+        found: &Resource,
+        work: Work<'_>,
+    ) -> Result<(), MachineError> {
+        let of_cluster = format!("{cluster}/");
+        match found.name.strip_prefix(&of_cluster) {
+            Some(machine) if found.kind == KIND && !machine.contains('/') => {
+                skep_store::file::remove(&self.record(cluster, machine))?;
+                Ok(work.journal.gone(found)?)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

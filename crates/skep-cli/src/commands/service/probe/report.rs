@@ -271,7 +271,7 @@ mod tests {
         insta::assert_snapshot!(report.text());
         let failure = report.verdict().unwrap_err();
         assert_eq!(failure.exit, Exit::NotConverged);
-        insta::assert_snapshot!(failure.render(false), @r"
+        insta::assert_snapshot!(failure.render(crate::persona::Persona::Skep, false), @r"
         error: 1 of 2 nodes does not answer for web: worker1
           because: worker1: nothing listens on port 8080
         ");
