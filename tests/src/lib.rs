@@ -14,6 +14,7 @@ pub mod lab;
 pub mod replay;
 pub mod run;
 pub mod server;
+pub mod vboxmanage;
 pub mod watch;
 
 pub use lab::Lab;

@@ -13,6 +13,8 @@ pub struct Allowed {
     pub install_engine: bool,
     /// A host is taken over that is in another swarm, or that another store has.
     pub take_over: bool,
+    /// Its engine gets a new certificate, even if the one it has is not due.
+    pub renew: bool,
 }
 
 /// Makes a host that answers over SSH what the machine is to be: pins its host key at first sight,

@@ -19,7 +19,7 @@ use skep_machine::{
     none::NoneDriver,
     qemu::{self, QemuDriver},
     ssh::SshDriver,
-    virtualbox::VirtualBoxDriver,
+    virtualbox::{self, VirtualBoxDriver},
 };
 use skep_model::{ClusterName, MachineName};
 use skep_store::{Layout, Lock, StoreError, file::create_private_dir};
@@ -194,7 +194,15 @@ impl Home {
                 os,
                 self.qemu.clone(),
             )),
-            DriverKind::Virtualbox => Arc::new(VirtualBoxDriver::new(self.layout.clone())),
+            DriverKind::Virtualbox => {
+                let host = virtualbox::Host {
+                    root: self.settings.host_root.clone(),
+                    os: virtualbox::Os::here(),
+                    runtime: self.settings.runtime.clone(),
+                    holder: self.settings.holder.clone(),
+                };
+                Arc::new(VirtualBoxDriver::new(self.layout.clone(), &self.store, os, host))
+            }
             DriverKind::Ssh => Arc::new(SshDriver::new(self.layout.clone())),
             DriverKind::None => Arc::new(NoneDriver::new(self.layout.clone())),
             DriverKind::Fake => Arc::new(FakeDriver::new()),

@@ -11,7 +11,7 @@ use std::{
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use skep_engine::{Engine, EngineError};
 use skep_guest::{Access, Guest};
-use skep_machine::{DriverOptions, MachineId, Reach};
+use skep_machine::{DriverOptions, MachineId, Reach, System};
 use skep_model::{ClusterName, MachineName, Role};
 use tokio_util::sync::CancellationToken;
 
@@ -95,7 +95,10 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::address`]; [`ClusterError::Machine`].
     pub fn reach(&self, machine: &MachineRecord) -> Result<Reach, ClusterError> {
-        let address = self.cluster_address(machine)?;
+        let address = match machine.options.system() {
+            System::Nothing => Ipv4Addr::UNSPECIFIED,
+            _ => self.cluster_address(machine)?,
+        };
         let id = MachineId { cluster: self.record.name.clone(), machine: machine.name.clone() };
         Ok(self.home.driver(self.record.driver).reach(&id, address, &machine.options)?)
     }
@@ -105,6 +108,14 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::reach`].
     pub fn access(&self, machine: &MachineRecord) -> Result<Access, ClusterError> {
+        if machine.options.system() == System::Nothing {
+            return Err(ClusterError::Request {
+                reason: format!(
+                    "machine {} is an engine's URL and nothing else: there is nothing to log in to",
+                    machine.name
+                ),
+            });
+        }
         let reach = self.reach(machine)?;
         let access = access(&self.home, &self.record.name, &machine.name, Some(reach));
         Ok(match &machine.options {

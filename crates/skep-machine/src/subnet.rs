@@ -75,10 +75,21 @@ pub fn accept(wanted: Ipv4Net, taken: &[Taken]) -> Result<Ipv4Net, MachineError>
 /// # Errors
 /// [`MachineError::NoFreeSubnet`].
 pub fn choose(taken: &[Taken]) -> Result<Ipv4Net, MachineError> {
+    choose_among(taken, |_| true)
+}
+
+/// As [`choose`], of the networks that are `allowed`.
+///
+/// # Errors
+/// [`MachineError::NoFreeSubnet`].
+pub fn choose_among(
+    taken: &[Taken],
+    allowed: impl Fn(Ipv4Net) -> bool,
+) -> Result<Ipv4Net, MachineError> {
     (99..=254)
         .chain((1..99).rev())
         .map(|third| Ipv4Net::new_assert(Ipv4Addr::new(192, 168, third, 0), 24))
-        .find(|candidate| accept(*candidate, taken).is_ok())
+        .find(|candidate| allowed(*candidate) && accept(*candidate, taken).is_ok())
         .ok_or(MachineError::NoFreeSubnet)
 }
 

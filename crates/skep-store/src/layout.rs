@@ -13,11 +13,13 @@
 //!     cluster.json                 what was asked for
 //!     journal                      what was made (see `journal`)
 //!     qemu.json                    the network of a cluster of virtual machines
+//!     virtualbox.json              the host-only network of a cluster of VirtualBox
 //!     machines/NAME/
 //!       id_ed25519, id_ed25519.pub                            how to log in
 //!       ssh_host_ed25519_key, ssh_host_ed25519_key.pub        how it proves that it is itself
 //!       known_hosts                                           that proof, pinned
 //!       qemu/                                                 a virtual machine: disks, record, console
+//!       virtualbox/                                           the same of VirtualBox
 //!       none.json                                             an engine that is known by its URL alone
 //! ```
 
@@ -114,6 +116,11 @@ impl ClusterLayout {
         self.directory.join("qemu.json")
     }
 
+    /// The record of the host-only network that the cluster's machines of VirtualBox share.
+    pub fn virtualbox(&self) -> PathBuf {
+        self.directory.join("virtualbox.json")
+    }
+
     /// All machines of the cluster.
     pub fn machines(&self) -> PathBuf {
         self.directory.join("machines")
@@ -140,6 +147,11 @@ impl MachineLayout {
     /// What a virtual machine consists of.
     pub fn qemu(&self) -> PathBuf {
         self.directory.join("qemu")
+    }
+
+    /// What a machine of VirtualBox consists of.
+    pub fn virtualbox(&self) -> PathBuf {
+        self.directory.join("virtualbox")
     }
 
     /// The record of an engine that is known by its URL alone.

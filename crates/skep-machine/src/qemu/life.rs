@@ -10,14 +10,13 @@ use super::{
     QemuDriver,
     addresses::{self, ALWAYS},
     arguments::Launch,
-    console,
     failure::{Failure, explain},
     monitor::{self, MonitorError, RunState},
     process::{self, Process},
     program,
     record::{Cluster, Files, Machine, Power, Wire},
 };
-use crate::{MachineError, MachineId};
+use crate::{MachineError, MachineId, console};
 
 /// How long the guest is asked to power off before it is not asked any more.
 const GRACE: Duration = Duration::from_secs(30);

@@ -13,7 +13,6 @@ mod accel;
 mod addresses;
 mod arguments;
 mod bridge;
-mod console;
 mod failure;
 mod life;
 mod making;
@@ -54,7 +53,7 @@ use self::{
 };
 use crate::{
     Driver, DriverKind, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
-    container::GuestSystems,
+    console, container::GuestSystems,
 };
 
 /// The `qemu` driver.

@@ -1,30 +1,198 @@
-//! Virtual machines of VirtualBox, through `VBoxManage`.
+//! Virtual machines of VirtualBox, through `VBoxManage`, as docker-machine had them.
+//!
+//! A machine has two network cards: NAT leads outside, a host-only network to the other nodes and to
+//! this host. Everything a machine consists of lies in its directory in the store; in VirtualBox
+//! it is known by its UUID, never by its name.
+//!
+//! What is asked of `VBoxManage`, in this order:
+//!
+//! ```text
+//! preflight  --version; list hostinfo, hostonlyifs, vms --long
+//! prepare    list hostonlyifs; hostonlyif create; list dhcpservers; hostonlyif ipconfig
+//! create     list vms --long; createmedium; convertfromraw stdin (the seed); list vms --long;
+//!            createvm; setextradata (whose it is); modifyvm (all at once); storagectl;
+//!            storageattach (ISO, disk, seed); guestproperty; sharedfolder; setextradata
+//!            boot2docker: convertfromraw stdin (format-me); list dhcpservers; dhcpserver add or
+//!            modify (--fixed-address), restart
+//! start      showvminfo; list hostonlyifs; startvm
+//! stop       showvminfo; controlvm acpipowerbutton; showvminfo until it is off
+//! states     list vms --long
+//! remove     list vms --long; showvminfo; controlvm poweroff; unregistervm --delete
+//! ```
+//!
+//! [`program`] asks, [`parse`] reads the answers, [`failure`] understands refusals, [`version`]
+//! spells options; [`network`] and [`networks_conf`] are about the host-only network, [`making`]
+//! and [`arguments`] about what a machine consists of, [`life`] about power, [`record`] says what is
+//! written down, [`preflight`] looks before anything is touched.
 
+mod arguments;
+mod failure;
+mod life;
+mod making;
+mod network;
+mod networks_conf;
 mod options;
+mod parse;
+mod preflight;
+mod program;
+mod record;
+mod version;
 
-pub use self::options::{Iso, Options, Share};
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::Future,
+    io,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
 use skep_model::{Check, ClusterName, MachineName, MachineState, Port};
-use skep_store::{Layout, Resource};
+use skep_store::{Layout, Resource, StoreError};
 use tokio_util::sync::CancellationToken;
 
+pub use self::options::{Iso, Options, Share};
+use self::{
+    failure::VBoxError,
+    life::Place,
+    making::{kind, machine_resource, network_resource},
+    program::VBoxManage,
+    record::{Cluster, Files},
+};
 use crate::{
     Driver, DriverKind, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
+    console, container::GuestSystems,
 };
 
-/// Machines of VirtualBox.
-#[derive(Debug)]
+/// The systems VirtualBox runs on, as far as they differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Os {
+    /// Linux, and whatever is like it.
+    Linux,
+    /// macOS.
+    Macos,
+    /// Windows.
+    Windows,
+}
+
+impl Os {
+    /// The one this program was built for.
+    pub fn here() -> Self {
+        match std::env::consts::OS {
+            "macos" => Os::Macos,
+            "windows" => Os::Windows,
+            _ => Os::Linux,
+        }
+    }
+}
+
+/// What the driver is told of the host.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// Its root directory, under which its configuration is read: `/`, but in tests.
+    pub root: PathBuf,
+    /// What it runs.
+    pub os: Os,
+    /// A directory of this user's, the same for all stores: what VirtualBox cannot do twice at
+    /// once is done under a lock there.
+    pub runtime: PathBuf,
+    /// What others are told of this program while it has that lock: `process 4711, skep up`.
+    pub holder: String,
+}
+
+/// The `virtualbox` driver.
 pub struct VirtualBoxDriver {
     layout: Layout,
+    store: String,
+    os: GuestSystems,
+    host: Host,
+    vbox: VBoxManage,
+    given_iso: Option<PathBuf>,
+}
+
+impl fmt::Debug for VirtualBoxDriver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VirtualBoxDriver")
+            .field("root", &self.layout.root())
+            .field("vbox", &self.vbox)
+            .finish_non_exhaustive()
+    }
 }
 
 impl VirtualBoxDriver {
-    /// A driver of the machines of a store.
-    pub fn new(layout: Layout) -> Self {
-        Self { layout }
+    /// A driver for the store at `layout` with the id `store`, with guests built by what `os`
+    /// gives. Nothing is touched or asked yet.
+    pub fn new(layout: Layout, store: impl Into<String>, os: GuestSystems, host: Host) -> Self {
+        let vbox = VBoxManage::new(host.runtime.join("virtualbox.lock"), host.holder.clone());
+        Self { layout, store: store.into(), os, host, vbox, given_iso: None }
+    }
+
+    /// The same with a VBoxManage that is not looked for.
+    #[must_use]
+    pub fn with_program(self, program: impl Into<PathBuf>) -> Self {
+        Self { vbox: self.vbox.at(program.into()), ..self }
+    }
+
+    /// The same with another time within which a call must end; those that write disks have ten
+    /// times as long.
+    #[must_use]
+    pub fn with_deadline(self, deadline: Duration) -> Self {
+        Self { vbox: self.vbox.within(deadline), ..self }
+    }
+
+    /// The same with an image in place of the one that would be built of skep's guest system.
+    #[must_use]
+    pub fn with_iso(self, iso: impl Into<PathBuf>) -> Self {
+        Self { given_iso: Some(iso.into()), ..self }
+    }
+
+    /// Where a machine's files are, whether or not it exists.
+    fn place(&self, id: &MachineId) -> Place {
+        let layout = self.layout.cluster(id.cluster.as_str()).machine(id.machine.as_str());
+        Place { id: id.clone(), files: Files::of(&layout) }
+    }
+
+    /// The record of a cluster that has been prepared.
+    fn cluster(&self, cluster: &ClusterName) -> Result<Cluster, MachineError> {
+        let path = self.layout.cluster(cluster.as_str()).virtualbox();
+        Cluster::read(&path)?.ok_or_else(|| MachineError::Host {
+            action: format!("find the network of cluster {cluster}"),
+            reason: format!("{} is gone: `skep up` writes it again", path.display()),
+        })
+    }
+
+    /// An error of VirtualBox about what machines share.
+    fn refuse(&self, action: &str, error: VBoxError) -> MachineError {
+        match error {
+            VBoxError::Cancelled => MachineError::Cancelled,
+            error => MachineError::Host { action: action.into(), reason: error.reason() },
+        }
+    }
+
+    /// The places of everything that may be a machine of a cluster.
+    fn machines(&self, cluster: &ClusterName) -> Result<Vec<Place>, StoreError> {
+        let names = self.names(&self.layout.cluster(cluster.as_str()).machines())?;
+        let machine = |name: String| name.parse::<MachineName>().ok();
+        let id = |machine| MachineId { cluster: cluster.clone(), machine };
+        Ok(names.into_iter().filter_map(machine).map(|name| self.place(&id(name))).collect())
+    }
+
+    /// The names in a directory that may not be there, in order.
+    fn names(&self, directory: &Path) -> Result<Vec<String>, StoreError> {
+        let entries = match fs_err::read_dir(directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => {
+                return Err(StoreError::Io { action: "read", path: directory.into(), source });
+            }
+        };
+        let mut names: Vec<String> =
+            entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+        names.sort_unstable();
+        Ok(names)
     }
 }
 
@@ -34,21 +202,39 @@ impl Driver for VirtualBoxDriver {
         DriverKind::Virtualbox
     }
 
-    async fn preflight(&self, _: &Request, _: &CancellationToken) -> Vec<Check> {
-        todo!("VirtualBox, {:?}", self.layout)
+    async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check> {
+        cancellable(cancel, async { Ok(preflight::look(self, request, cancel).await) })
+            .await
+            .unwrap_or_default()
     }
 
     async fn prepare(
         &self,
-        _: &ClusterName,
-        _: Option<Ipv4Net>,
-        _: Work<'_>,
+        cluster: &ClusterName,
+        wanted: Option<Ipv4Net>,
+        work: Work<'_>,
     ) -> Result<Option<Ipv4Net>, MachineError> {
-        todo!()
+        let network = network_resource(cluster);
+        work.journal.intent(&network)?;
+        let made = cancellable(work.cancel, Box::pin(self.make_network(cluster, wanted, work)));
+        let made = made.await;
+        let is_there = self.layout.cluster(cluster.as_str()).virtualbox().exists();
+        if matches!(&made, Err(MachineError::Subnet { .. } | MachineError::NoFreeSubnet))
+            && !is_there
+        {
+            // Nothing came of the intent.
+            work.journal.gone(&network)?;
+        }
+        made.map(Some)
     }
 
-    fn reach(&self, _: &MachineId, _: Ipv4Addr, _: &DriverOptions) -> Result<Reach, MachineError> {
-        todo!()
+    fn reach(
+        &self,
+        _: &MachineId,
+        address: Ipv4Addr,
+        _: &DriverOptions,
+    ) -> Result<Reach, MachineError> {
+        Ok(Reach::direct(address))
     }
 
     async fn publish(
@@ -57,50 +243,84 @@ impl Driver for VirtualBoxDriver {
         _: &[Port],
         _: &CancellationToken,
     ) -> Result<(), MachineError> {
+        // This host is on the machines' network: they answer on all their ports.
         Ok(())
     }
 
-    async fn create(&self, _: &MachinePlan, _: Work<'_>) -> Result<(), MachineError> {
-        todo!()
+    async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError> {
+        let place = self.place(&plan.id);
+        cancellable(work.cancel, Box::pin(self.make(&place, plan, work))).await
     }
 
-    async fn start(&self, _: &MachineId, _: &CancellationToken) -> Result<(), MachineError> {
-        todo!()
+    async fn start(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
+        cancellable(cancel, Box::pin(self.power_on(&self.place(id), cancel))).await
     }
 
-    async fn stop(&self, _: &MachineId, _: &CancellationToken) -> Result<(), MachineError> {
-        todo!()
+    async fn stop(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
+        cancellable(cancel, Box::pin(self.power_off(&self.place(id), cancel))).await
     }
 
-    async fn kill(&self, _: &MachineId, _: &CancellationToken) -> Result<(), MachineError> {
-        todo!()
+    async fn kill(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
+        cancellable(cancel, Box::pin(self.cut_off(&self.place(id), cancel))).await
     }
 
     async fn states(
         &self,
-        _: &ClusterName,
+        cluster: &ClusterName,
     ) -> Result<BTreeMap<MachineName, MachineState>, MachineError> {
-        todo!()
+        Box::pin(self.look_at_all(cluster, &CancellationToken::new())).await
     }
 
-    async fn console(&self, _: &MachineId) -> Result<String, MachineError> {
-        Ok(String::new())
+    async fn console(&self, id: &MachineId) -> Result<String, MachineError> {
+        let place = self.place(id);
+        place.record()?;
+        let refuse = |error: io::Error| place.refuse("read the console of", error);
+        console::tail(&place.files.console()).map_err(refuse)
     }
 
-    async fn remove(&self, _: &MachineId, _: Work<'_>) -> Result<(), MachineError> {
-        todo!()
+    async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
+        let place = self.place(id);
+        cancellable(work.cancel, Box::pin(self.clear(&place, "remove", work.cancel))).await?;
+        Ok(work.journal.gone(&machine_resource(&id.cluster, &id.machine))?)
     }
 
-    async fn resources(&self, _: &ClusterName) -> Result<Vec<Resource>, MachineError> {
-        todo!()
+    async fn resources(&self, cluster: &ClusterName) -> Result<Vec<Resource>, MachineError> {
+        Box::pin(self.found(cluster, &CancellationToken::new())).await
     }
 
     async fn remove_resource(
         &self,
-        _: &ClusterName,
-        _: &Resource,
-        _: Work<'_>,
+        cluster: &ClusterName,
+        resource: &Resource,
+        work: Work<'_>,
     ) -> Result<(), MachineError> {
-        todo!()
+        let own = resource.name.split_once('/').filter(|(owner, _)| *owner == cluster.as_str());
+        match (resource.kind.as_str(), own) {
+            (kind::MACHINE, Some((_, machine))) => {
+                if let Ok(machine) = machine.parse() {
+                    let place = self.place(&MachineId { cluster: cluster.clone(), machine });
+                    let clear = Box::pin(self.clear(&place, "remove", work.cancel));
+                    cancellable(work.cancel, clear).await?;
+                }
+            }
+            (kind::NETWORK, _) if resource.name == cluster.as_str() => {
+                let removed = Box::pin(self.remove_network(cluster, work.cancel));
+                cancellable(work.cancel, removed).await?;
+            }
+            _ => {}
+        }
+        Ok(work.journal.gone(resource)?)
+    }
+}
+
+/// Gives work up when it is cancelled.
+async fn cancellable<T>(
+    cancel: &CancellationToken,
+    work: impl Future<Output = Result<T, MachineError>>,
+) -> Result<T, MachineError> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(MachineError::Cancelled),
+        done = work => done,
     }
 }

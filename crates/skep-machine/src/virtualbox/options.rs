@@ -7,6 +7,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::System;
 
+/// The types of network cards VirtualBox has.
+pub(super) const NIC_TYPES: [&str; 7] =
+    ["Am79C973", "Am79C970A", "82540EM", "82543GC", "82545EM", "virtio", "usbnet"];
+/// Its promiscuous modes.
+pub(super) const PROMISCUOUS_MODES: [&str; 3] = ["deny", "allow-vms", "allow-all"];
+/// How a machine's window is shown, if at all.
+pub(super) const UI_TYPES: [&str; 4] = ["gui", "sdl", "headless", "separate"];
+
+/// A type of network card as VirtualBox writes it.
+pub(super) fn nic_type(given: &str) -> Option<&'static str> {
+    NIC_TYPES.into_iter().find(|known| known.eq_ignore_ascii_case(given))
+}
+
 /// What a machine starts from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -45,6 +58,10 @@ pub struct Options {
     pub no_vtx_check: bool,
     /// The name of a Boot2Docker VM whose disk is taken.
     pub import_vm: Option<String>,
+    /// The UUID or the name of a machine of VirtualBox that is there already and is taken over as
+    /// it is; everything else here is then as it was made with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vm: Option<String>,
 }
 
 /// What is shared with a machine.
@@ -80,6 +97,7 @@ impl Default for Options {
             ui: "headless".into(),
             no_vtx_check: false,
             import_vm: None,
+            vm: None,
         }
     }
 }

@@ -14,18 +14,18 @@ const BOUND: u64 = 1 << 20;
 const LINES: usize = 40;
 
 /// Cuts a console to its end, before its machine is started.
-pub(super) fn begin(path: &Path) -> io::Result<()> {
+pub(crate) fn begin(path: &Path) -> io::Result<()> {
     cut(path, KEPT)
 }
 
 /// Cuts the console of a machine that may be running if it has become too long. QEMU writes at the
 /// file's end wherever that is; what it writes at this very moment may be lost.
-pub(super) fn bound(path: &Path) -> io::Result<()> {
+pub(crate) fn bound(path: &Path) -> io::Result<()> {
     cut(path, BOUND)
 }
 
 /// The last lines of a console, without what was meant for a terminal only.
-pub(super) fn tail(path: &Path) -> io::Result<String> {
+pub(crate) fn tail(path: &Path) -> io::Result<String> {
     Ok(last_lines(&end_of(path, KEPT)?))
 }
 
