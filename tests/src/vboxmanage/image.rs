@@ -28,9 +28,10 @@ pub fn guest_image(of: &Lab) -> String {
         return image;
     }
     let changes = image_changes(&digest);
-    let changes = changes.lines().flat_map(|change| ["--change", change]);
     let rootfs = systems.join(&digest).join("rootfs.tar").display().to_string();
-    let words = ["import"].into_iter().chain(changes).chain([&*rootfs, &*image]);
+    let mut words = vec!["import"];
+    words.extend(changes.lines().flat_map(|change| ["--change", change]));
+    words.extend([&*rootfs, &*image]);
     host::docker(words).within(IMPORT).succeeds();
     image
 }
