@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    ffi::OsStr,
     io::{self, Write as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -58,6 +59,17 @@ fn variable(name: &str) -> Option<String> {
 #[expect(clippy::disallowed_methods, reason = "the binary is where the environment is read")]
 fn variable_path(name: &str) -> Option<PathBuf> {
     env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Whether a variable is there and empty, which is as good as not there.
+#[expect(clippy::disallowed_methods, reason = "the binary is where the environment is read")]
+pub(crate) fn is_empty(name: &OsStr) -> bool {
+    env::var_os(name).is_some_and(|value| value.is_empty())
+}
+
+/// Where docker-machine's users keep their machines apart.
+pub(crate) fn machine_storage_path() -> Option<PathBuf> {
+    variable_path("MACHINE_STORAGE_PATH")
 }
 
 #[expect(clippy::disallowed_methods, reason = "the binary is where the clock is read")]
@@ -229,9 +241,7 @@ impl Context {
         let home = self.home()?;
         let name = self.cluster_name(&home)?;
         Cluster::open(&home, &name).map_err(|error| match error {
-            ClusterError::NoCluster { .. } if self.global.name.is_none() => {
-                Failure::failed("there is no cluster yet").with_fix("make one with `skep up`")
-            }
+            ClusterError::NoCluster { .. } if self.global.name.is_none() => no_cluster(),
             other => other.into(),
         })
     }
@@ -252,17 +262,34 @@ impl Context {
     /// As [`Context::cluster_of`], of the first name that is none.
     pub fn clusters_of(&self, machines: &[String]) -> Result<Vec<(Cluster, Vec<String>)>, Failure> {
         let home = self.home()?;
-        let found = match &self.global.name {
-            Some(name) => {
-                let cluster = Cluster::open(&home, name)?;
-                for machine in machines {
-                    cluster.machine(machine)?;
-                }
-                Ok(vec![(cluster, machines.to_vec())])
+        if let Some(name) = &self.global.name {
+            let cluster = Cluster::open(&home, name)?;
+            for machine in machines {
+                cluster.machine(machine)?;
             }
-            None => find::clusters_of(&home, machines, Some(&default_cluster())),
-        };
-        Ok(found?)
+            return Ok(vec![(cluster, machines.to_vec())]);
+        }
+        match find::clusters_of(&home, machines, Some(&default_cluster())) {
+            Err(ClusterError::NoSuchMachine { machine }) => Err(self.no_such(&home, &machine)),
+            found => Ok(found?),
+        }
+    }
+
+    /// That there is no such machine, with what there is instead.
+    fn no_such(&self, home: &Home, machine: &str) -> Failure {
+        let gone = || ClusterError::NoSuchMachine { machine: machine.into() };
+        match home.clusters().unwrap_or_default().as_slice() {
+            [] => {
+                let theirs = Failure::from(gone()).theirs.unwrap_or_default();
+                no_cluster().with_theirs(theirs)
+            }
+            [only] => match Cluster::open(home, only).map(|cluster| cluster.machine(machine).err())
+            {
+                Ok(Some(error)) | Err(error) => error.into(),
+                Ok(None) => gone().into(),
+            },
+            _ => gone().into(),
+        }
     }
 
     /// The engine of a manager: the one that was named, else that of the cluster's first manager
@@ -338,6 +365,10 @@ impl Context {
         let name = std::fs::read_to_string(format!("/proc/{parent}/comm")).ok()?;
         Some(name.trim_end().to_owned())
     }
+}
+
+fn no_cluster() -> Failure {
+    Failure::failed("there is no cluster yet").with_fix("make one with `skep up`")
 }
 
 /// ` --name NAME`, where it has to be said.

@@ -39,6 +39,26 @@ impl Desired {
     /// machines than there are, another driver or subnet than the machines have.
     pub fn apply_to(&self, record: &mut ClusterRecord) -> Result<(), ClusterError> {
         let fresh = record.machines.is_empty();
+        let kind = self.driver.unwrap_or(record.driver);
+        if !kind.makes_machines() {
+            return refuse(format!(
+                "driver {kind} makes no machines: take those there are one by one with `skep \
+                 machine create --driver {kind}`, and make a swarm of them with `skep swarm init` \
+                 and `skep swarm join`"
+            ));
+        }
+        let alone = record.machines.iter().all(|machine| machine.role.is_none());
+        if !fresh && alone && self.managers.is_none() {
+            let names: Vec<_> =
+                record.machines.iter().map(|machine| machine.name.as_str()).collect();
+            return refuse(format!(
+                "the machines of cluster {} were made by themselves ({}): `skep swarm init MACHINE` \
+                 and `skep swarm join MACHINE` make a swarm of them, `skep up --managers 1` adds \
+                 machines that are one, and `skep up --name OTHER` makes another cluster",
+                record.name,
+                names.join(", ")
+            ));
+        }
         let has =
             |role| record.machines.iter().filter(|machine| machine.role == Some(role)).count();
         let (has_managers, has_workers) = (has(Role::Manager), has(Role::Worker));
@@ -91,29 +111,13 @@ impl Desired {
             ));
         }
         record.size = size;
-        for port in &self.publish {
-            let taken = |other: &&Port| other.host == port.host && other.protocol == port.protocol;
-            match record.publish.iter().find(taken) {
-                Some(other) if other != port => {
-                    return refuse(format!(
-                        "port {}/{} is published already, as {other}",
-                        port.host, port.protocol
-                    ));
-                }
-                Some(_) => {}
-                None => record.publish.push(*port),
-            }
-        }
+        record.add_publish(&self.publish)?;
         for (role, count) in [(Role::Manager, managers), (Role::Worker, workers)] {
             for number in 1..=count {
                 record.add_machine(machine_name(role, number)?, role);
             }
         }
-        for certificate in &self.ca_certificates {
-            if !record.ca_certificates.iter().any(|pem| *pem == certificate.pem()) {
-                record.ca_certificates.push(certificate.pem().to_owned());
-            }
-        }
+        record.add_ca_certificates(&self.ca_certificates);
         Ok(())
     }
 }
@@ -134,9 +138,41 @@ impl ClusterRecord {
         if self.machines.iter().any(|machine| machine.name == name) {
             return;
         }
-        let taken = |place| self.machines.iter().any(|machine| machine.place == place);
-        let place = (0..).find(|&place| !taken(place)).unwrap_or_default();
+        let place = self.free_place();
         self.machines.push(MachineRecord::new(name, Some(role), place));
+    }
+
+    /// Adds the ports its machines are to answer on, each once.
+    pub(crate) fn add_publish(&mut self, ports: &[Port]) -> Result<(), ClusterError> {
+        for port in ports {
+            let taken = |other: &&Port| other.host == port.host && other.protocol == port.protocol;
+            match self.publish.iter().find(taken) {
+                Some(other) if other != port => {
+                    return refuse(format!(
+                        "port {}/{} is published already, as {other}",
+                        port.host, port.protocol
+                    ));
+                }
+                Some(_) => {}
+                None => self.publish.push(*port),
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the CA certificates its machines are to trust, each once.
+    pub(crate) fn add_ca_certificates(&mut self, certificates: &[CaCertificate]) {
+        for certificate in certificates {
+            if !self.ca_certificates.iter().any(|pem| *pem == certificate.pem()) {
+                self.ca_certificates.push(certificate.pem().to_owned());
+            }
+        }
+    }
+
+    /// The first place in the network that no machine has.
+    pub(crate) fn free_place(&self) -> usize {
+        let taken = |place| self.machines.iter().any(|machine| machine.place == place);
+        (0..).find(|&place| !taken(place)).unwrap_or_default()
     }
 }
 

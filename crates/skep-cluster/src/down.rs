@@ -9,7 +9,7 @@ use skep_store::Journal;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ClusterError, ClusterRecord, Home, choice::DRIVERS, environment, reach, settle::settle,
+    ClusterError, ClusterRecord, Home, choice::DRIVERS, environment, reach, settle::settle, turn,
 };
 
 /// What `down` found and did.
@@ -35,6 +35,18 @@ pub async fn down(
     events: &Events,
     cancel: &CancellationToken,
 ) -> Result<Removed, ClusterError> {
+    take_away(home, name, false, events, cancel).await
+}
+
+/// As [`down`]; with `if_empty`, only if the cluster has no machine (any more): somebody else may
+/// have made one in it since the caller has looked.
+pub(crate) async fn take_away(
+    home: &Home,
+    name: &ClusterName,
+    if_empty: bool,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<Removed, ClusterError> {
     let files = home.layout().cluster(name.as_str());
     let known = files.directory().exists();
     // A name with nothing under it must not leave a directory behind for its lock.
@@ -42,6 +54,12 @@ pub async fn down(
     // A damaged record does not stand in the way of removing what it describes: then every driver
     // is asked what it has.
     let record = ClusterRecord::load(home, name).ok().flatten();
+    let recorded = record.iter().flat_map(|record| &record.machines).map(|machine| &machine.name);
+    if if_empty && recorded.clone().next().is_some() {
+        return Ok(Removed::Nothing);
+    }
+    // One that is being made by itself is not taken away under the hands of who makes it.
+    let _machines = turn::machines(home, name, recorded)?;
     let kinds = match &record {
         Some(record) => vec![record.driver],
         None => DRIVERS.to_vec(),

@@ -1,7 +1,10 @@
 //! The docker CLI's way in: TCP with mutual TLS, as docker-machine had it.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
+use skep_engine::tcp::{Doorway, Security};
+use skep_machine::{DriverOptions, none::UrlError};
+use skep_model::{ClusterName, MachineName};
 use skep_process::Program;
 use tokio_util::sync::CancellationToken;
 
@@ -27,13 +30,63 @@ pub fn engine_access(
     machine: &MachineRecord,
 ) -> Result<EngineAccess, ClusterError> {
     let home = cluster.home();
-    let reach = cluster.reach(machine)?;
+    let (host, address) = (url(cluster, machine)?, host(cluster, machine)?);
     home.authority()?;
-    Ok(EngineAccess {
-        host: format!("tcp://{}:{}", reach.host, reach.engine),
-        address: reach.host.to_string(),
-        certificates: home.layout().certs(),
+    Ok(EngineAccess { host, address, certificates: home.layout().certs() })
+}
+
+/// The URL of a machine's engine: `tcp://192.168.99.100:2376`.
+///
+/// # Errors
+/// As [`Cluster::reach`].
+pub fn url(cluster: &Cluster, machine: &MachineRecord) -> Result<String, ClusterError> {
+    if let DriverOptions::None(url) = &machine.options {
+        return Ok(url.to_string());
+    }
+    let reach = cluster.reach(machine)?;
+    Ok(format!("tcp://{}", SocketAddr::new(reach.host, reach.engine)))
+}
+
+/// What docker-machine calls a machine's address: its own, or, of one that is known by its URL,
+/// what stands there, with the port.
+///
+/// # Errors
+/// As [`Cluster::reach`].
+pub fn host(cluster: &Cluster, machine: &MachineRecord) -> Result<String, ClusterError> {
+    match &machine.options {
+        DriverOptions::None(url) => Ok(url.address().to_owned()),
+        _ => Ok(cluster.reach(machine)?.host.to_string()),
+    }
+}
+
+/// The way to a machine's engine over TCP.
+pub(crate) fn doorway(cluster: &Cluster, machine: &MachineRecord) -> Result<Doorway, ClusterError> {
+    let certificates = cluster.home().layout().certs();
+    if let DriverOptions::None(url) = &machine.options {
+        let wrong = |error: UrlError| ClusterError::Request { reason: error.to_string() };
+        let authority = url.authority().map_err(wrong)?;
+        return Ok(Doorway {
+            host: authority.host,
+            port: authority.port,
+            certificates,
+            security: match authority.plain {
+                true => Security::Plain,
+                false => Security::Either,
+            },
+        });
+    }
+    let reach = cluster.reach(machine)?;
+    Ok(Doorway {
+        host: reach.host.to_string(),
+        port: reach.engine,
+        certificates,
+        security: Security::Tls,
     })
+}
+
+/// The name of the docker CLI's context for a machine's engine.
+pub(crate) fn context_name(cluster: &ClusterName, machine: &MachineName) -> String {
+    format!("skep-{cluster}-{machine}")
 }
 
 /// Makes a context of the docker CLI for a machine's engine, or brings it up to date, and returns
@@ -49,7 +102,7 @@ pub async fn make_context(
 ) -> Result<String, ClusterError> {
     let access = engine_access(cluster, machine)?;
     let record = cluster.record();
-    let name = format!("skep-{}-{}", record.name, machine.name);
+    let name = context_name(&record.name, &machine.name);
     let _lock = cluster.home().lock(&record.name)?;
     if let Some(mut record) = ClusterRecord::load(cluster.home(), &record.name)?
         && !record.contexts.contains(&name)

@@ -50,6 +50,25 @@ pub enum ClusterError {
         /// The clusters that have it.
         clusters: Vec<ClusterName>,
     },
+    /// A machine of that name is there already.
+    #[error(
+        "machine {machine} exists already, in cluster {cluster}: choose another name, or remove it \
+         with `skep machine rm {machine}`"
+    )]
+    MachineExists {
+        /// What was asked for.
+        machine: MachineName,
+        /// The cluster that has it.
+        cluster: ClusterName,
+    },
+    /// Machines could not be removed; the others that were named are gone.
+    #[error("{}", removal_text(.failures))]
+    NotRemoved {
+        /// Which, each with its reason.
+        failures: Vec<MachineFailure>,
+        /// How many were named.
+        of: usize,
+    },
     /// Something stands in the way, and nothing was touched.
     #[error("preflight of driver {driver} failed: nothing was touched")]
     Preflight {
@@ -173,7 +192,7 @@ impl ClusterError {
             ClusterError::Swarm(SwarmError::Engine { source, .. }) => {
                 matches!(source, EngineError::Cancelled { .. })
             }
-            ClusterError::Partly { failures, .. } => {
+            ClusterError::Partly { failures, .. } | ClusterError::NotRemoved { failures, .. } => {
                 failures.iter().any(|failure| failure.error.is_cancelled())
             }
             _ => false,
@@ -195,6 +214,11 @@ fn list(names: &[MachineName]) -> String {
 
 fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
+}
+
+fn removal_text(failures: &[MachineFailure]) -> String {
+    let names: Vec<_> = failures.iter().map(|failure| failure.machine.as_str()).collect();
+    format!("{} could not be removed", names.join(" and "))
 }
 
 fn failures_text(failures: &[MachineFailure]) -> String {

@@ -5,7 +5,7 @@
 //! - [`desired`] → [`record`]: what is asked for becomes what the store keeps.
 //! - [`choice`]: which driver `auto` takes, and why.
 //! - [`up`], [`down`], [`status`]: bring it about, take it away, say what is true.
-//! - [`power`]: switch machines on and off.
+//! - [`power`]: switch machines on and off; `turn`: who waits for whom.
 //! - [`machines`]: one machine by itself, made, provisioned, removed; [`import`]: docker-machine's.
 //! - [`find`]: a machine by its name, whatever cluster it is in.
 //! - [`reach`]: from a machine's name to its guest, its engine, and a manager of its swarm.
@@ -38,10 +38,13 @@ pub mod reach;
 pub mod record;
 mod settle;
 pub mod status;
+mod turn;
 pub mod up;
 
 #[cfg(test)]
 mod lifecycle_tests;
+#[cfg(test)]
+mod machines_tests;
 
 pub use choice::{Choice, choose};
 pub use desired::Desired;

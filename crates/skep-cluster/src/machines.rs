@@ -4,12 +4,27 @@
 //! (`skep swarm join`, or `docker swarm join` in it), and `up` leaves its membership alone.
 //! Machines of one driver share a cluster, and so a network: see `docs/design/0007`.
 
+mod create;
+mod keep;
+mod remove;
+
+use std::{path::PathBuf, time::Duration};
+
+use skep_engine::Engine;
 use skep_guest::certificate::CaCertificate;
-use skep_machine::{DriverKind, DriverOptions};
+use skep_machine::{DriverKind, DriverOptions, System};
 use skep_model::{ClusterName, MachineName, Port, Size};
 use tokio_util::sync::CancellationToken;
 
-use crate::{ClusterError, EngineOptions, Home, reach::Cluster, up::Options};
+pub use self::{
+    create::{check_name, create, place_for},
+    keep::{provision, regenerate_certificates, upgrade},
+    remove::remove,
+};
+use crate::{ClusterError, EngineOptions, reach::Cluster};
+
+/// How long an engine that may be there is waited for.
+const RELEASE: Duration = Duration::from_secs(5);
 
 /// A machine that is wanted.
 #[derive(Debug, Clone)]
@@ -18,6 +33,8 @@ pub struct NewMachine {
     pub name: MachineName,
     /// The cluster it is to be in; `None` to choose: [`place_for`].
     pub cluster: Option<ClusterName>,
+    /// The cluster that is chosen first.
+    pub default_cluster: ClusterName,
     /// The driver, or `None` for what `auto` takes.
     pub driver: Option<DriverKind>,
     /// How big it is to be.
@@ -31,86 +48,24 @@ pub struct NewMachine {
     /// The CA certificates it is to trust from its first moment.
     pub ca_certificates: Vec<CaCertificate>,
     /// The private key to log in with, for a host that has its public half already (`ssh`).
-    pub key: Option<std::path::PathBuf>,
+    pub key: Option<PathBuf>,
     /// Whether an engine is installed where there is none (`ssh`).
     pub install_engine: bool,
     /// Whether a host is taken over that is in another swarm (`ssh`).
     pub force: bool,
 }
 
-/// Makes a machine, and waits until its engine answers.
-///
-/// # Errors
-/// [`ClusterError::Request`] and [`ClusterError::Preflight`] before anything is touched. A machine
-/// that could not be finished is removed again, unless that fails too.
-pub async fn create(
-    home: &Home,
-    machine: NewMachine,
-    options: Options<'_>,
-) -> Result<Cluster, ClusterError> {
-    let _ = (home, machine, options);
-    todo!("C")
-}
-
-/// Removes machines of a cluster and, with its last machine, the cluster.
-///
-/// # Errors
-/// [`ClusterError::Leftovers`] with what could not be removed.
-pub async fn remove(
-    cluster: &Cluster,
-    names: &[MachineName],
-    force: bool,
-    options: Options<'_>,
-) -> Result<(), ClusterError> {
-    let _ = (cluster, names, force, options);
-    todo!("C")
-}
-
-/// Does again what is done to a machine when it is made: certificates, settings, engine.
-///
-/// # Errors
-/// [`ClusterError::Partly`] with each machine that could not be provisioned.
-pub async fn provision(
-    cluster: &Cluster,
-    names: &[String],
-    options: Options<'_>,
-) -> Result<(), ClusterError> {
-    let _ = (cluster, names, options);
-    todo!("C")
-}
-
-/// Gives machines' engines new TLS certificates.
-///
-/// # Errors
-/// As [`provision`].
-pub async fn regenerate_certificates(
-    cluster: &Cluster,
-    names: &[String],
-    client: bool,
-    options: Options<'_>,
-) -> Result<(), ClusterError> {
-    let _ = (cluster, names, client, options);
-    todo!("C")
-}
-
-/// Gives machines the newest engine there is for what they run.
-///
-/// # Errors
-/// As [`provision`].
-pub async fn upgrade(
-    cluster: &Cluster,
-    names: &[String],
-    options: Options<'_>,
-) -> Result<(), ClusterError> {
-    let _ = (cluster, names, options);
-    todo!("C")
-}
-
-/// The cluster a new machine of a driver belongs in, if nobody says: the default one if it is not
-/// there yet or has that driver, else the one named after the driver.
-pub fn place_for(home: &Home, driver: DriverKind, default: &ClusterName) -> ClusterName {
-    let _ = (home, driver);
-    default.clone()
+/// What a create is at; docker-machine says it in words of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// It looks whether the machine can be had.
+    Looking,
+    /// It makes the machine.
+    Making,
+    /// The machine was switched on, and is waited for.
+    Waiting,
+    /// Its engine answers.
+    Ready,
 }
 
 /// The release of a machine's engine, without waiting longer than it takes to be told that there
@@ -123,6 +78,19 @@ pub async fn engine_release(
     machine: &str,
     cancel: &CancellationToken,
 ) -> Result<String, ClusterError> {
-    let _ = (cluster, machine, cancel);
-    todo!("C")
+    let machine = cluster.machine(machine)?;
+    let asked = async {
+        if machine.options.system() != System::Nothing {
+            let socket = cluster.access(machine)?.engine;
+            // The forward of an earlier command; where there is none, this fails at once.
+            if let Ok(engine) = Engine::connect(&socket, RELEASE, cancel).await {
+                return Ok(engine.release().to_owned());
+            }
+        }
+        let doorway = crate::environment::doorway(cluster, machine)?;
+        Ok(skep_engine::tcp::release(&doorway, RELEASE, cancel).await?)
+    };
+    let silent =
+        || ClusterError::Request { reason: format!("no answer within {} s", RELEASE.as_secs()) };
+    tokio::time::timeout(RELEASE, asked).await.unwrap_or_else(|_| Err(silent()))
 }

@@ -3,12 +3,19 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use skep_guest::{Guest, ready::Requirement, ready::wait_until_ready};
-use skep_machine::{Driver, MachineId};
+use skep_guest::{Command, Guest, GuestError, Requirement, wait_until_ready};
+use skep_machine::{Driver, MachineError, MachineId, System};
 use skep_model::Events;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{ClusterError, MachineFailure, MachineRecord, reach::Cluster};
+use crate::{ClusterError, MachineFailure, MachineRecord, reach::Cluster, turn};
+
+/// How often is looked whether a host that was told to start again has begun to.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// How long a host may take to say which boot it is.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// What is done to a machine's power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,13 +29,18 @@ pub enum Power {
     Off,
     /// Off at once, as if the plug were pulled.
     Cut,
+    /// Off and on again, or, of a host that only its own system can start again, a reboot.
+    Again {
+        /// How long it may take until its engine answers.
+        timeout: Duration,
+    },
 }
 
 /// Does `power` to the machines of these names, all at once. What is already so is success.
 ///
 /// # Errors
 /// [`ClusterError::NoMachine`] before anything is touched; [`ClusterError::Partly`] with each
-/// machine that did not do it; [`ClusterError::Store`] if another command changes the cluster;
+/// machine that did not do it; [`ClusterError::Store`] if another command works on one of them;
 /// [`ClusterError::Cancelled`].
 pub async fn power(
     cluster: &Cluster,
@@ -40,7 +52,8 @@ pub async fn power(
     let machines: Vec<_> =
         names.iter().map(|name| cluster.machine(name)).collect::<Result<_, _>>()?;
     let record = cluster.record();
-    let _lock = cluster.home().lock(&record.name)?;
+    let own = machines.iter().map(|machine| &machine.name);
+    let _turns = turn::machines(cluster.home(), &record.name, own)?;
     let driver = cluster.home().driver(record.driver);
     let driver = driver.as_ref();
     let each = machines.iter().map(|machine| async move {
@@ -66,23 +79,79 @@ async fn switch(
     cancel: &CancellationToken,
 ) -> Result<(), ClusterError> {
     let id = MachineId { cluster: cluster.record().name.clone(), machine: machine.name.clone() };
-    let step = events.step(
-        &machine.name,
-        match power {
-            Power::On { .. } => "starting",
-            Power::Off => "stopping",
-            Power::Cut => "killing",
-        },
-    );
-    let done = match power {
-        Power::On { .. } => driver.start(&id, cancel).await,
-        Power::Off => driver.stop(&id, cancel).await,
-        Power::Cut => driver.kill(&id, cancel).await,
-    };
-    step.end_with(done)?;
-    if let Power::On { timeout } = power {
-        let guest = Guest::wait(&cluster.access(machine)?, timeout, events, cancel).await?;
-        wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?;
+    let system = machine.options.system();
+    if let (Power::Again { timeout }, System::Found) = (power, system) {
+        return reboot(cluster, machine, timeout, events, cancel).await;
     }
-    Ok(())
+    match power {
+        Power::Off => at(events, machine, "stopping", driver.stop(&id, cancel)).await?,
+        Power::Cut => at(events, machine, "killing", driver.kill(&id, cancel)).await?,
+        Power::Again { .. } => at(events, machine, "stopping", driver.stop(&id, cancel)).await?,
+        Power::On { .. } => {}
+    }
+    let (Power::On { timeout } | Power::Again { timeout }) = power else { return Ok(()) };
+    at(events, machine, "starting", driver.start(&id, cancel)).await?;
+    if system == System::Nothing {
+        return Ok(());
+    }
+    let guest = Guest::wait(&cluster.access(machine)?, timeout, events, cancel).await?;
+    Ok(wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?)
+}
+
+/// Does something to a machine as a step. Where there is only a URL nothing is done, and no step
+/// told.
+async fn at(
+    events: &Events,
+    machine: &MachineRecord,
+    step: &str,
+    work: impl Future<Output = Result<(), MachineError>>,
+) -> Result<(), MachineError> {
+    if machine.options.system() == System::Nothing {
+        return work.await;
+    }
+    let step = events.step(&machine.name, step);
+    step.end_with(work.await)
+}
+
+/// Lets a host start again by itself, and waits until it has: until it says that its boot is another
+/// one.
+async fn reboot(
+    cluster: &Cluster,
+    machine: &MachineRecord,
+    timeout: Duration,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<(), ClusterError> {
+    let access = cluster.access(machine)?;
+    let step = events.step(&machine.name, "restarting");
+    let rebooted = async {
+        let guest = Guest::connect(&access, cancel).await?;
+        let before = guest.run(&boot(), cancel).await?.text();
+        // The connection may end before the answer is here.
+        let asked = guest.run(&Command::new("reboot").as_root(), cancel).await;
+        if let Err(error @ GuestError::Failed { .. }) = asked {
+            return Err(error);
+        }
+        let end = Instant::now() + timeout;
+        loop {
+            // A master whose host is gone would be waited for.
+            let _ = Guest::close_master(&access, cancel).await;
+            let left = end.saturating_duration_since(Instant::now());
+            let guest = Guest::wait(&access, left, &Events::none(), cancel).await?;
+            match guest.run(&boot(), cancel).await {
+                Ok(output) if output.text() != before => return Ok(guest),
+                Err(error @ GuestError::Cancelled { .. }) => return Err(error),
+                // On its way down; or the connection went with it.
+                Ok(_) | Err(_) => {}
+            }
+            let _ = tokio::time::timeout(LOOK, cancel.cancelled()).await;
+        }
+    };
+    let guest = step.end_with(rebooted.await)?;
+    Ok(wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?)
+}
+
+/// Asks which boot of the host's this is.
+fn boot() -> Command {
+    Command::new("cat").arg("/proc/sys/kernel/random/boot_id").deadline(ANSWER)
 }

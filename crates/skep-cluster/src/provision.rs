@@ -16,7 +16,7 @@ use skep_os::{Seed, TlsFiles};
 use skep_store::write_private;
 use tokio_util::sync::CancellationToken;
 
-use crate::{ClusterError, MachineRecord, reach::Cluster};
+use crate::{ClusterError, MachineRecord, engine_options, reach::Cluster};
 
 /// Makes, or finds, a machine's keys and writes the seed that tells it everything but its
 /// network, which is its driver's to know.
@@ -42,8 +42,22 @@ pub(crate) fn seed(
         certificate: server.certificate_pem,
         key: server.key_pem,
     });
+    seed.engine_options = engine_options::daemon_json(&machine.engine)?;
     seed.ca_certificates = certificates.iter().map(|root| root.der().to_vec()).collect();
     Ok(seed)
+}
+
+/// The seed of a machine that takes nothing of it but who may log in; the rest is told over SSH.
+pub(crate) fn key_only(cluster: &Cluster, machine: &MachineRecord) -> Result<Seed, ClusterError> {
+    let files = cluster.home().layout().cluster(cluster.record().name.as_str());
+    let files = files.machine(machine.name.as_str());
+    let login = key_pair(&files.ssh_key(), &format!("skep {}", machine.name))?;
+    Ok(Seed::new(machine.name.clone(), login.public, SecretString::from(String::new())))
+}
+
+/// The seed of a machine that takes none.
+pub(crate) fn no_seed(machine: &MachineRecord) -> Seed {
+    Seed::new(machine.name.clone(), String::new(), SecretString::from(String::new()))
 }
 
 /// Where a machine's engine reads its TLS files; see `docs/guest-os.md`.
@@ -83,12 +97,17 @@ pub(crate) async fn renew_server(
 }
 
 /// The names a machine's engine is reached under over TCP.
-fn server_names(cluster: &Cluster, machine: &MachineRecord) -> Result<Vec<String>, ClusterError> {
+pub(crate) fn server_names(
+    cluster: &Cluster,
+    machine: &MachineRecord,
+) -> Result<Vec<String>, ClusterError> {
     let address = cluster.address(machine)?.to_string();
     let host = cluster.reach(machine)?.host.to_string();
     let mut names = vec![machine.name.to_string(), host, "localhost".into(), "127.0.0.1".into()];
-    if !names.contains(&address) {
-        names.push(address);
+    for name in std::iter::once(&address).chain(&machine.engine.tls_sans) {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
     }
     Ok(names)
 }

@@ -11,11 +11,11 @@ use std::{
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use skep_engine::{Engine, EngineError};
 use skep_guest::{Access, Guest};
-use skep_machine::{DriverOptions, MachineId, Reach};
+use skep_machine::{DriverOptions, MachineId, Reach, System};
 use skep_model::{ClusterName, MachineName, Role};
 use tokio_util::sync::CancellationToken;
 
-use crate::{ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord};
+use crate::{ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord, adopt};
 
 /// The user every guest is logged in to as.
 pub const USER: &str = "docker";
@@ -95,7 +95,10 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::address`]; [`ClusterError::Machine`].
     pub fn reach(&self, machine: &MachineRecord) -> Result<Reach, ClusterError> {
-        let address = self.cluster_address(machine)?;
+        let address = match machine.options.system() {
+            System::Nothing => Ipv4Addr::UNSPECIFIED,
+            _ => self.cluster_address(machine)?,
+        };
         let id = MachineId { cluster: self.record.name.clone(), machine: machine.name.clone() };
         Ok(self.home.driver(self.record.driver).reach(&id, address, &machine.options)?)
     }
@@ -105,6 +108,14 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::reach`].
     pub fn access(&self, machine: &MachineRecord) -> Result<Access, ClusterError> {
+        if machine.options.system() == System::Nothing {
+            return Err(ClusterError::Request {
+                reason: format!(
+                    "machine {} is an engine's URL and nothing else: there is nothing to log in to",
+                    machine.name
+                ),
+            });
+        }
         let reach = self.reach(machine)?;
         let access = access(&self.home, &self.record.name, &machine.name, Some(reach));
         Ok(match &machine.options {
@@ -122,7 +133,11 @@ impl Cluster {
         machine: &MachineRecord,
         cancel: &CancellationToken,
     ) -> Result<Guest, ClusterError> {
-        Ok(Guest::connect(&self.access(machine)?, cancel).await?)
+        let access = self.access(machine)?;
+        match machine.options.system() {
+            System::Found | System::Boot2docker => adopt::connect(machine, &access, cancel).await,
+            System::Skep | System::Nothing => Ok(Guest::connect(&access, cancel).await?),
+        }
     }
 
     /// The engine of a machine that runs.
@@ -140,7 +155,7 @@ impl Cluster {
             Err(EngineError::Cancelled { .. }) => Err(ClusterError::Cancelled),
             // No master, or one whose machine is gone: begin again from the machine.
             Err(_) => {
-                let guest = Guest::connect(&access, cancel).await?;
+                let guest = self.guest(machine, cancel).await?;
                 let socket = guest.engine_socket(cancel).await?;
                 Ok(Engine::connect(socket, GREETING, cancel).await?)
             }

@@ -6,11 +6,12 @@ use std::{
 };
 
 use futures_util::future::join_all;
+use skep_machine::System;
 use skep_model::{MachineName, MachineState, Role};
 use skep_swarm::{NodeRow, NodeState, Swarm};
 use tokio_util::sync::CancellationToken;
 
-use crate::{ClusterError, MachineRecord, reach::Cluster};
+use crate::{ClusterError, MachineRecord, machines::engine_release, reach::Cluster};
 
 /// How long one machine, or the swarm, may take to say how it is. An emulated machine on a busy
 /// host takes seconds; one that is switched off is known to be, and not waited for.
@@ -48,13 +49,18 @@ pub struct MachineStatus {
 }
 
 impl Status {
-    /// Whether every machine runs, its engine answers and its node is ready.
+    /// Whether none of them was made to be in a swarm. Then there need not be one.
+    pub fn are_alone(&self) -> bool {
+        self.machines.iter().all(|machine| machine.role.is_none())
+    }
+
+    /// Whether every machine runs, its engine answers, and its node is ready if it has one or should.
     pub fn is_as_desired(&self) -> bool {
-        self.swarm.is_ok()
+        (self.swarm.is_ok() || self.are_alone())
             && self.machines.iter().all(|machine| {
                 machine.state == MachineState::Running
                     && machine.engine.is_ok()
-                    && machine.node.as_ref().is_some_and(is_ready)
+                    && machine.node.as_ref().map_or(machine.role.is_none(), is_ready)
             })
     }
 }
@@ -126,6 +132,9 @@ async fn release(
     machine: &MachineRecord,
     cancel: &CancellationToken,
 ) -> Result<String, ClusterError> {
+    if machine.options.system() == System::Nothing {
+        return engine_release(cluster, machine.name.as_str(), cancel).await;
+    }
     let in_time = tokio::time::timeout(PATIENCE, cluster.engine(machine, cancel)).await;
     let engine = in_time.unwrap_or_else(|_| Err(silent()))?;
     Ok(engine.release().to_owned())

@@ -15,7 +15,7 @@
 //! what repairs a cluster: machines that are gone are made again, stopped ones started, nodes that
 //! fell out of the swarm joined again.
 
-mod machine;
+pub(crate) mod machine;
 mod membership;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -29,8 +29,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::{machine::Bringer, membership::Membership};
 use crate::{
-    ClusterError, ClusterRecord, Desired, Home, MachineFailure, MachineRecord, choose,
-    reach::Cluster, settle::settle,
+    ClusterError, ClusterRecord, Desired, Home, MachineFailure, MachineRecord, adopt::Allowed,
+    choose, reach::Cluster, settle::settle, turn,
 };
 
 /// What `up` needs besides the store.
@@ -84,6 +84,8 @@ pub async fn up(
     // Another command may have changed it until now.
     let mut record = wanted(home, name, desired)?;
     let certificates = CaCertificate::parse_trusted(&record.ca_certificates)?;
+    let names = record.machines.iter().map(|machine| &machine.name);
+    let _machines = turn::machines(home, name, names)?;
     record.save(home)?;
     let journal = Journal::open(&files.journal())?;
     let work = Work { journal: &journal, events, cancel };
@@ -101,6 +103,8 @@ pub async fn up(
         authority: &authority,
         certificates: &certificates,
         states: &states,
+        allowed: Allowed::default(),
+        switched_on: &|| {},
         timeout: options.timeout,
         work,
     };

@@ -36,6 +36,13 @@ pub enum DriverKind {
     Fake,
 }
 
+impl DriverKind {
+    /// Whether it makes machines, rather than taking those that are there.
+    pub fn makes_machines(self) -> bool {
+        !matches!(self, DriverKind::Ssh | DriverKind::None)
+    }
+}
+
 impl fmt::Display for DriverKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

@@ -1,6 +1,6 @@
 //! One machine, from whatever it is to an engine that answers.
 
-use std::{collections::BTreeMap, future::Future, time::Duration};
+use std::{collections::BTreeMap, future::Future, net::Ipv4Addr, time::Duration};
 
 use skep_engine::{Engine, pki::Authority};
 use skep_guest::{
@@ -8,35 +8,48 @@ use skep_guest::{
     certificate::{self, CaCertificate, Restart},
     ready::{Requirement, wait_until_ready},
 };
-use skep_machine::{Driver, MachineId, MachinePlan, Work};
+use skep_machine::{Driver, MachineId, MachinePlan, System, Work};
 use skep_model::{MachineName, MachineState};
 
-use crate::{ClusterError, MachineRecord, provision, reach::Cluster};
+use crate::{
+    ClusterError, MachineRecord,
+    adopt::{self, Allowed},
+    provision,
+    reach::Cluster,
+    up::Options,
+};
 
 /// How often is looked whether a machine that is waited for still runs.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Brings machines up; what they all need, borrowed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Bringer<'a> {
-    pub(super) cluster: &'a Cluster,
-    pub(super) driver: &'a dyn Driver,
-    pub(super) authority: &'a Authority,
-    pub(super) certificates: &'a [CaCertificate],
-    pub(super) states: &'a BTreeMap<MachineName, MachineState>,
-    pub(super) timeout: Duration,
-    pub(super) work: Work<'a>,
+#[derive(Clone, Copy)]
+pub(crate) struct Bringer<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) driver: &'a dyn Driver,
+    pub(crate) authority: &'a Authority,
+    pub(crate) certificates: &'a [CaCertificate],
+    pub(crate) states: &'a BTreeMap<MachineName, MachineState>,
+    pub(crate) allowed: Allowed,
+    /// Hears that the machine was switched on and is waited for.
+    pub(crate) switched_on: &'a dyn Fn(),
+    pub(crate) timeout: Duration,
+    pub(crate) work: Work<'a>,
 }
 
 impl Bringer<'_> {
     /// Brings one machine up and returns its engine.
-    pub(super) async fn bring(&self, machine: &MachineRecord) -> Result<Engine, ClusterError> {
+    pub(crate) async fn bring(&self, machine: &MachineRecord) -> Result<Engine, ClusterError> {
         let state = self.states.get(&machine.name).copied().unwrap_or(MachineState::Absent);
         if state == MachineState::Running {
             let ports = &self.cluster.record().publish;
             self.driver.publish(&self.id(machine), ports, self.work.cancel).await?;
         } else {
             self.power_on(machine, state).await?;
+            (self.switched_on)();
+        }
+        if matches!(machine.options.system(), System::Found | System::Boot2docker) {
+            return self.adopt(machine).await;
         }
         let guest = self.log_in(machine).await?;
         let engine = self.wait_for_engine(machine, &guest).await?;
@@ -49,6 +62,20 @@ impl Bringer<'_> {
         Ok(engine)
     }
 
+    /// Tells a machine over SSH what another one's seed has told it.
+    async fn adopt(&self, machine: &MachineRecord) -> Result<Engine, ClusterError> {
+        let Work { events, cancel, .. } = self.work;
+        let options = Options { timeout: self.timeout, events, cancel };
+        let (authority, certificates) = (self.authority, self.certificates);
+        let adopted =
+            adopt::adopt(self.cluster, machine, authority, certificates, self.allowed, options);
+        if machine.options.system() == System::Found {
+            // Whether a host runs is asked of its sshd, which has a limit for those who only look.
+            return adopted.await;
+        }
+        self.while_it_runs(machine, adopted).await?
+    }
+
     async fn power_on(
         &self,
         machine: &MachineRecord,
@@ -57,19 +84,9 @@ impl Bringer<'_> {
         let step = if state.exists() { "starting" } else { "creating" };
         let step = self.work.events.step(&machine.name, step);
         let power_on = async {
-            let seed = provision::seed(self.cluster, machine, self.authority, self.certificates)?;
             let id = self.id(machine);
             let record = self.cluster.record();
-            let plan = MachinePlan {
-                id: id.clone(),
-                address: self.cluster.cluster_address(machine)?,
-                seed,
-                written: self.cluster.home().settings().now,
-                size: machine.size.or(record.size),
-                publish: record.publish.clone(),
-                options: machine.options.clone(),
-            };
-            self.driver.create(&plan, self.work).await?;
+            self.create(machine).await?;
             if state.exists() {
                 self.driver.publish(&id, &record.publish, self.work.cancel).await?;
             }
@@ -77,6 +94,32 @@ impl Bringer<'_> {
             Ok(())
         };
         step.end_with(power_on.await)
+    }
+
+    /// Makes a machine, switched off.
+    pub(crate) async fn create(&self, machine: &MachineRecord) -> Result<(), ClusterError> {
+        let record = self.cluster.record();
+        let system = machine.options.system();
+        let plan = MachinePlan {
+            id: self.id(machine),
+            address: match system {
+                // What has only a URL is no node, and has no address among any.
+                System::Nothing => Ipv4Addr::UNSPECIFIED,
+                _ => self.cluster.cluster_address(machine)?,
+            },
+            seed: match system {
+                System::Skep => {
+                    provision::seed(self.cluster, machine, self.authority, self.certificates)?
+                }
+                System::Boot2docker => provision::key_only(self.cluster, machine)?,
+                System::Found | System::Nothing => provision::no_seed(machine),
+            },
+            written: self.cluster.home().settings().now,
+            size: machine.size.or(record.size),
+            publish: record.publish.clone(),
+            options: machine.options.clone(),
+        };
+        Ok(self.driver.create(&plan, self.work).await?)
     }
 
     fn id(&self, machine: &MachineRecord) -> MachineId {

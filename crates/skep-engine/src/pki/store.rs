@@ -55,6 +55,17 @@ pub fn load_or_create(
     Ok(authority)
 }
 
+/// Makes the client certificate anew, whatever the one there is worth.
+///
+/// # Errors
+/// As [`load_or_create`].
+pub fn new_client(layout: &Layout, holder: &str, now: SystemTime) -> Result<(), PkiError> {
+    let directory = layout.certs();
+    let _lock = Lock::acquire(&directory.join("lock"), holder, |_| {})?;
+    let authority = authority(&directory, now)?;
+    make_client(&directory, &authority, now)
+}
+
 fn authority(directory: &Path, now: SystemTime) -> Result<Authority, PkiError> {
     let certificate = read(&directory.join(AUTHORITY))?;
     let Some(key) = read(&directory.join(AUTHORITY_KEY))?.map(SecretString::from) else {
@@ -96,6 +107,10 @@ fn renew_client(directory: &Path, authority: &Authority, now: SystemTime) -> Res
     {
         return Ok(());
     }
+    make_client(directory, authority, now)
+}
+
+fn make_client(directory: &Path, authority: &Authority, now: SystemTime) -> Result<(), PkiError> {
     let issued = authority.issue_client(now)?;
     // The certificate last: one without its key is never there alone.
     write_private(&directory.join(CLIENT_KEY), issued.key_pem.expose_secret().as_bytes())?;
@@ -271,6 +286,16 @@ mod tests {
         assert_ne!(home.text(CLIENT), first);
         home.assert_trusted_by(&trusted, late);
         assert_eq!(home.text(AUTHORITY), trusted);
+    }
+
+    #[test]
+    fn a_new_client_certificate_is_made_when_asked_for() {
+        let home = Home::new();
+        home.load(now()).unwrap();
+        let [trusted, _, first, _] = home.texts();
+        new_client(&home.layout(), "test", now()).unwrap();
+        assert_ne!(home.text(CLIENT), first);
+        home.assert_trusted_by(&trusted, now());
     }
 
     #[test]

@@ -1,0 +1,369 @@
+//! A machine made by itself.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use skep_guest::certificate::CaCertificate;
+use skep_machine::{
+    Driver, DriverKind, DriverOptions, Request, System, Work, subnet::MAX_MACHINES, virtualbox,
+};
+use skep_model::{Check, ClusterName, Events, MachineName, Verdict};
+use skep_store::{Journal, Lock, write_private};
+use tokio_util::sync::CancellationToken;
+
+use super::{NewMachine, Stage, remove};
+use crate::{
+    ClusterError, ClusterRecord, Home, MachineRecord,
+    adopt::Allowed,
+    choose, engine_options,
+    find::everything,
+    reach::Cluster,
+    settle::settle,
+    turn,
+    up::{Options, machine::Bringer},
+};
+
+/// How long undoing may take; nobody who has interrupted a command waits for ever.
+const UNDO: Duration = Duration::from_secs(60);
+
+/// The longest file that may be a private key, in bytes.
+const MAX_KEY: u64 = 64 * 1024;
+
+/// Makes a machine, and waits until its engine answers. `told` hears of each stage as it begins.
+///
+/// Several may be made at the same time, also in one cluster and by several processes.
+///
+/// # Errors
+/// [`ClusterError::Request`], [`ClusterError::MachineExists`] and [`ClusterError::Preflight`] before
+/// anything is touched. A machine that could not be finished is removed again, unless that fails
+/// too, of which a warning tells.
+pub async fn create(
+    home: &Home,
+    machine: NewMachine,
+    told: impl Fn(Stage),
+    options: Options<'_>,
+) -> Result<Cluster, ClusterError> {
+    let Options { events, cancel, .. } = options;
+    check_name(home, &machine.name)?;
+    let system = machine.options.system();
+    if system == System::Skep {
+        engine_options::daemon_json(&machine.engine)?;
+    }
+    let key = machine.key.as_deref().map(read_key).transpose()?;
+    told(Stage::Looking);
+    let (name, kind) = look(home, &machine, options).await?;
+    told(Stage::Making);
+
+    let lock = turn::cluster(home, &name, options).await?;
+    // Another command may have made it until now.
+    check_name(home, &machine.name)?;
+    let mut record = record_for(home, &name, kind)?;
+    let own = add(&mut record, &machine)?;
+    let certificates = CaCertificate::parse_trusted(&record.ca_certificates)?;
+    // What is wanted is written down before any of it is made: `rm` and `down` know of it.
+    record.save(home)?;
+    let driver = home.driver(kind);
+    let prepared = prepare(home, record, &own, &machine.options, driver.as_ref(), options).await;
+    let (cluster, turn) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            drop(lock);
+            undo(home, &name, &own.name, driver.as_ref(), events).await;
+            return Err(error);
+        }
+    };
+    // From here on others may change the cluster, and make machines in it.
+    drop(lock);
+
+    let waiting = || told(Stage::Waiting);
+    let bring = async {
+        let files = home.layout().cluster(name.as_str());
+        let journal = Journal::open(&files.journal())?;
+        if let Some(key) = &key {
+            let path = files.machine(own.name.as_str()).ssh_key();
+            write_private(&path, key.expose_secret().as_bytes())?;
+        }
+        let authority = home.authority()?;
+        let bringer = Bringer {
+            cluster: &cluster,
+            driver: driver.as_ref(),
+            authority: &authority,
+            certificates: &certificates,
+            states: &BTreeMap::new(),
+            allowed: Allowed {
+                install_engine: machine.install_engine,
+                take_over: machine.force,
+                ..Allowed::default()
+            },
+            switched_on: &waiting,
+            timeout: options.timeout,
+            work: Work { journal: &journal, events, cancel },
+        };
+        if system == System::Nothing {
+            return bringer.create(&own).await;
+        }
+        bringer.bring(&own).await?;
+        told(Stage::Ready);
+        Ok(())
+    };
+    let made = bring.await;
+    drop(turn);
+    match made {
+        Ok(()) => Ok(cluster),
+        Err(error) => {
+            undo(home, &name, &own.name, driver.as_ref(), events).await;
+            Err(if cancel.is_cancelled() { ClusterError::Cancelled } else { error })
+        }
+    }
+}
+
+/// The cluster a new machine of a driver belongs in, if nobody says: the default one if it is not
+/// there yet or has that driver, else the one named after the driver, or the first after that by
+/// number.
+///
+/// # Errors
+/// [`ClusterError::Store`] if a record in question cannot be read.
+pub fn place_for(
+    home: &Home,
+    driver: DriverKind,
+    default: &ClusterName,
+) -> Result<ClusterName, ClusterError> {
+    let numbered = (1..).map(|number| match number {
+        1 => driver.to_string(),
+        _ => format!("{driver}-{number}"),
+    });
+    let named = numbered.filter_map(|name| name.parse::<ClusterName>().ok());
+    for name in std::iter::once(default.clone()).chain(named) {
+        match ClusterRecord::load(home, &name)? {
+            Some(record) if record.driver != driver => {}
+            _ => return Ok(name),
+        }
+    }
+    Ok(default.clone())
+}
+
+/// Refuses a name that a machine of any cluster has. A record that cannot be read is passed over:
+/// what is in it is another command's matter.
+///
+/// # Errors
+/// [`ClusterError::MachineExists`]; [`ClusterError::Store`] if the clusters cannot be listed.
+pub fn check_name(home: &Home, name: &MachineName) -> Result<(), ClusterError> {
+    let all = everything(home)?;
+    match all.clusters.iter().find(|cluster| cluster.record().machine(name.as_str()).is_some()) {
+        None => Ok(()),
+        Some(cluster) => Err(ClusterError::MachineExists {
+            machine: name.clone(),
+            cluster: cluster.record().name.clone(),
+        }),
+    }
+}
+
+/// Reads a private key, before anything is touched.
+fn read_key(path: &Path) -> Result<SecretString, ClusterError> {
+    use std::io::Read as _;
+    let refuse = |why: String| ClusterError::Preflight {
+        driver: DriverKind::Ssh.to_string(),
+        checks: vec![Check::fail(
+            "SSH key",
+            format!("{}: {why}", path.display()),
+            "name the private key that the host knows with --ssh-key",
+        )],
+    };
+    let mut text = String::new();
+    fs_err::File::open(path)
+        .and_then(|file| file.take(MAX_KEY).read_to_string(&mut text))
+        .map_err(|error| {
+            refuse(match error.kind() {
+                std::io::ErrorKind::NotFound => "there is no such file".into(),
+                _ => error.to_string(),
+            })
+        })?;
+    let text = SecretString::from(text);
+    let lines = text.expose_secret();
+    if !lines.contains("-----BEGIN") || !lines.contains("PRIVATE KEY-----") {
+        return Err(refuse("it is no private key".into()));
+    }
+    if lines.contains("ENCRYPTED") {
+        return Err(refuse("it has a passphrase, which nobody is here to type".into()));
+    }
+    Ok(text)
+}
+
+/// Chooses driver and cluster, and looks whether the machine can be had there.
+async fn look(
+    home: &Home,
+    machine: &NewMachine,
+    options: Options<'_>,
+) -> Result<(ClusterName, DriverKind), ClusterError> {
+    let Options { events, cancel, .. } = options;
+    let place = machine.cluster.as_ref().unwrap_or(&machine.default_cluster);
+    let there = ClusterRecord::load(home, place)?;
+    let kind = match (machine.driver, &there) {
+        (Some(kind), _) => Some(kind),
+        // What is there has answered the question, unless it makes no machines.
+        (None, Some(record)) if machine.cluster.is_some() || record.driver.makes_machines() => {
+            Some(record.driver)
+        }
+        (None, _) => None,
+    };
+    let request = |record: Option<&ClusterRecord>, name: &ClusterName| {
+        let there = record.map_or(Default::default(), |record| record.size);
+        Request {
+            cluster: name.clone(),
+            new_machines: 1,
+            subnet: record.and_then(|record| record.subnet).or(host_only(&machine.options)),
+            new_network: record.is_none_or(|record| record.subnet.is_none()),
+            size: machine.size.or(there),
+            publish: machine.publish.clone(),
+            options: machine.options.clone(),
+        }
+    };
+    let (kind, checked) = match kind {
+        Some(kind) => (kind, None),
+        None => {
+            let step = events.step("", "choosing a driver");
+            let choice = choose(home, &request(None, place), cancel).await;
+            let reason = choice.reason.clone();
+            let (kind, checks) = step.end_with(choice.taken())?;
+            events.step("", format!("driver {kind}: {reason}")).done();
+            (kind, Some(checks))
+        }
+    };
+    let name = match &machine.cluster {
+        Some(name) => name.clone(),
+        None => place_for(home, kind, &machine.default_cluster)?,
+    };
+    let mut record = record_for(home, &name, kind)?;
+    let fresh = record.machines.is_empty();
+    // Whether it can be written down at all; nothing is kept of this.
+    add(&mut record, machine)?;
+    let checks = match checked {
+        Some(checks) => checks,
+        None => home.driver(kind).preflight(&request(Some(&record), &name), cancel).await,
+    };
+    if cancel.is_cancelled() {
+        return Err(ClusterError::Cancelled);
+    }
+    if checks.iter().any(|check| check.verdict == Verdict::Fail) {
+        return Err(ClusterError::Preflight { driver: kind.to_string(), checks });
+    }
+    for check in checks.iter().filter(|check| fresh && check.verdict == Verdict::Warn) {
+        events.warn("", format!("{}: {}; {}", check.what, check.found, check.fix));
+    }
+    Ok((name, kind))
+}
+
+/// The record of the cluster as it is, or of one without machines.
+fn record_for(
+    home: &Home,
+    name: &ClusterName,
+    kind: DriverKind,
+) -> Result<ClusterRecord, ClusterError> {
+    match ClusterRecord::load(home, name)? {
+        Some(record) if record.driver != kind && !record.machines.is_empty() => refuse(format!(
+            "the machines of cluster {name} are of driver {}, and a cluster has one: leave \
+                 --name out, or choose another than {name} for one of driver {kind}",
+            record.driver
+        )),
+        Some(record) if record.driver == kind => Ok(record),
+        _ => Ok(ClusterRecord::new(name.clone(), kind)),
+    }
+}
+
+/// Adds the machine to its cluster's record.
+fn add(record: &mut ClusterRecord, machine: &NewMachine) -> Result<MachineRecord, ClusterError> {
+    if record.machines.len() >= MAX_MACHINES {
+        return refuse(format!(
+            "cluster {} has {MAX_MACHINES} machines, which is as many as fit: choose another one \
+             with --name",
+            record.name
+        ));
+    }
+    if let (Some(there), Some(asked)) = (record.subnet, host_only(&machine.options))
+        && there != asked
+        && asked != virtualbox::Options::default().host_only.trunc()
+    {
+        return refuse(format!(
+            "the machines of cluster {} are on the network {there}: leave --virtualbox-hostonly-cidr \
+             out, or make this one in another cluster with --name",
+            record.name
+        ));
+    }
+    record.add_publish(&machine.publish)?;
+    record.add_ca_certificates(&machine.ca_certificates);
+    let own = MachineRecord {
+        address: match &machine.options {
+            DriverOptions::Ssh(host) => Some(host.address),
+            _ => None,
+        },
+        size: machine.size,
+        options: machine.options.clone(),
+        engine: machine.engine.clone(),
+        ..MachineRecord::new(machine.name.clone(), None, record.free_place())
+    };
+    record.machines.push(own.clone());
+    Ok(own)
+}
+
+/// The network that VirtualBox's options ask for.
+fn host_only(options: &DriverOptions) -> Option<ipnet::Ipv4Net> {
+    match options {
+        DriverOptions::Virtualbox(options) => Some(options.host_only.trunc()),
+        _ => None,
+    }
+}
+
+/// Makes what the cluster's machines share, and takes the new one's lock. The cluster's is held.
+async fn prepare(
+    home: &Home,
+    mut record: ClusterRecord,
+    own: &MachineRecord,
+    asked: &DriverOptions,
+    driver: &dyn Driver,
+    Options { events, cancel, .. }: Options<'_>,
+) -> Result<(Cluster, Lock), ClusterError> {
+    let name = record.name.clone();
+    let files = home.layout().cluster(name.as_str());
+    let journal = Journal::open(&files.journal())?;
+    let work = Work { journal: &journal, events, cancel };
+    let others = record.machines.iter().map(|machine| &machine.name);
+    // What the journal is uncertain of is a leftover, if nobody is making it just now.
+    if let Ok(_all) = turn::machines(home, &name, others) {
+        settle(driver, &name, work).await?;
+    }
+    record.subnet = driver.prepare(&name, record.subnet.or(host_only(asked)), work).await?;
+    record.save(home)?;
+    home.authority()?;
+    let turn = turn::machine(home, &name, &own.name)?;
+    Ok((Cluster::new(home, record), turn))
+}
+
+/// Takes away what an unfinished create has made. It was asked for and is not wanted half: so it is
+/// not given up when the create was, but not waited for without an end either.
+async fn undo(
+    home: &Home,
+    cluster: &ClusterName,
+    machine: &MachineName,
+    driver: &dyn Driver,
+    events: &Events,
+) {
+    let cancel = CancellationToken::new();
+    let options = Options { timeout: UNDO, events, cancel: &cancel };
+    let step = events.step(machine, "removing what was made of it");
+    let undone =
+        tokio::time::timeout(UNDO, remove::take_out(home, cluster, machine, driver, options));
+    let reason = match undone.await {
+        Ok(Ok(())) => return step.done(),
+        Ok(Err(error)) => error.to_string(),
+        Err(_elapsed) => format!("it was not gone within {} s", UNDO.as_secs()),
+    };
+    step.failed(&reason);
+    events.warn(
+        machine,
+        format!("what was made of it may still be there ({reason}): `skep machine rm {machine}`"),
+    );
+}
+
+fn refuse<T>(reason: String) -> Result<T, ClusterError> {
+    Err(ClusterError::Request { reason })
+}

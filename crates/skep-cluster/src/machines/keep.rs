@@ -1,0 +1,201 @@
+//! Machines that are there, kept as they should be: provisioned, certified, upgraded.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use skep_engine::pki::{Authority, store::new_client};
+use skep_guest::{
+    Command, Guest, Requirement,
+    certificate::{self, CaCertificate, Restart},
+    wait_until_ready,
+};
+use skep_machine::System;
+
+use crate::{
+    ClusterError, MachineFailure, MachineRecord,
+    adopt::{self, Allowed},
+    provision,
+    reach::Cluster,
+    turn,
+    up::Options,
+};
+
+/// How long packages may take to be fetched and installed.
+const UPGRADE: Duration = Duration::from_secs(15 * 60);
+
+/// Upgrades the engine by the packages it was installed from, whoever's they are, and prints its
+/// release afterwards. Each package manager restarts the engine itself, but for skep's own guest,
+/// whose services runit keeps.
+const UPGRADE_SCRIPT: &str = r#"
+names='docker.io docker-cli docker-ce docker-ce-cli moby-engine docker containerd containerd.io runc'
+before=$(docker version --format '{{.Server.Version}}')
+if command -v apt-get >/dev/null; then
+    export DEBIAN_FRONTEND=noninteractive
+    there=
+    for name in $names; do
+        if dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q 'ok installed'; then
+            there="$there $name"
+        fi
+    done
+    [ -n "$there" ] || { echo 'its engine was not installed from packages' >&2; exit 1; }
+    apt-get update -q
+    apt-get install -q -y --only-upgrade -o Dpkg::Options::=--force-confold $there
+elif command -v dnf >/dev/null; then
+    dnf -y upgrade $names
+elif command -v apk >/dev/null; then
+    apk update
+    apk add --upgrade docker
+elif command -v zypper >/dev/null; then
+    zypper --non-interactive update docker
+else
+    echo 'it has none of apt-get, dnf, apk and zypper' >&2
+    exit 1
+fi
+newest=$(dockerd --version)
+case $newest in
+    *"$before"*) ;;
+    *) if [ -d /etc/service/docker ]; then sv restart docker; fi ;;
+esac
+"#;
+
+/// Does again what is done to a machine when it is made: certificates, settings, engine.
+///
+/// # Errors
+/// [`ClusterError::NoMachine`] and [`ClusterError::Store`] before anything is touched;
+/// [`ClusterError::Partly`] with each machine that could not be provisioned;
+/// [`ClusterError::Cancelled`].
+pub async fn provision(
+    cluster: &Cluster,
+    names: &[String],
+    options: Options<'_>,
+) -> Result<(), ClusterError> {
+    let certificates = CaCertificate::parse_trusted(&cluster.record().ca_certificates)?;
+    let authority = cluster.home().authority()?;
+    each(cluster, names, options, async |machine| {
+        let allowed = Allowed::default();
+        renew(cluster, machine, &authority, &certificates, allowed, options).await
+    })
+    .await
+}
+
+/// Gives machines' engines new TLS certificates, whether those they have are due or not; with
+/// `client`, the store's client certificate is made anew first.
+///
+/// # Errors
+/// As [`provision`].
+pub async fn regenerate_certificates(
+    cluster: &Cluster,
+    names: &[String],
+    client: bool,
+    options: Options<'_>,
+) -> Result<(), ClusterError> {
+    let home = cluster.home();
+    let authority = home.authority()?;
+    if client {
+        let settings = home.settings();
+        new_client(home.layout(), &settings.holder, settings.now)?;
+    }
+    each(cluster, names, options, async |machine| {
+        let allowed = Allowed { renew: true, ..Allowed::default() };
+        renew(cluster, machine, &authority, &[], allowed, options).await
+    })
+    .await
+}
+
+/// Gives machines the newest engine there is in the packages of what they run.
+///
+/// # Errors
+/// As [`provision`].
+pub async fn upgrade(
+    cluster: &Cluster,
+    names: &[String],
+    options: Options<'_>,
+) -> Result<(), ClusterError> {
+    let Options { timeout, events, cancel } = options;
+    each(cluster, names, options, async |machine| {
+        if machine.options.system() == System::Boot2docker {
+            return refuse(format!(
+                "there is no newer boot2docker than 19.03.12: make {} anew without \
+                 --virtualbox-boot2docker-url for skep's own system",
+                machine.name
+            ));
+        }
+        let guest = cluster.guest(machine, cancel).await?;
+        let step = events.step(&machine.name, "upgrading docker");
+        let script =
+            Command::script("upgrading docker", UPGRADE_SCRIPT).as_root().deadline(UPGRADE);
+        let ran = guest.run_with(&script, cancel, |line| step.progress(line)).await;
+        step.end_with(ran)?;
+        Ok(wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?)
+    })
+    .await
+}
+
+/// Certificates and settings of one machine that runs.
+async fn renew(
+    cluster: &Cluster,
+    machine: &MachineRecord,
+    authority: &Authority,
+    certificates: &[CaCertificate],
+    allowed: Allowed,
+    options: Options<'_>,
+) -> Result<(), ClusterError> {
+    let Options { timeout, events, cancel } = options;
+    match machine.options.system() {
+        System::Nothing => {}
+        System::Found | System::Boot2docker => {
+            adopt::adopt(cluster, machine, authority, certificates, allowed, options).await?;
+        }
+        System::Skep => {
+            let guest = Guest::wait(&cluster.access(machine)?, timeout, events, cancel).await?;
+            if !certificates.is_empty() {
+                let step = events.step(&machine.name, "installing CA certificates");
+                let installed =
+                    certificate::install(&guest, certificates, None, Restart::Now, cancel);
+                step.end_with(installed.await)?;
+            }
+            let due = provision::server_is_due(cluster, machine, &guest, cancel).await?;
+            if due || allowed.renew {
+                let step = events.step(&machine.name, "renewing the engine's certificate");
+                let renewed = provision::renew_server(cluster, machine, authority, &guest, cancel);
+                step.end_with(renewed.await)?;
+            }
+            wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Does something to each of the machines of these names, all at once, under their locks.
+async fn each(
+    cluster: &Cluster,
+    names: &[String],
+    Options { cancel, .. }: Options<'_>,
+    work: impl AsyncFn(&MachineRecord) -> Result<(), ClusterError>,
+) -> Result<(), ClusterError> {
+    let machines: Vec<_> =
+        names.iter().map(|name| cluster.machine(name)).collect::<Result<_, _>>()?;
+    let own = machines.iter().map(|machine| &machine.name);
+    let _turns = turn::machines(cluster.home(), &cluster.record().name, own)?;
+    let done = machines.iter().map(|machine| async {
+        let done = match machine.options.system() {
+            System::Nothing => refuse(
+                "it is an engine's URL and nothing else: there is nothing to log in to".into(),
+            ),
+            _ => work(machine).await,
+        };
+        done.map_err(|error| MachineFailure { machine: machine.name.clone(), error })
+    });
+    let failures: Vec<_> = join_all(done).await.into_iter().filter_map(Result::err).collect();
+    if cancel.is_cancelled() {
+        return Err(ClusterError::Cancelled);
+    }
+    if failures.is_empty() {
+        return Ok(());
+    }
+    Err(ClusterError::Partly { failures, of: machines.len() })
+}
+
+fn refuse<T>(reason: String) -> Result<T, ClusterError> {
+    Err(ClusterError::Request { reason })
+}

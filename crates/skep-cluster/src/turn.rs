@@ -1,0 +1,80 @@
+//! Whose turn it is.
+//!
+//! Two kinds of locks keep commands apart:
+//!
+//! - A *cluster's* lock is held while its record changes and while what its machines share is
+//!   prepared. Commands about the whole cluster (`up`, `down`) hold it from their beginning to
+//!   their end, and refuse to begin if somebody has it.
+//! - A *machine's* lock is held by whoever works on that machine. `up` and `down` take those of all
+//!   machines, after the cluster's.
+//!
+//! So machines can be made by themselves at the same time (`docker-machine create a & docker-machine
+//! create b &`): each waits for the cluster's lock, which the other has for a moment, and then works
+//! under its own machine's. An `up` or `down` in between finds that lock held and touches nothing.
+//! Whoever wants both takes the cluster's first; who has a machine's and wants the cluster's waits
+//! for it with a deadline, and those who have it never wait for a machine's, so nobody waits in a
+//! circle.
+//!
+//! The journal is shared by those who work at the same time. Each has it open for appending, and a
+//! line is one write, so lines neither mix nor overwrite each other. What it says as a whole is
+//! only relied on by those who hold all locks: nobody is between an intent and its outcome then.
+
+use std::time::Duration;
+
+use skep_model::{ClusterName, MachineName};
+use skep_store::{Lock, StoreError};
+use tokio::time::Instant;
+
+use crate::{ClusterError, Home, up::Options};
+
+/// How often a lock that somebody has is tried again.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// Waits for a cluster's lock, at most as long as a machine may take.
+pub(crate) async fn cluster(
+    home: &Home,
+    name: &ClusterName,
+    options: Options<'_>,
+) -> Result<Lock, ClusterError> {
+    let held = match home.lock(name) {
+        Err(error @ StoreError::Locked { .. }) => error,
+        ended => return Ok(ended?),
+    };
+    let end = Instant::now() + options.timeout;
+    let step = options.events.step("", "waiting for another command");
+    step.progress(held.to_string());
+    let mut last = held;
+    let ended = loop {
+        if Instant::now() >= end {
+            break Err(last.into());
+        }
+        tokio::select! {
+            () = options.cancel.cancelled() => break Err(ClusterError::Cancelled),
+            () = tokio::time::sleep(INTERVAL) => {}
+        }
+        match home.lock(name) {
+            Err(error @ StoreError::Locked { .. }) => last = error,
+            ended => break ended.map_err(ClusterError::from),
+        }
+    };
+    step.end_with(ended)
+}
+
+/// Takes the lock of one machine.
+pub(crate) fn machine(
+    home: &Home,
+    cluster: &ClusterName,
+    machine: &MachineName,
+) -> Result<Lock, StoreError> {
+    let path = home.layout().cluster(cluster.as_str()).machine_lock(machine.as_str());
+    Lock::try_acquire(&path, &format!("machine {machine}"), &home.settings().holder)
+}
+
+/// Takes the locks of several machines, or none.
+pub(crate) fn machines<'a>(
+    home: &Home,
+    cluster: &ClusterName,
+    names: impl IntoIterator<Item = &'a MachineName>,
+) -> Result<Vec<Lock>, StoreError> {
+    names.into_iter().map(|name| machine(home, cluster, name)).collect()
+}
