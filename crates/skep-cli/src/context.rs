@@ -241,9 +241,7 @@ impl Context {
         let home = self.home()?;
         let name = self.cluster_name(&home)?;
         Cluster::open(&home, &name).map_err(|error| match error {
-            ClusterError::NoCluster { .. } if self.global.name.is_none() => {
-                Failure::failed("there is no cluster yet").with_fix("make one with `skep up`")
-            }
+            ClusterError::NoCluster { .. } if self.global.name.is_none() => no_cluster(),
             other => other.into(),
         })
     }
@@ -264,17 +262,34 @@ impl Context {
     /// As [`Context::cluster_of`], of the first name that is none.
     pub fn clusters_of(&self, machines: &[String]) -> Result<Vec<(Cluster, Vec<String>)>, Failure> {
         let home = self.home()?;
-        let found = match &self.global.name {
-            Some(name) => {
-                let cluster = Cluster::open(&home, name)?;
-                for machine in machines {
-                    cluster.machine(machine)?;
-                }
-                Ok(vec![(cluster, machines.to_vec())])
+        if let Some(name) = &self.global.name {
+            let cluster = Cluster::open(&home, name)?;
+            for machine in machines {
+                cluster.machine(machine)?;
             }
-            None => find::clusters_of(&home, machines, Some(&default_cluster())),
-        };
-        Ok(found?)
+            return Ok(vec![(cluster, machines.to_vec())]);
+        }
+        match find::clusters_of(&home, machines, Some(&default_cluster())) {
+            Err(ClusterError::NoSuchMachine { machine }) => Err(self.no_such(&home, &machine)),
+            found => Ok(found?),
+        }
+    }
+
+    /// That there is no such machine, with what there is instead.
+    fn no_such(&self, home: &Home, machine: &str) -> Failure {
+        let gone = || ClusterError::NoSuchMachine { machine: machine.into() };
+        match home.clusters().unwrap_or_default().as_slice() {
+            [] => {
+                let theirs = Failure::from(gone()).theirs.unwrap_or_default();
+                no_cluster().with_theirs(theirs)
+            }
+            [only] => match Cluster::open(home, only).map(|cluster| cluster.machine(machine).err())
+            {
+                Ok(Some(error)) | Err(error) => error.into(),
+                Ok(None) => gone().into(),
+            },
+            _ => gone().into(),
+        }
     }
 
     /// The engine of a manager: the one that was named, else that of the cluster's first manager
@@ -350,6 +365,10 @@ impl Context {
         let name = std::fs::read_to_string(format!("/proc/{parent}/comm")).ok()?;
         Some(name.trim_end().to_owned())
     }
+}
+
+fn no_cluster() -> Failure {
+    Failure::failed("there is no cluster yet").with_fix("make one with `skep up`")
 }
 
 /// ` --name NAME`, where it has to be said.

@@ -163,6 +163,10 @@ fn json(status: &Status) -> Vec<serde_json::Value> {
 /// What is not as it should be, each with its reason.
 fn not_as_desired(cluster: &Cluster, status: &Status) -> Failure {
     let mut failure = match &status.swarm {
+        // Machines by themselves need be in no swarm.
+        _ if status.are_alone() => {
+            Failure::new(Exit::NotConverged, "not every machine is as it should be")
+        }
         Ok(()) => Failure::new(Exit::NotConverged, "not every machine is as it should be"),
         Err(error) => {
             let mut failure = Failure::new(Exit::NotConverged, "the swarm does not answer");
@@ -175,6 +179,7 @@ fn not_as_desired(cluster: &Cluster, status: &Status) -> Failure {
             failure.causes.push(format!("{}: {}", machine.name, one_line(error)));
         } else if status.swarm.is_ok() {
             match &machine.node {
+                None if machine.role.is_none() => {}
                 None => failure.causes.push(format!("{} is no node of the swarm", machine.name)),
                 Some(node) if node.state != skep_swarm::NodeState::Ready => {
                     let state = node.state.to_string().to_lowercase();

@@ -17,7 +17,16 @@ use crate::{
 };
 
 pub(super) async fn run(context: &Context, command: Swarm) -> Result<(), Failure> {
-    let cluster = context.cluster()?;
+    // A machine that is named says which cluster is meant.
+    let named = match &command {
+        Swarm::Init { machine } => machine.as_ref(),
+        Swarm::Join { machines, .. } | Swarm::Leave { machines, .. } => machines.first(),
+        Swarm::JoinToken { .. } | Swarm::Status => None,
+    };
+    let cluster = match named {
+        Some(machine) => context.cluster_of(machine)?,
+        None => context.cluster()?,
+    };
     match command {
         Swarm::Init { machine } => init(context, &cluster, machine.as_deref()).await,
         Swarm::Join { machines, manager } => join(context, &cluster, &machines, manager).await,

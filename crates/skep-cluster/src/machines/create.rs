@@ -144,7 +144,10 @@ pub fn place_for(
 
 /// Refuses a name that a machine of any cluster has. A record that cannot be read is passed over:
 /// what is in it is another command's matter.
-fn check_name(home: &Home, name: &MachineName) -> Result<(), ClusterError> {
+///
+/// # Errors
+/// [`ClusterError::MachineExists`]; [`ClusterError::Store`] if the clusters cannot be listed.
+pub fn check_name(home: &Home, name: &MachineName) -> Result<(), ClusterError> {
     let all = everything(home)?;
     match all.clusters.iter().find(|cluster| cluster.record().machine(name.as_str()).is_some()) {
         None => Ok(()),

@@ -1,8 +1,62 @@
 //! `machine rm|provision|regenerate-certs|upgrade|import`: what changes machines that are there.
 
-use std::path::Path;
+use std::{
+    io::{self, BufRead as _, Write as _},
+    path::{Path, PathBuf},
+};
 
-use crate::{args::machine::Switch, context::Context, failure::Failure};
+use skep_cluster::{
+    ClusterError,
+    import::import as take_over,
+    machines::{provision as set_up, regenerate_certificates, remove, upgrade as renew},
+    reach::Cluster,
+    up::Options,
+};
+use skep_model::MachineName;
+
+use super::named;
+use crate::{
+    args::machine::Switch,
+    commands::{print, print_lines},
+    context::Context,
+    failure::{Exit, Failure, one_line},
+    persona::Persona,
+};
+
+/// How long a machine may take where the verb has no option to say so.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
+
+fn options(context: &Context, timeout: std::time::Duration) -> Options<'_> {
+    Options { timeout, events: &context.events, cancel: &context.cancel }
+}
+
+/// Asks, and reads one line: yes is whatever begins with y, as for docker-machine. `None` is the
+/// end of the input.
+fn ask(context: &Context, question: &str) -> Result<Option<bool>, Failure> {
+    match context.persona {
+        Persona::DockerMachine => print(question)?,
+        Persona::Skep => {
+            let mut stderr = io::stderr().lock();
+            // Who cannot be asked does not answer.
+            let _ = stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush());
+        }
+    }
+    let mut line = String::new();
+    if io::stdin().lock().read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    Ok(Some(line.trim_start().to_lowercase().starts_with('y')))
+}
+
+/// Says something before a question: where docker-machine says it, or on standard error.
+fn preface(context: &Context, text: &str) {
+    match context.persona {
+        Persona::DockerMachine => context.message(text),
+        Persona::Skep => {
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+    }
+}
 
 pub(super) async fn rm(
     context: &Context,
@@ -10,13 +64,106 @@ pub(super) async fn rm(
     force: bool,
     yes: bool,
 ) -> Result<(), Failure> {
-    let _ = (context, machines, force, yes);
-    todo!("C")
+    let asks = !force && !yes;
+    if asks || context.persona == Persona::DockerMachine {
+        preface(context, &format!("About to remove {}", machines.join(", ")));
+        preface(
+            context,
+            "WARNING: This action will delete both local reference and remote instance.",
+        );
+    }
+    if asks && ask(context, "Are you sure? (y/n): ")? != Some(true) {
+        return Ok(());
+    }
+    let mut failed: Vec<(String, Failure)> = Vec::new();
+    let mut found: Vec<(Cluster, Vec<MachineName>)> = Vec::new();
+    for name in machines {
+        match place(context, name) {
+            Err(failure) => failed.push((name.clone(), failure)),
+            Ok((cluster, machine)) => match found
+                .iter_mut()
+                .find(|(other, _)| other.record().name == cluster.record().name)
+            {
+                Some((_, machines)) => machines.push(machine),
+                None => found.push((cluster, vec![machine])),
+            },
+        }
+    }
+    for (cluster, names) in found {
+        let ended = remove(&cluster, &names, force, options(context, PATIENCE)).await;
+        match ended {
+            Ok(()) => {}
+            Err(error) if error.is_cancelled() => return Err(error.into()),
+            Err(ClusterError::NotRemoved { failures, .. }) => {
+                for failure in failures {
+                    failed.push((failure.machine.to_string(), failure.error.into()));
+                }
+            }
+            Err(error) => {
+                let text = one_line(&error);
+                failed.extend(
+                    names.iter().map(|name| (name.to_string(), Failure::failed(text.clone()))),
+                );
+            }
+        }
+    }
+    let gone = machines.iter().filter(|name| !failed.iter().any(|(other, _)| other == *name));
+    let gone: Vec<_> = gone.collect();
+    match context.persona {
+        Persona::DockerMachine => {
+            gone.iter()
+                .for_each(|name| context.message(format_args!("Successfully removed {name}")));
+        }
+        Persona::Skep => print_lines(&gone)?,
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let mut failure = not_removed(&failed, gone.is_empty(), force);
+    if context.persona == Persona::DockerMachine {
+        failure.exit = Exit::Failed;
+    }
+    // As docker-machine: who forces it has said that it may fail.
+    if force {
+        context.say(failure.render(context.persona, false).trim_end());
+        return Ok(());
+    }
+    Err(failure)
+}
+
+/// What could not be removed, each with its reason.
+fn not_removed(failed: &[(String, Failure)], all: bool, force: bool) -> Failure {
+    let reason = |failure: &Failure| {
+        let chain = std::iter::once(&failure.message).chain(&failure.causes);
+        chain.cloned().collect::<Vec<_>>().join(": ")
+    };
+    let names: Vec<_> = failed.iter().map(|(name, _)| name.as_str()).collect();
+    let theirs = failed.iter().map(|(name, failure)| {
+        let text = failure.theirs.clone().unwrap_or_else(|| reason(failure));
+        let forced = if force { format!("\nCan't remove \"{name}\"") } else { String::new() };
+        format!("Error removing host \"{name}\": {text}{forced}")
+    });
+    let theirs = theirs.collect::<Vec<_>>().join("\n");
+    let causes = failed.iter().map(|(name, failure)| format!("{name}: {}", reason(failure)));
+    let exit = if all { Exit::Failed } else { Exit::Partly };
+    Failure::new(exit, format!("{} could not be removed", names.join(" and ")))
+        .listing(causes.collect())
+        .with_theirs(theirs)
+}
+
+/// A machine's cluster, and its name.
+fn place(context: &Context, name: &str) -> Result<(Cluster, MachineName), Failure> {
+    let cluster = context.cluster_of(name)?;
+    let machine = cluster.machine(name)?.name.clone();
+    Ok((cluster, machine))
 }
 
 pub(super) async fn provision(context: &Context, args: &Switch) -> Result<(), Failure> {
-    let _ = (context, args);
-    todo!("C")
+    let machines = named(context, &args.machines)?;
+    for (cluster, names) in context.clusters_of(&machines)? {
+        set_up(&cluster, &names, options(context, args.timeout)).await?;
+    }
+    done(context, &machines)
 }
 
 pub(super) async fn regenerate(
@@ -25,13 +172,55 @@ pub(super) async fn regenerate(
     force: bool,
     client: bool,
 ) -> Result<(), Failure> {
-    let _ = (context, machines, force, client);
-    todo!("C")
+    if !force {
+        let question = "Regenerate TLS machine certs?  Warning: this is irreversible. (y/n): ";
+        match ask(context, question)? {
+            Some(true) => {}
+            Some(false) => return Ok(()),
+            None => {
+                return Err(Failure::failed("nobody answered, so nothing was done")
+                    .with_fix("--force does not ask")
+                    .with_theirs("EOF"));
+            }
+        }
+    }
+    context.message("Regenerating TLS certificates");
+    let machines = named(context, machines)?;
+    let clusters = context.clusters_of(&machines)?;
+    if client {
+        context.message("Regenerating local certificates");
+    }
+    for (place, (cluster, names)) in clusters.iter().enumerate() {
+        // The store has one client certificate, for all of them.
+        let client = client && place == 0;
+        regenerate_certificates(cluster, names, client, options(context, PATIENCE)).await?;
+    }
+    done(context, &machines)
 }
 
 pub(super) async fn upgrade(context: &Context, args: &Switch) -> Result<(), Failure> {
-    let _ = (context, args);
-    todo!("C")
+    let machines = named(context, &args.machines)?;
+    for (cluster, names) in context.clusters_of(&machines)? {
+        renew(&cluster, &names, options(context, args.timeout)).await.map_err(|error| {
+            let failure = Failure::from(error);
+            match failure.exit {
+                Exit::Interrupted => failure,
+                _ => failure.with_fix(
+                    "a machine of skep's own system is as new as that is: `skep machine rm` and \
+                     `skep machine create` make it anew",
+                ),
+            }
+        })?;
+    }
+    done(context, &machines)
+}
+
+/// Ends a verb that worked on machines: under skep's name with theirs.
+fn done(context: &Context, machines: &[String]) -> Result<(), Failure> {
+    match context.persona {
+        Persona::DockerMachine => Ok(()),
+        Persona::Skep => print_lines(machines),
+    }
 }
 
 pub(super) async fn import(
@@ -40,6 +229,42 @@ pub(super) async fn import(
     machines: &[String],
     dry_run: bool,
 ) -> Result<(), Failure> {
-    let _ = (context, from, machines, dry_run);
-    todo!("C")
+    let set = |name: &str| context.environment(name).filter(|value| !value.is_empty());
+    let from = from
+        .map(Path::to_owned)
+        .or_else(|| set("MACHINE_STORAGE_PATH").map(PathBuf::from))
+        .or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".docker/machine")));
+    let from = from.ok_or_else(|| {
+        Failure::usage("HOME is not set: say where docker-machine's store is with --from")
+    })?;
+    let home = context.home()?;
+    let options = options(context, PATIENCE);
+    let imported = take_over(&home, &from, machines, dry_run, options).await?;
+    let mut failed = Vec::new();
+    let mut taken = 0;
+    for one in &imported {
+        match &one.outcome {
+            Ok(name) => {
+                taken += 1;
+                print(&format!("{name}\n"))?;
+            }
+            Err(reason) => failed.push(format!("{}: {reason}", one.entry)),
+        }
+    }
+    if failed.is_empty() {
+        context.say(&match (taken, dry_run) {
+            (0, _) => format!("There are no machines in {}.", from.display()),
+            (_, true) => "They would be taken over; nothing was touched.".to_owned(),
+            (_, false) => "Their engines trust docker-machine's certificates until \
+                           `skep machine provision` gives them this store's."
+                .to_owned(),
+        });
+        return Ok(());
+    }
+    let exit = if taken > 0 { Exit::Partly } else { Exit::Failed };
+    let count = match failed.len() {
+        1 => "one machine was".to_owned(),
+        many => format!("{many} machines were"),
+    };
+    Err(Failure::new(exit, format!("{count} not taken over")).listing(failed))
 }

@@ -1,11 +1,25 @@
 //! `machine start|stop|restart|kill`.
 
-use skep_cluster::power::{Power, power as change};
+use skep_cluster::{
+    ClusterError, MachineFailure,
+    power::{Power, power as change},
+    reach::Cluster,
+    status::states,
+};
+use skep_machine::{DriverKind, MachineError};
+use skep_model::MachineState;
 
-use crate::{args::machine::Switch, commands::print_lines, context::Context, failure::Failure};
+use super::named;
+use crate::{
+    args::machine::Switch,
+    commands::print_lines,
+    context::Context,
+    failure::{Exit, Failure, one_line},
+    persona::Persona,
+};
 
 /// What is done to a machine's power.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     /// On.
     On,
@@ -13,23 +27,122 @@ pub(super) enum Step {
     Off,
     /// Off at once.
     Cut,
+    /// Off and on again.
+    Again,
 }
 
-/// Takes machines through some steps, and prints their names.
-pub(super) async fn switch(
-    context: &Context,
-    args: &Switch,
-    steps: &[Step],
-) -> Result<(), Failure> {
-    for step in steps {
-        let power = match step {
-            Step::On => Power::On { timeout: args.timeout },
-            Step::Off => Power::Off,
-            Step::Cut => Power::Cut,
-        };
-        for (cluster, machines) in context.clusters_of(&args.machines)? {
-            change(&cluster, &machines, power, &context.events, &context.cancel).await?;
+impl Step {
+    /// What docker-machine says as it begins.
+    fn begins(self) -> &'static str {
+        match self {
+            Step::On => "Starting",
+            Step::Off => "Stopping",
+            Step::Cut => "Killing",
+            Step::Again => "Restarting",
         }
     }
-    print_lines(&args.machines)
+
+    /// What docker-machine says of a machine afterwards.
+    fn ended(self) -> Option<&'static str> {
+        match self {
+            Step::On => Some("started"),
+            Step::Off => Some("stopped"),
+            Step::Cut => Some("killed"),
+            Step::Again => None,
+        }
+    }
+
+    /// The state in which docker-machine finds nothing to do, and its word for that.
+    fn already(self) -> Option<(MachineState, &'static str)> {
+        match self {
+            Step::On => Some((MachineState::Running, "running")),
+            Step::Off | Step::Cut => Some((MachineState::Stopped, "stopped")),
+            Step::Again => None,
+        }
+    }
+}
+
+/// Takes machines through a step, and prints their names.
+pub(super) async fn switch(context: &Context, args: &Switch, step: Step) -> Result<(), Failure> {
+    let machines = named(context, &args.machines)?;
+    let power = match step {
+        Step::On => Power::On { timeout: args.timeout },
+        Step::Off => Power::Off,
+        Step::Cut => Power::Cut,
+        Step::Again => Power::Again { timeout: args.timeout },
+    };
+    let clusters = context.clusters_of(&machines)?;
+    if context.persona == Persona::DockerMachine {
+        return as_docker_machine(context, &clusters, step, power).await;
+    }
+    for (cluster, names) in &clusters {
+        change(cluster, names, power, &context.events, &context.cancel).await?;
+    }
+    print_lines(&machines)
+}
+
+/// The same in docker-machine's words, to whom a machine that is so already is a failure.
+async fn as_docker_machine(
+    context: &Context,
+    clusters: &[(Cluster, Vec<String>)],
+    step: Step,
+    power: Power,
+) -> Result<(), Failure> {
+    let mut wrong = Vec::new();
+    for (cluster, names) in clusters {
+        let found = states(cluster).await?;
+        let state = |name: &String| {
+            let mut found = found.iter().filter(|(machine, _)| machine.name.as_str() == name);
+            found.next().map_or(MachineState::Absent, |(_, state)| *state)
+        };
+        let mut meant = Vec::new();
+        for name in names {
+            context.message(format_args!("{} \"{name}\"...", step.begins()));
+            match step.already() {
+                Some((already, word)) if state(name) == already => {
+                    wrong.push(format!("Machine \"{name}\" is already {word}."));
+                }
+                _ => meant.push(name.clone()),
+            }
+        }
+        let failures = match change(cluster, &meant, power, &context.events, &context.cancel).await
+        {
+            Ok(()) => Vec::new(),
+            Err(ClusterError::Partly { failures, .. }) => failures,
+            Err(error) => return Err(error.into()),
+        };
+        let failed = |name: &String| failures.iter().any(|one| one.machine.as_str() == name);
+        for name in meant.iter().filter(|name| !failed(name)) {
+            if let Some(ended) = step.ended() {
+                context.message(format_args!("Machine \"{name}\" was {ended}."));
+            }
+        }
+        if matches!(step, Step::On | Step::Again) && meant.iter().any(|name| !failed(name)) {
+            context.message(format_args!(
+                "{}ed machines may have new IP addresses. You may need to re-run the \
+                 `docker-machine env` command.",
+                step.begins().trim_end_matches("ing")
+            ));
+        }
+        wrong.extend(failures.iter().map(|failure| reason(cluster, failure, step)));
+    }
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Failed, wrong.join("\n")))
+}
+
+/// Why a machine did not do it, in docker-machine's words where it has some.
+fn reason(cluster: &Cluster, failure: &MachineFailure, step: Step) -> String {
+    match &failure.error {
+        _ if cluster.record().driver == DriverKind::None && step == Step::Again => {
+            "hosts without a driver cannot be restarted".into()
+        }
+        ClusterError::Machine(MachineError::Driver { reason, .. })
+            if cluster.record().driver == DriverKind::None =>
+        {
+            reason.clone()
+        }
+        other => one_line(other),
+    }
 }
