@@ -12,6 +12,7 @@ mod names;
 mod stacks;
 mod store_files;
 mod streams;
+mod virtualbox;
 mod virtualbox_recorded;
 
 use skep_tests::Lab;
