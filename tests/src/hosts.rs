@@ -7,7 +7,7 @@
 
 use std::{path::PathBuf, process, time::Duration};
 
-use crate::{Lab, Run, host, lab};
+use crate::{Lab, Run, host as engine, lab};
 
 /// The release the host is made of.
 const SUITE: &str = "trixie";
@@ -93,12 +93,12 @@ impl Host {
         let public =
             fs_err::read_to_string(key.with_extension("pub")).expect("a key has two halves");
         let name = format!("{}-host", lab.cluster());
-        let host = Self { name: name.clone(), address: String::new(), key };
+        let mut host = Self { name: name.clone(), address: String::new(), key };
         let label = lab.label().expect("the store has a label");
         let labelled = ["--label", label.as_str()];
-        host::docker(["network", "create"]).args(labelled).args([&name]).succeeds();
+        engine::docker(["network", "create"]).args(labelled).args([&name]).succeeds();
         let start = |privileges: &[&str]| {
-            host::docker(["run", "--detach", "--init", "--cgroupns", "private"])
+            engine::docker(["run", "--detach", "--init", "--cgroupns", "private"])
                 .args(["--name", &name, "--network", &name, "--hostname", "old-name"])
                 .args(["--volume", "/var/lib/docker", "--tmpfs", "/run", "--tmpfs", "/tmp:exec"])
                 .args(labelled)
@@ -109,7 +109,7 @@ impl Host {
         };
         // A host's engine that lacks a capability itself cannot give it away, whatever is asked.
         if start(&["--privileged"]).code != Some(0) {
-            host::remove("container", &name);
+            engine::remove("container", &name);
             let ran = start(&[
                 "--cap-add=ALL",
                 "--cap-drop=SYS_RESOURCE",
@@ -121,12 +121,13 @@ impl Host {
             assert!(ran.code == Some(0), "the host does not start: {ran}");
         }
         let format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
-        Self { address: host::inspect("container", &name, format), ..host }
+        host.address = engine::inspect("container", &name, format);
+        host
     }
 
     /// Runs a script on the host as root, past SSH and skep.
     pub fn sh(&self, script: &str) -> Run {
-        host::docker(["exec", &self.name, "sh", "-euc", script])
+        engine::docker(["exec", &self.name, "sh", "-euc", script])
     }
 
     /// Removes the host with everything that belongs to it.
@@ -137,8 +138,8 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        host::remove("container", &self.name);
-        host::remove("network", &self.name);
+        engine::remove("container", &self.name);
+        engine::remove("network", &self.name);
     }
 }
 
@@ -149,7 +150,7 @@ fn tag() -> String {
 /// Brings the image to the engine, making it once for each build directory.
 #[track_caller]
 fn import() {
-    if host::has("image", &tag()) {
+    if engine::has("image", &tag()) {
         return;
     }
     let folder = lab::target().join("images");
@@ -162,7 +163,7 @@ fn import() {
         fs_err::rename(&new, &archive).expect("a file can be renamed");
     }
     let archive = archive.display().to_string();
-    host::docker(["import", &archive, &tag()]).within(Duration::from_secs(120)).succeeds();
+    engine::docker(["import", &archive, &tag()]).within(Duration::from_secs(120)).succeeds();
 }
 
 #[track_caller]

@@ -71,11 +71,15 @@ done
 "#;
 
 /// Takes away what is left of skep below the root directory `$1`: its own files in `$2`, and the files
-/// `$3…`.
+/// `$3…`. A user that it let use the engine may do so no more.
 const FORGET: &str = r#"
 root=$1 state=$2
 shift 2
 for file; do rm -f -- "$root$file"; done
+if [ -f "$root$state/joined" ]; then
+    read -r user <"$root$state/joined"
+    gpasswd -d "$user" docker >/dev/null 2>&1 || delgroup "$user" docker >/dev/null 2>&1 || :
+fi
 rmdir -- "$root/etc/systemd/system/docker.service.d" 2>/dev/null || :
 rm -rf -- "$root$state"
 "#;
