@@ -14,7 +14,10 @@ use skep_guest::certificate::CaCertificate;
 use skep_machine::{DriverKind, DriverOptions};
 use skep_model::{ClusterName, MachineName, Port, Size};
 
-pub(crate) use self::{create::record_for, remove::forget};
+pub(crate) use self::{
+    create::record_for,
+    remove::{clear, forget},
+};
 pub use self::{
     create::{check_name, create, place_for},
     keep::{provision, regenerate_certificates, upgrade},
