@@ -45,6 +45,12 @@ pub fn skep() -> PathBuf {
     path
 }
 
+/// This program's own PATH.
+#[expect(clippy::disallowed_methods, reason = "a test program is told by its environment")]
+pub fn search_path() -> String {
+    std::env::var("PATH").unwrap_or_default()
+}
+
 /// A program about to be run.
 #[derive(Debug)]
 pub struct Run {

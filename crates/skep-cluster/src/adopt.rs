@@ -1,10 +1,32 @@
 //! Machines that no seed told what they are: hosts that were there before, and boot2docker. What a
 //! guest of skep's own does with its seed is done to them over SSH.
 
-use skep_engine::{Engine, pki::Authority};
-use skep_guest::certificate::CaCertificate;
+use std::time::Duration;
 
-use crate::{ClusterError, MachineRecord, reach::Cluster, up::Options};
+use serde_json::{Map, Value};
+use skep_engine::{
+    Engine,
+    pki::{Authority, needs_renewal},
+};
+use skep_guest::{
+    Access, Guest, GuestError, Requirement,
+    adopt::{self, AdoptError, Found, Owner, Settings, Tls},
+    certificate::{self, CaCertificate, Restart},
+    wait_until_ready,
+};
+use skep_machine::System;
+use skep_model::Events;
+use skep_store::write_private;
+use skep_swarm::Swarm;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    ClusterError, ClusterRecord, EngineOptions, MachineRecord, engine_options, provision,
+    reach::Cluster, up::Options,
+};
+
+/// How long a host whose taking has failed may take to be given back.
+const UNDO: Duration = Duration::from_secs(90);
 
 /// What somebody allowed to be done to a host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,6 +44,8 @@ pub struct Allowed {
 /// certificates and settings, installs CA certificates, and returns the engine once it answers.
 /// What is already so is left as it is, so that this is also `provision`.
 ///
+/// A host that was taken just now and could not be finished is given back.
+///
 /// # Errors
 /// [`ClusterError::Request`] for a host that cannot be taken, before anything on it is touched;
 /// [`ClusterError::Guest`].
@@ -33,19 +57,311 @@ pub(crate) async fn adopt(
     allowed: Allowed,
     options: Options<'_>,
 ) -> Result<Engine, ClusterError> {
-    let _ = (cluster, machine, authority, certificates, allowed, options);
-    todo!("A")
+    let Options { timeout, events, cancel } = options;
+    let told = engine_settings(&machine.engine)?;
+    let access = cluster.access(machine)?;
+    pin(machine, &access, timeout, events, cancel).await?;
+    let guest = log_in(&access, timeout, events, cancel).await?;
+    let step = events.step(&machine.name, "looking at the host");
+    let found = async {
+        let found = adopt::look(&guest, cancel).await?;
+        refuse(cluster, machine, &found, allowed, cancel).await?;
+        if found.engine.is_none() && !allowed.install_engine {
+            let (machine, system) = (machine.name.to_string(), found.name.clone());
+            return Err(AdoptError::NoEngine { machine, system }.into());
+        }
+        step.progress(&found.name);
+        Ok::<_, ClusterError>(found)
+    };
+    let found = found.await;
+    let found = step.end_with(found)?;
+
+    let new = found.owner.is_none();
+    let taking = Taking { cluster, machine, authority, certificates, allowed, options };
+    let taken = taking.take(guest, found, told).await;
+    if taken.is_err() && new {
+        let cancel = CancellationToken::new();
+        let options = Options { cancel: &cancel, ..options };
+        let step = events.step(&machine.name, "giving the host back");
+        match tokio::time::timeout(UNDO, release(cluster, machine, options)).await {
+            Ok(released) => drop(step.end_with(released)),
+            Err(_elapsed) => step.failed(format!("it took more than {} s", UNDO.as_secs())),
+        }
+    }
+    taken
 }
 
-/// Gives a host back: what [`adopt`] wrote is taken away, the engine stays as it is.
+/// Gives a host back: what [`adopt`] wrote is taken away, the engine stays as it is. One that is
+/// another's machine by now is left alone.
 ///
 /// # Errors
 /// [`ClusterError::Guest`].
 pub(crate) async fn release(
     cluster: &Cluster,
     machine: &MachineRecord,
-    options: Options<'_>,
+    Options { cancel, .. }: Options<'_>,
 ) -> Result<(), ClusterError> {
-    let _ = (cluster, machine, options);
-    todo!("A")
+    let guest = cluster.guest(machine, cancel).await?;
+    let found = adopt::look(&guest, cancel).await?;
+    if found.owner.as_ref() == Some(&owner(cluster, machine)) {
+        adopt::release(&guest, &found, cancel).await?;
+    }
+    Ok(())
 }
+
+/// Logs in to a machine whose host key nobody told us, if it answers now. One that was never talked to, as one that was
+/// imported, is believed at first sight.
+///
+/// # Errors
+/// [`ClusterError::Request`] naming both keys if it shows another one than then;
+/// [`ClusterError::Guest`].
+pub(crate) async fn connect(
+    machine: &MachineRecord,
+    access: &Access,
+    cancel: &CancellationToken,
+) -> Result<Guest, ClusterError> {
+    pin(machine, access, Duration::ZERO, &Events::none(), cancel).await?;
+    match Guest::connect(access, cancel).await {
+        Ok(guest) => Ok(guest),
+        Err(error) => Err(explained(access, error, cancel).await),
+    }
+}
+
+/// A host that may be taken, and what is wanted of it.
+#[derive(Debug, Clone, Copy)]
+struct Taking<'a> {
+    cluster: &'a Cluster,
+    machine: &'a MachineRecord,
+    authority: &'a Authority,
+    certificates: &'a [CaCertificate],
+    allowed: Allowed,
+    options: Options<'a>,
+}
+
+impl Taking<'_> {
+    async fn take(
+        &self,
+        guest: Guest,
+        found: Found,
+        (env, daemon): (Vec<String>, Map<String, Value>),
+    ) -> Result<Engine, ClusterError> {
+        let Options { timeout, events, cancel } = self.options;
+        let name = &self.machine.name;
+        let found = if found.engine.is_some() {
+            found
+        } else {
+            adopt::install(&guest, &found, events, cancel).await?;
+            adopt::look(&guest, cancel).await?
+        };
+        let step = events.step(name, "writing the engine's settings");
+        let settings = Settings {
+            owner: owner(self.cluster, self.machine),
+            port: self.cluster.reach(self.machine)?.engine,
+            tls: self.tls(&found)?,
+            env,
+            options: daemon,
+        };
+        let written = async {
+            // First of all whose machine it is, which stands among the settings.
+            let changed = adopt::apply(&guest, &found, &settings, cancel).await?;
+            Ok::<_, ClusterError>(adopt::rename(&guest, &found, cancel).await? || changed)
+        };
+        let written = written.await;
+        let mut due = step.end_with(written)? || !found.is_running;
+        if !self.certificates.is_empty() {
+            let step = events.step(name, "installing CA certificates");
+            let certificates = self.certificates;
+            let installed =
+                certificate::install(&guest, certificates, None, Restart::Later, cancel).await;
+            due |= step.end_with(installed)?.restart_due;
+        }
+        if due {
+            let step = events.step(name, "restarting the engine");
+            let restarted = adopt::restart_for_settings(&guest, &found, cancel).await;
+            step.end_with(restarted)?;
+        }
+        let guest = self.let_user_in(guest, &found).await?;
+        wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?;
+        self.cluster.engine(self.machine, cancel).await
+    }
+
+    /// New TLS files, if those that are there are due or were issued by somebody else.
+    fn tls(&self, found: &Found) -> Result<Option<Tls>, ClusterError> {
+        let names = provision::server_names(self.cluster, self.machine)?;
+        let now = self.cluster.home().settings().now;
+        let ours = self.authority.certificate_pem();
+        let believes_us = found.ca.as_ref().is_some_and(|ca| ca.trim() == ours.trim());
+        let held = found.certificate.as_deref().unwrap_or_default();
+        if believes_us && !self.allowed.renew && !needs_renewal(held, &names, now) {
+            return Ok(None);
+        }
+        let issued = self.authority.issue_server(&names, now)?;
+        let (certificate, key) = (issued.certificate_pem, issued.key_pem);
+        Ok(Some(Tls { ca: ours.to_owned(), certificate, key }))
+    }
+
+    /// Only who is root, or in the engine's group, may use its socket. A login has the groups it had
+    /// when it began, so it begins again.
+    async fn let_user_in(&self, guest: Guest, found: &Found) -> Result<Guest, ClusterError> {
+        let Options { timeout, events, cancel } = self.options;
+        if found.is_member || guest.access().user == "root" {
+            return Ok(guest);
+        }
+        adopt::add_to_group(&guest, cancel).await?;
+        let access = guest.access().clone();
+        drop(guest);
+        Guest::close_master(&access, cancel).await?;
+        log_in(&access, timeout, events, cancel).await
+    }
+}
+
+/// Refuses a host that is somebody else's: another store's machine, or a node of another swarm.
+async fn refuse(
+    cluster: &Cluster,
+    machine: &MachineRecord,
+    found: &Found,
+    allowed: Allowed,
+    cancel: &CancellationToken,
+) -> Result<(), ClusterError> {
+    let ours = owner(cluster, machine);
+    if allowed.take_over || found.owner.as_ref() == Some(&ours) {
+        return Ok(());
+    }
+    let reason = |what: String| ClusterError::Request {
+        reason: format!("{} {what}; --force takes it over", machine.name),
+    };
+    if let Some(other) = &found.owner {
+        if other.store != ours.store {
+            return Err(reason(format!(
+                "is machine {} of cluster {} in another store: remove it there",
+                other.machine, other.cluster
+            )));
+        }
+        if is_recorded(cluster, other) {
+            return Err(reason(format!(
+                "is machine {} of cluster {} already: `skep machine rm {}` gives it back",
+                other.machine, other.cluster, other.machine
+            )));
+        }
+    }
+    if let Some(member) = &found.swarm {
+        let known = async {
+            let (engine, _) = cluster.manager(cancel).await?;
+            let nodes = Swarm::new(&engine).nodes(cancel).await?;
+            Ok::<_, ClusterError>(nodes.iter().any(|node| node.id.as_str() == member.node))
+        };
+        match known.await {
+            Ok(true) => {}
+            Err(error) if error.is_cancelled() => return Err(ClusterError::Cancelled),
+            // No swarm of this cluster knows it, or there is none.
+            Ok(false) | Err(_) => {
+                return Err(reason(format!(
+                    "is a node of another swarm ({}): `docker swarm leave` there takes it out",
+                    member.swarm
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether this store has the machine that a host says it is. One that was never finished, or not
+/// cleared up after, is nobody's.
+fn is_recorded(cluster: &Cluster, owner: &Owner) -> bool {
+    let Ok(name) = owner.cluster.parse() else { return false };
+    let record = ClusterRecord::load(cluster.home(), &name);
+    // A record that cannot be read may have it.
+    record.map_or(true, |record| {
+        record.is_some_and(|record| record.machine(&owner.machine).is_some())
+    })
+}
+
+fn owner(cluster: &Cluster, machine: &MachineRecord) -> Owner {
+    Owner {
+        store: cluster.home().id().to_owned(),
+        cluster: cluster.record().name.to_string(),
+        machine: machine.name.to_string(),
+    }
+}
+
+/// The engine's variables, and its options. Unlike skep's own guest, a host's engine may be too old
+/// for proxies among its options, and takes any variable.
+fn engine_settings(
+    options: &EngineOptions,
+) -> Result<(Vec<String>, Map<String, Value>), ClusterError> {
+    for variable in &options.env {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let name = variable.split_once('=').map_or("", |(name, _)| name);
+        let begins = !name.starts_with(|c: char| c.is_ascii_digit());
+        let fits = !name.is_empty() && begins && name.chars().all(plain);
+        if !fits || variable.contains(char::is_control) {
+            let reason = format!("`--engine-env {name}…`: write it as KEY=VALUE, on one line");
+            return Err(ClusterError::Request { reason });
+        }
+    }
+    let others = EngineOptions { env: Vec::new(), ..options.clone() };
+    Ok((options.env.clone(), engine_options::daemon_json(&others)?))
+}
+
+/// Pins a host's key, unless one is.
+async fn pin(
+    machine: &MachineRecord,
+    access: &Access,
+    timeout: Duration,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<(), ClusterError> {
+    let pinned = fs_err::read_to_string(&access.known_hosts).unwrap_or_default();
+    // An address that has changed since is another host's until somebody says otherwise; boot2docker
+    // gets its address from a server, and keeps its key.
+    if adopt::is_pin(&pinned) && machine.options.system() != System::Boot2docker {
+        return Ok(());
+    }
+    let here = skep_guest::known_hosts_line(access.host, access.port, "");
+    if adopt::is_pin(&pinned)
+        && pinned.lines().any(|line| line.starts_with(here.trim_end_matches('\n')))
+    {
+        return Ok(());
+    }
+    let lines = if adopt::is_pin(&pinned) {
+        // The same key at another address.
+        let keys = pinned.lines().filter_map(|line| line.split_once(' '));
+        keys.map(|(_, key)| skep_guest::known_hosts_line(access.host, access.port, key)).collect()
+    } else {
+        adopt::pin(access, timeout, events, cancel).await?
+    };
+    Ok(write_private(&access.known_hosts, lines.as_bytes())?)
+}
+
+async fn log_in(
+    access: &Access,
+    timeout: Duration,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<Guest, ClusterError> {
+    match Guest::wait(access, timeout, events, cancel).await {
+        Ok(guest) => Ok(guest),
+        Err(error) => Err(explained(access, error, cancel).await),
+    }
+}
+
+async fn explained(access: &Access, error: GuestError, cancel: &CancellationToken) -> ClusterError {
+    let pinned = fs_err::read_to_string(&access.known_hosts).unwrap_or_default();
+    adopt::explain(access, &pinned, error, cancel).await.into()
+}
+
+impl From<AdoptError> for ClusterError {
+    fn from(error: AdoptError) -> Self {
+        match error {
+            AdoptError::Guest(error) => error.into(),
+            AdoptError::Scan { machine, source } => ClusterError::Request {
+                reason: format!("cannot look at the host key of {machine}: {source}"),
+            },
+            error => ClusterError::Request { reason: error.to_string() },
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "adopt_tests.rs"]
+mod tests;

@@ -121,6 +121,11 @@ impl Home {
         &self.settings
     }
 
+    /// What tells this store from every other.
+    pub(crate) fn id(&self) -> &str {
+        &self.store
+    }
+
     /// The names of the store's clusters, in order. A directory whose name is no cluster's is not
     /// one.
     ///

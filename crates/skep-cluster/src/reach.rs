@@ -15,7 +15,7 @@ use skep_machine::{DriverOptions, MachineId, Reach, System};
 use skep_model::{ClusterName, MachineName, Role};
 use tokio_util::sync::CancellationToken;
 
-use crate::{ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord};
+use crate::{ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord, adopt};
 
 /// The user every guest is logged in to as.
 pub const USER: &str = "docker";
@@ -133,7 +133,11 @@ impl Cluster {
         machine: &MachineRecord,
         cancel: &CancellationToken,
     ) -> Result<Guest, ClusterError> {
-        Ok(Guest::connect(&self.access(machine)?, cancel).await?)
+        let access = self.access(machine)?;
+        match machine.options.system() {
+            System::Found | System::Boot2docker => adopt::connect(machine, &access, cancel).await,
+            System::Skep | System::Nothing => Ok(Guest::connect(&access, cancel).await?),
+        }
     }
 
     /// The engine of a machine that runs.
@@ -151,7 +155,7 @@ impl Cluster {
             Err(EngineError::Cancelled { .. }) => Err(ClusterError::Cancelled),
             // No master, or one whose machine is gone: begin again from the machine.
             Err(_) => {
-                let guest = Guest::connect(&access, cancel).await?;
+                let guest = self.guest(machine, cancel).await?;
                 let socket = guest.engine_socket(cancel).await?;
                 Ok(Engine::connect(socket, GREETING, cancel).await?)
             }

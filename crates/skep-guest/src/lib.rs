@@ -9,13 +9,15 @@
 //! [`Access`]), the Docker API beyond "does it answer", the clock, the user's own SSH configuration
 //! or agent, a key or a certificate's private part in an argument, an event or an error.
 //!
-//! **Start reading** at [`Guest`], then [`Command`]; [`certificate`] stands on its own.
+//! **Start reading** at [`Guest`], then [`Command`]; [`certificate`] and [`adopt`] stand on
+//! their own.
 //!
 //! `ssh` is OpenSSH 8.5 or later. The `openssh` crate talks to its master; the master itself is
 //! started through `skep-process`, for a control socket at a path of ours and a failure that can be
 //! read.
 
 pub mod access;
+pub mod adopt;
 pub mod certificate;
 pub mod command;
 mod copy;

@@ -8,7 +8,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::{Guests, STATE, Settings, state::State};
-use crate::{Run, host};
+use crate::{Run, host, run};
 
 /// A directory with a program `VBoxManage`, for the PATH of what is tested.
 ///
@@ -82,10 +82,8 @@ impl Script {
     }
 
     /// The PATH with the program before everything else.
-    #[expect(clippy::disallowed_methods, reason = "a test program is told by its environment")]
     pub fn search_path(&self) -> String {
-        let others = std::env::var("PATH").unwrap_or_default();
-        format!("{}:{others}", self.path().display())
+        format!("{}:{}", self.path().display(), run::search_path())
     }
 
     /// A call of it, as a person makes one.

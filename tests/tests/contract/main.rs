@@ -16,6 +16,7 @@ mod networks;
 mod parallel;
 mod qemu;
 mod removal;
+mod virtualbox;
 
 use std::{future::Future, pin::Pin, process::ExitCode};
 
@@ -105,7 +106,11 @@ const TERMS: &[Term] = &terms! {
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials = fake::terms().chain(container::terms()).chain(qemu::terms()).collect();
+    let trials = fake::terms()
+        .chain(container::terms())
+        .chain(qemu::terms())
+        .chain(virtualbox::terms())
+        .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

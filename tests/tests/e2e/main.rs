@@ -9,6 +9,7 @@ mod conflicts;
 mod conformance;
 mod convergence;
 mod docker_cli;
+mod docker_machine;
 mod faults;
 mod images;
 mod interrupted;
@@ -107,6 +108,10 @@ fn main() -> ExitCode {
         what_stands_in_the_way,
     }));
     tests.extend(tests!(&[Qemu], services::{the_walkthrough_on_virtual_machines}));
+    tests.extend(tests!(&[Engine, DockerCli], docker_machine::{
+        the_walkthroughs_scripts_on_virtualbox,
+    }));
+    tests.extend(tests!(&[Qemu], docker_machine::{the_walkthroughs_scripts_on_qemu}));
     tests.extend(tests!(&[Qemu, Pc], iso::{a_disk_of_docker_machines_is_taken_over}));
     tests.extend(interrupted::tests());
     let trials = needs::trials(tests);

@@ -16,9 +16,12 @@ use crate::{
     up::Options,
 };
 
-/// How long a machine's swarm, or a host that is given back, is waited for: whoever removes a
-/// machine wants it gone, and what it leaves behind can be cleared up later.
+/// How long a machine's swarm is waited for: whoever removes a machine wants it gone, and what it
+/// leaves behind can be cleared up later.
 const GOODBYE: Duration = Duration::from_secs(10);
+
+/// How long a host may take to be given back, which restarts its engine.
+const RELEASE: Duration = Duration::from_secs(90);
 
 /// Removes machines of a cluster and, with its last machine, the cluster. With `force` a machine is
 /// forgotten even if it could not be removed; a warning says what may be left.
@@ -56,7 +59,7 @@ pub async fn remove(
             }
             if runs && machine.options.system() == System::Found {
                 let released = adopt::release(cluster, &machine, options);
-                let in_time = tokio::time::timeout(GOODBYE, released).await;
+                let in_time = tokio::time::timeout(RELEASE, released).await;
                 if !matches!(in_time, Ok(Ok(()))) {
                     let text =
                         "the host could not be told, and keeps the certificates it was given";
@@ -153,7 +156,7 @@ async fn take_down(
 }
 
 /// Takes machines out of their cluster's record, with their keys and their docker contexts.
-async fn forget(
+pub(crate) async fn forget(
     home: &Home,
     cluster: &ClusterName,
     machines: &[MachineName],

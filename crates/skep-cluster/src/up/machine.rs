@@ -69,6 +69,10 @@ impl Bringer<'_> {
         let (authority, certificates) = (self.authority, self.certificates);
         let adopted =
             adopt::adopt(self.cluster, machine, authority, certificates, self.allowed, options);
+        if machine.options.system() == System::Found {
+            // Whether a host runs is asked of its sshd, which has a limit for those who only look.
+            return adopted.await;
+        }
         self.while_it_runs(machine, adopted).await?
     }
 

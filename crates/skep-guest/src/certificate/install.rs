@@ -9,10 +9,12 @@ use skep_model::Events;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    CaCertificate, CertificateError, Registry, SYSTEM_DIRECTORY,
+    CaCertificate, CertificateError, Registry,
     script::{self, State},
 };
 use crate::{Command, Guest, GuestError, Requirement, wait_until_ready};
+
+pub(crate) use super::script::RESTART as RESTART_SCRIPT;
 
 /// How long an engine may take to stop, start, and answer.
 const RESTART: Duration = Duration::from_secs(180);
@@ -83,7 +85,7 @@ pub async fn install(
         .cloned()
         .partition(|certificate| state.of(registry).any(|file| file.content == certificate.pem()));
     if !new.is_empty() {
-        let directory = registry.map_or(SYSTEM_DIRECTORY.into(), Registry::directory);
+        let directory = registry.map_or(script::SYSTEM.into(), Registry::directory);
         let place = Command::script("copying CA certificates", script::PLACE)
             .args([directory, new.len().to_string()])
             .stdin(archive(&new))
@@ -144,6 +146,32 @@ pub async fn remove(
     update(guest, true, cancel).await?;
     let (restarted, restart_due) = settle(guest, true, &state, restart, cancel).await?;
     Ok(Removed { certificate, restarted, restart_due })
+}
+
+/// Removes every certificate that skep installed, those of single registries too. Returns whether the
+/// system's roots have changed; the caller sees to the engine.
+///
+/// # Errors
+/// As [`Guest::run`].
+pub(crate) async fn remove_all(
+    guest: &Guest,
+    cancel: &CancellationToken,
+) -> Result<bool, GuestError> {
+    let state = look(guest, cancel).await?;
+    let (system, registries): (Vec<_>, Vec<_>) =
+        state.files.iter().partition(|file| file.registry.is_none());
+    for (script, files) in [(script::SET_ASIDE, &system), (script::REMOVE, &registries)] {
+        if !files.is_empty() {
+            let remove = Command::script("removing CA certificates", script);
+            let paths = files.iter().map(|file| file.path.clone());
+            guest.run(&remove.args(paths).as_root(), cancel).await?;
+        }
+    }
+    let changed = !system.is_empty() || state.update;
+    if changed {
+        update(guest, true, cancel).await?;
+    }
+    Ok(changed)
 }
 
 /// Whether the engine was started before the machine's roots last changed, and so works with older

@@ -8,7 +8,8 @@
 //! - [`mod@verify`] proves the effect with a TLS handshake from inside the machine.
 //!
 //! Inside a machine a certificate is the file `skep-<fingerprint>.crt`, with the first 16 digits of
-//! its fingerprint, below [`SYSTEM_DIRECTORY`] or, for one registry, below [`REGISTRY_DIRECTORY`].
+//! its fingerprint, where its system looks for roots ([`SYSTEM_DIRECTORY`] on skep's guest) or, for one
+//! registry, below [`REGISTRY_DIRECTORY`].
 
 mod authority;
 mod error;
@@ -28,6 +29,15 @@ pub use verify::{Handshake, Verification, verify};
 
 /// Where Debian's `update-ca-certificates` looks for a machine's own roots.
 pub const SYSTEM_DIRECTORY: &str = "/usr/local/share/ca-certificates";
+
+/// Where the systems that skep knows look for a machine's own roots.
+pub(crate) const SYSTEM_DIRECTORIES: [&str; 5] = [
+    SYSTEM_DIRECTORY,
+    "/etc/pki/ca-trust/source/anchors",
+    "/etc/ca-certificates/trust-source/anchors",
+    "/etc/pki/trust/anchors",
+    "/var/lib/boot2docker/certs",
+];
 
 /// Where an engine looks for the roots of one registry, in a directory named `HOST[:PORT]`.
 pub const REGISTRY_DIRECTORY: &str = "/etc/docker/certs.d";

@@ -4,19 +4,23 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{CaCertificate, Registry, Server, install::restart_due, printable};
+use super::{
+    CaCertificate, Registry, Server, install::restart_due, printable, script::with_places,
+};
 use crate::{Command, Guest, GuestError};
 
 /// How long connecting and one handshake may take in the machine, in seconds.
 const HANDSHAKE: u64 = 15;
 
-/// One handshake with `$1` (HOST:PORT), trusting either the bundle `$2`, with the certificates in
-/// the directory `$3` if there are any, or, with `$2` empty, only what comes in. The rest are
+/// One handshake with `$1` (HOST:PORT), trusting either the machine's roots (`$2` is `system`), with
+/// the certificates in the directory `$3` if there are any, or only what comes in. The rest are
 /// options.
 ///
 /// `s_client` goes on when it does not trust the server and says why, which is what we are after.
-const SCRIPT: &str = r#"
-address=$1 bundle=$2 directory=$3
+const SCRIPT: &str = with_places!(
+    r#"
+address=$1 directory=$3
+[ "$2" = system ] || bundle=
 shift 3
 roots=$(mktemp)
 trap 'rm -f -- "$roots"' EXIT
@@ -27,7 +31,8 @@ else
     cat >"$roots"
 fi
 timeout 15 openssl s_client -connect "$address" -CAfile "$roots" "$@" </dev/null 2>&1
-"#;
+"#
+);
 
 /// The port of a server that is named without one.
 const HTTPS: u16 = 443;
@@ -99,8 +104,7 @@ pub async fn verify(
     registry: Option<&Registry>,
     cancel: &CancellationToken,
 ) -> Result<Verification, GuestError> {
-    let system = "/etc/ssl/certs/ca-certificates.crt";
-    let trusting_system = command(server, system, registry).args(verified_name(server));
+    let trusting_system = command(server, "system", registry).args(verified_name(server));
     let machine = shake_hands(guest, trusting_system, cancel).await?;
     let connected = !matches!(machine, Handshake::Unreachable { .. } | Handshake::Failed { .. });
     let roots = if connected && !roots.is_empty() {

@@ -116,7 +116,7 @@ impl VirtualBoxDriver {
         }
         machine.ssh_port = (port != 0).then_some(port);
         if matches!(options.iso, Iso::Boot2docker(_)) && !options.no_dhcp {
-            let _lock = self.vbox.lock().await?;
+            let _lock = self.vbox.lock(work.cancel).await?;
             let lease = self.lease(&cluster, &uuid, plan.address, work.cancel);
             machine.lease = lease.await.map_err(refuse)?;
         }
@@ -261,7 +261,7 @@ impl VirtualBoxDriver {
         cancel: &CancellationToken,
     ) -> Result<Machine, MachineError> {
         let refuse = |error| place.refuse_vbox("make", error);
-        let _lock = self.vbox.lock().await?;
+        let _lock = self.vbox.lock(cancel).await?;
         let all = self.vms(cancel).await.map_err(refuse)?;
         let name = self.free_name(place, &all)?;
         let call = Call::new(["createvm", "--basefolder"]).path(place.files.directory()).words([

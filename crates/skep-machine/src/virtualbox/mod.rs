@@ -36,6 +36,8 @@ mod parse;
 mod preflight;
 mod program;
 mod record;
+#[cfg(test)]
+mod tests;
 mod version;
 
 use std::{
@@ -215,9 +217,12 @@ impl Driver for VirtualBoxDriver {
         work: Work<'_>,
     ) -> Result<Option<Ipv4Net>, MachineError> {
         let network = network_resource(cluster);
+        if work.cancel.is_cancelled() {
+            return Err(MachineError::Cancelled);
+        }
         work.journal.intent(&network)?;
-        let made = cancellable(work.cancel, Box::pin(self.make_network(cluster, wanted, work)));
-        let made = made.await;
+        // It looks at the token itself, since a part of it must not be given up halfway.
+        let made = Box::pin(self.make_network(cluster, wanted, work)).await;
         let is_there = self.layout.cluster(cluster.as_str()).virtualbox().exists();
         if matches!(&made, Err(MachineError::Subnet { .. } | MachineError::NoFreeSubnet))
             && !is_there

@@ -1,8 +1,6 @@
 //! `machine ip|url|status|active|config|version`: one line about a machine.
 
-use std::time::Duration;
-
-use skep_cluster::{ClusterError, find::everything, release::engine_release};
+use skep_cluster::{ClusterError, find::everything, machines::engine_release};
 use skep_engine::EngineError;
 use skep_machine::{DriverOptions, System};
 
@@ -13,9 +11,6 @@ use crate::{
     failure::Failure,
     persona::Persona,
 };
-
-/// How long an engine may take to say its release.
-const GREETING: Duration = Duration::from_secs(10);
 
 /// docker-machine's words where nothing answers.
 const UNREACHABLE: &str = "Cannot connect to the docker engine endpoint";
@@ -105,7 +100,8 @@ pub(super) async fn version(context: &Context, machines: &[String]) -> Result<()
         };
     }
     let found = Found::of(context, &named_one(context, machines)?)?;
-    let asked = engine_release(&found.cluster, &found.machine, GREETING, &context.cancel).await;
+    let name = found.machine.name.as_str();
+    let asked = engine_release(&found.cluster, name, &context.cancel).await;
     let logs_in = found.machine.options.system() != System::Nothing;
     let release = match asked {
         // What this host cannot reach over TCP may still be logged in to.

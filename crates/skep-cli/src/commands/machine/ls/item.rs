@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use skep_cluster::release::engine_release;
+use skep_cluster::machines::engine_release;
 use skep_machine::DriverKind;
 use skep_model::{MachineState, Role};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -140,9 +140,15 @@ impl Item {
         let Some(found) = self.found.as_ref().filter(|_| self.runs()) else { return };
         let start = Instant::now();
         let left = patience.saturating_sub(self.took);
-        match engine_release(&found.cluster, &found.machine, left, cancel).await {
-            Ok(release) => self.release = Some(release),
-            Err(error) => self.error = Some(version_error(&error)),
+        let asked = engine_release(&found.cluster, found.machine.name.as_str(), cancel);
+        match timeout(left, asked).await {
+            Ok(Ok(release)) => self.release = Some(release),
+            Ok(Err(error)) => self.error = Some(version_error(&error)),
+            Err(_) => {
+                let seconds = patience.as_secs_f32();
+                self.error =
+                    Some(format!("Unable to query docker version: no answer within {seconds} s"));
+            }
         }
         self.took += start.elapsed();
     }

@@ -1,0 +1,133 @@
+//! Why a host is not taken.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use skep_process::ProcessError;
+
+use crate::GuestError;
+
+/// Why a host is not taken, or not as it was asked for. Each names the machine and the fix.
+#[derive(Debug, thiserror::Error)]
+pub enum AdoptError {
+    /// The host shows no key that could be pinned.
+    #[error("{machine} at {address} shows no host key: {reason}")]
+    NoHostKey {
+        /// Which machine.
+        machine: String,
+        /// Where its sshd is.
+        address: SocketAddr,
+        /// What stood in the way, and what to do about it.
+        reason: String,
+    },
+    /// The host shows another key than the one that was pinned.
+    #[error(
+        "{machine} at {address} shows the host key {shown} and had {pinned} when it was taken: if \
+         the host was made anew, remove {}; if not, somebody else answers at this address",
+        .file.display()
+    )]
+    HostKeyChanged {
+        /// Which machine.
+        machine: String,
+        /// Where its sshd is.
+        address: SocketAddr,
+        /// The fingerprint of the pinned key: `ED25519 SHA256:…`.
+        pinned: String,
+        /// That of the key that is shown now.
+        shown: String,
+        /// Where the key is pinned.
+        file: PathBuf,
+    },
+    /// `ssh-keyscan` could not be run.
+    #[error("cannot look at the host key of {machine}")]
+    Scan {
+        /// Which machine.
+        machine: String,
+        /// What became of it.
+        #[source]
+        source: ProcessError,
+    },
+    /// The user who logs in is not root and has no `sudo`.
+    #[error(
+        "{user} on {machine} is not root, and there is no sudo: log in as root (--ssh-user root), \
+         or install sudo"
+    )]
+    NoSudo {
+        /// Which machine.
+        machine: String,
+        /// Who logs in.
+        user: String,
+    },
+    /// `sudo` asks for a password, or refuses.
+    #[error(
+        "sudo asks {user} on {machine} for a password: log in as root (--ssh-user root), or let \
+         {user} do without one, with the line `{user} ALL=(ALL) NOPASSWD: ALL` in \
+         /etc/sudoers.d/{user}{}", said(.reason)
+    )]
+    SudoPassword {
+        /// Which machine.
+        machine: String,
+        /// Who logs in.
+        user: String,
+        /// What `sudo` said, if it is not that.
+        reason: String,
+    },
+    /// There is no engine, and none may be installed.
+    #[error(
+        "{machine} ({system}) has no Docker Engine: --install-engine installs one from the \
+         distribution's packages"
+    )]
+    NoEngine {
+        /// Which machine.
+        machine: String,
+        /// What it runs.
+        system: String,
+    },
+    /// There is no engine, and skep cannot install one.
+    #[error("skep cannot install an engine on {machine} ({system}): {reason}")]
+    CannotInstall {
+        /// Which machine.
+        machine: String,
+        /// What it runs.
+        system: String,
+        /// Why not, and what to do.
+        reason: String,
+    },
+    /// Nothing is known of how the host starts its services.
+    #[error(
+        "nothing on {machine} ({system}) starts services in a way skep knows: systemd, OpenRC, \
+         runit, or scripts in /etc/init.d"
+    )]
+    NoInit {
+        /// Which machine.
+        machine: String,
+        /// What it runs.
+        system: String,
+    },
+    /// A file of the host that is not what it should be.
+    #[error("{path} on {machine} cannot be added to: {reason}")]
+    Damaged {
+        /// Which machine.
+        machine: String,
+        /// Which file.
+        path: String,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// An option for the engine that the host's system cannot pass on.
+    #[error("the engine option `{option}` cannot be given to {machine}: {reason}")]
+    Option {
+        /// Which machine.
+        machine: String,
+        /// The option.
+        option: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Inside the machine.
+    #[error(transparent)]
+    Guest(#[from] GuestError),
+}
+
+fn said(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(" (it says: {reason})") }
+}
