@@ -4,6 +4,7 @@
 mod bad_certificates;
 mod clusters;
 mod counts;
+mod docker_machine;
 mod engines;
 mod fake_engine;
 mod help;
