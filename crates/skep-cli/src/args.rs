@@ -243,9 +243,8 @@ pub struct StatusArgs {
 /// `skep env`
 #[derive(Debug, Args)]
 pub struct EnvArgs {
-    /// The machine
-    #[arg(required_unless_present = "unset")]
-    pub machine: Option<String>,
+    /// The machine [default: default]
+    pub machine: Vec<String>,
     /// The shell to print for [default: the one that runs]
     #[arg(long)]
     pub shell: Option<String>,
@@ -258,6 +257,9 @@ pub struct EnvArgs {
     /// Make a context of the docker CLI instead, and print its name
     #[arg(long, conflicts_with_all = ["unset", "shell", "no_proxy"])]
     pub context: bool,
+    /// Refused: Docker Swarm is part of every engine by now
+    #[arg(long, hide = true)]
+    pub swarm: bool,
 }
 
 /// `skep cert …`

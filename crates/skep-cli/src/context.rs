@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    ffi::OsStr,
     io::{self, Write as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -58,6 +59,17 @@ fn variable(name: &str) -> Option<String> {
 #[expect(clippy::disallowed_methods, reason = "the binary is where the environment is read")]
 fn variable_path(name: &str) -> Option<PathBuf> {
     env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Whether a variable is there and empty, which is as good as not there.
+#[expect(clippy::disallowed_methods, reason = "the binary is where the environment is read")]
+pub(crate) fn is_empty(name: &OsStr) -> bool {
+    env::var_os(name).is_some_and(|value| value.is_empty())
+}
+
+/// Where docker-machine's users keep their machines apart.
+pub(crate) fn machine_storage_path() -> Option<PathBuf> {
+    variable_path("MACHINE_STORAGE_PATH")
 }
 
 #[expect(clippy::disallowed_methods, reason = "the binary is where the clock is read")]

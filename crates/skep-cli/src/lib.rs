@@ -32,7 +32,7 @@ use std::{
     time::Instant,
 };
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::{CommandFactory, FromArgMatches};
 use skep_model::Events;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -54,6 +54,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let persona = args.first().map(|program| Persona::of_program(program)).unwrap_or_default();
     let mut cli = match parse(persona, &args) {
         Ok(cli) => cli,
+        Err(error) if persona == Persona::DockerMachine && is_unknown_verb(&error) => {
+            let _ = writeln!(io::stderr(), "{}", unknown_verb(&error));
+            return code(Exit::Failed);
+        }
         Err(error) => {
             // Help and version are asked for and go to standard output; the rest is misuse.
             let _ = error.print();
@@ -80,12 +84,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 /// Reads the command line under either name.
 fn parse(persona: Persona, args: &[OsString]) -> Result<Cli, clap::Error> {
     if persona == Persona::Skep {
-        return Cli::try_parse_from(args);
+        return read(args);
     }
-    let DockerMachine { mut global, old, verb } = DockerMachine::try_parse_from(args)?;
-    global.home = global.home.or_else(|| Some(old.storage_path?.join("skep")));
+    let DockerMachine { mut global, old, verb } = read(args)?;
+    let path = old.storage_path.or_else(context::machine_storage_path);
+    global.home = global.home.or_else(|| Some(path?.join("skep")));
     let verb = match verb {
-        _ if old.version => Machine::Version { machine: None },
+        _ if old.version => Machine::Version { machine: Vec::new() },
         Some(verb) => verb,
         None => {
             let help = DockerMachine::command().render_help();
@@ -93,6 +98,39 @@ fn parse(persona: Persona, args: &[OsString]) -> Result<Cli, clap::Error> {
         }
     };
     Ok(Cli { global, command: Command::Machine(verb) })
+}
+
+/// As [`Parser::try_parse_from`](clap::Parser::try_parse_from), but for variables of the
+/// environment that are empty: they are none, as for every shell.
+fn read<T: CommandFactory + FromArgMatches>(args: &[OsString]) -> Result<T, clap::Error> {
+    let mut command = without_empty_variables(T::command());
+    let mut matches = command.try_get_matches_from_mut(args)?;
+    T::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|arg| match arg.get_env() {
+        // There is no way to take a variable's name away again: one that is never set.
+        Some(name) if context::is_empty(name) => arg.env("SKEP_NO_SUCH_VARIABLE"),
+        _ => arg,
+    });
+    command.mut_subcommands(without_empty_variables)
+}
+
+fn is_unknown_verb(error: &clap::Error) -> bool {
+    error.kind() == clap::error::ErrorKind::InvalidSubcommand
+}
+
+/// docker-machine's words for a verb it does not know.
+fn unknown_verb(error: &clap::Error) -> String {
+    use clap::error::{ContextKind, ContextValue};
+    let verb = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(verb)) => verb.as_str(),
+        _ => "",
+    };
+    format!(
+        "docker-machine: '{verb}' is not a docker-machine command. See 'docker-machine --help'."
+    )
 }
 
 fn code(exit: Exit) -> ExitCode {

@@ -28,9 +28,6 @@ use crate::{
 /// How long a host whose taking has failed may take to be given back.
 const UNDO: Duration = Duration::from_secs(90);
 
-/// How long a host that is asked something for the first time may take to show its key.
-const FIRST: Duration = Duration::from_secs(10);
-
 /// What somebody allowed to be done to a host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Allowed {
@@ -112,7 +109,7 @@ pub(crate) async fn release(
     Ok(())
 }
 
-/// Logs in to a machine whose host key nobody told us. One that was never talked to, as one that was
+/// Logs in to a machine whose host key nobody told us, if it answers now. One that was never talked to, as one that was
 /// imported, is believed at first sight.
 ///
 /// # Errors
@@ -123,7 +120,7 @@ pub(crate) async fn connect(
     access: &Access,
     cancel: &CancellationToken,
 ) -> Result<Guest, ClusterError> {
-    pin(machine, access, FIRST, &Events::none(), cancel).await?;
+    pin(machine, access, Duration::ZERO, &Events::none(), cancel).await?;
     match Guest::connect(access, cancel).await {
         Ok(guest) => Ok(guest),
         Err(error) => Err(explained(access, error, cancel).await),
@@ -210,7 +207,7 @@ impl Taking<'_> {
         if found.is_member || guest.access().user == "root" {
             return Ok(guest);
         }
-        adopt::add_to_group(&guest, cancel).await?;
+        adopt::add_to_group(&guest, found, cancel).await?;
         let access = guest.access().clone();
         drop(guest);
         Guest::close_master(&access, cancel).await?;

@@ -2,7 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use skep_machine::DriverOptions;
+use skep_engine::tcp::{Doorway, Security};
+use skep_machine::{DriverOptions, none::UrlError};
 use skep_model::{ClusterName, MachineName};
 use skep_process::Program;
 use tokio_util::sync::CancellationToken;
@@ -56,6 +57,31 @@ pub fn host(cluster: &Cluster, machine: &MachineRecord) -> Result<String, Cluste
         DriverOptions::None(url) => Ok(url.address().to_owned()),
         _ => Ok(cluster.reach(machine)?.host.to_string()),
     }
+}
+
+/// The way to a machine's engine over TCP.
+pub(crate) fn doorway(cluster: &Cluster, machine: &MachineRecord) -> Result<Doorway, ClusterError> {
+    let certificates = cluster.home().layout().certs();
+    if let DriverOptions::None(url) = &machine.options {
+        let wrong = |error: UrlError| ClusterError::Request { reason: error.to_string() };
+        let authority = url.authority().map_err(wrong)?;
+        return Ok(Doorway {
+            host: authority.host,
+            port: authority.port,
+            certificates,
+            security: match authority.plain {
+                true => Security::Plain,
+                false => Security::Either,
+            },
+        });
+    }
+    let reach = cluster.reach(machine)?;
+    Ok(Doorway {
+        host: reach.host.to_string(),
+        port: reach.engine,
+        certificates,
+        security: Security::Tls,
+    })
 }
 
 /// The name of the docker CLI's context for a machine's engine.

@@ -8,7 +8,6 @@
 //! - [`power`]: switch machines on and off; `turn`: who waits for whom.
 //! - [`machines`]: one machine by itself, made, provisioned, removed; [`import`]: docker-machine's.
 //! - [`find`]: a machine by its name, whatever cluster it is in.
-//! - [`release`]: which release a machine's engine is.
 //! - [`reach`]: from a machine's name to its guest, its engine, and a manager of its swarm.
 //! - [`images`]: images on every machine without a registry.
 //! - [`door`]: where this host reaches what a machine publishes.
@@ -37,7 +36,6 @@ pub mod power;
 mod provision;
 pub mod reach;
 pub mod record;
-pub mod release;
 mod settle;
 pub mod status;
 mod turn;

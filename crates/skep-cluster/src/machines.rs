@@ -8,18 +8,27 @@ mod create;
 mod keep;
 mod remove;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
+use skep_engine::Engine;
 use skep_guest::certificate::CaCertificate;
-use skep_machine::{DriverKind, DriverOptions};
+use skep_machine::{DriverKind, DriverOptions, System};
 use skep_model::{ClusterName, MachineName, Port, Size};
+use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::{
+    create::record_for,
+    remove::{clear, forget},
+};
 pub use self::{
     create::{check_name, create, place_for},
     keep::{provision, regenerate_certificates, upgrade},
     remove::remove,
 };
-use crate::EngineOptions;
+use crate::{ClusterError, EngineOptions, reach::Cluster};
+
+/// How long an engine that may be there is waited for.
+const RELEASE: Duration = Duration::from_secs(5);
 
 /// A machine that is wanted.
 #[derive(Debug, Clone)]
@@ -61,4 +70,31 @@ pub enum Stage {
     Waiting,
     /// Its engine answers.
     Ready,
+}
+
+/// The release of a machine's engine, without waiting longer than it takes to be told that there
+/// is none.
+///
+/// # Errors
+/// Why it cannot be asked.
+pub async fn engine_release(
+    cluster: &Cluster,
+    machine: &str,
+    cancel: &CancellationToken,
+) -> Result<String, ClusterError> {
+    let machine = cluster.machine(machine)?;
+    let asked = async {
+        if machine.options.system() != System::Nothing {
+            let socket = cluster.access(machine)?.engine;
+            // The forward of an earlier command; where there is none, this fails at once.
+            if let Ok(engine) = Engine::connect(&socket, RELEASE, cancel).await {
+                return Ok(engine.release().to_owned());
+            }
+        }
+        let doorway = crate::environment::doorway(cluster, machine)?;
+        Ok(skep_engine::tcp::release(&doorway, RELEASE, cancel).await?)
+    };
+    let silent =
+        || ClusterError::Request { reason: format!("no answer within {} s", RELEASE.as_secs()) };
+    tokio::time::timeout(RELEASE, asked).await.unwrap_or_else(|_| Err(silent()))
 }

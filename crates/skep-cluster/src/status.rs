@@ -11,7 +11,7 @@ use skep_model::{MachineName, MachineState, Role};
 use skep_swarm::{NodeRow, NodeState, Swarm};
 use tokio_util::sync::CancellationToken;
 
-use crate::{ClusterError, MachineRecord, reach::Cluster, release::engine_release};
+use crate::{ClusterError, MachineRecord, machines::engine_release, reach::Cluster};
 
 /// How long one machine, or the swarm, may take to say how it is. An emulated machine on a busy
 /// host takes seconds; one that is switched off is known to be, and not waited for.
@@ -133,7 +133,7 @@ async fn release(
     cancel: &CancellationToken,
 ) -> Result<String, ClusterError> {
     if machine.options.system() == System::Nothing {
-        return engine_release(cluster, machine, PATIENCE, cancel).await;
+        return engine_release(cluster, machine.name.as_str(), cancel).await;
     }
     let in_time = tokio::time::timeout(PATIENCE, cluster.engine(machine, cancel)).await;
     let engine = in_time.unwrap_or_else(|_| Err(silent()))?;

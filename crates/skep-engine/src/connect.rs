@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use hyper::{HeaderMap, Method, header::SERVER};
+use hyper::Method;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -10,7 +10,7 @@ use crate::{
     engine::Engine,
     error::EngineError,
     version::{self, ApiVersion},
-    wire::{Ask, Wire},
+    wire::{Answer, Ask, Wire},
 };
 
 /// How often a socket that does not answer yet is tried again. A try on a missing socket is one
@@ -21,7 +21,7 @@ const INTERVAL: Duration = Duration::from_millis(25);
 /// waits for that; a forward whose far end has gone may stay silent for ever, so not for long.
 const SILENCE: Duration = Duration::from_secs(1);
 
-pub(crate) const PING: &str = "/_ping";
+const PING: &str = "/_ping";
 
 impl Engine {
     /// Connects to the engine on `socket` and agrees on an API version, in one request.
@@ -98,14 +98,14 @@ async fn greet(
     if newest < version::MINIMUM {
         return Err(EngineError::TooOld { socket: wire.socket().to_owned(), found: newest });
     }
-    let release = release_of(answer.head.headers()).to_owned();
+    let release = release(&answer).to_owned();
     answer.accepted(&name)?;
     Engine::new(wire.clone(), newest.negotiated(), release)
 }
 
-/// The engine's release in its `Server: Docker/20.10.24 (linux)` header; empty if it is not there.
-pub(crate) fn release_of(headers: &HeaderMap) -> &str {
-    let server = headers.get(SERVER).and_then(|value| value.to_str().ok()).unwrap_or_default();
+/// The engine's release in its `Server: Docker/20.10.24 (linux)` header.
+fn release(answer: &Answer) -> &str {
+    let server = answer.header("server").unwrap_or_default();
     server
         .strip_prefix("Docker/")
         .and_then(|rest| rest.split_whitespace().next())

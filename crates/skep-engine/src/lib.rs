@@ -8,8 +8,7 @@
 //! through [`Engine::get_json`] and [`Engine::post_json`], because bollard's models drop the fields
 //! they do not know.
 //!
-//! **Never here:** a network connection of its own (but for [`greeting`], which asks an engine its
-//! release), an environment variable (`DOCKER_HOST` is
+//! **Never here:** a network connection of its own (but for [`tcp`]'s one question), an environment variable (`DOCKER_HOST` is
 //! handed to [`Endpoint::resolve`]), knowledge of machines, drivers or the meaning of an object.
 //! A request's body and an answer's body never enter a log or an error: either may be a secret.
 //!
@@ -21,11 +20,11 @@ pub mod engine;
 pub mod error;
 #[cfg(feature = "fake")]
 pub mod fake;
-pub mod greeting;
 pub mod image;
 pub mod info;
 pub mod pki;
 pub mod stream;
+pub mod tcp;
 pub mod version;
 mod wire;
 

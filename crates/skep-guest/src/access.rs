@@ -98,7 +98,18 @@ impl Access {
         Ok(args)
     }
 
-    fn options(&self) -> Result<Vec<OsString>, GuestError> {
+    /// The private key's path, as `ssh` takes it.
+    pub(crate) fn identity(&self) -> Result<String, GuestError> {
+        plain_path(&self.key)
+    }
+
+    /// The path of the pinned host key, as `ssh` takes it.
+    pub(crate) fn pinned(&self) -> Result<String, GuestError> {
+        plain_path(&self.known_hosts)
+    }
+
+    /// The options every `ssh` is started with; the host is not among them.
+    pub(crate) fn options(&self) -> Result<Vec<OsString>, GuestError> {
         for socket in [&self.control, &self.engine] {
             if socket.as_os_str().len() > MAX_SOCKET_PATH {
                 return Err(bad_path(socket, "is too long for a socket; use a shorter directory"));

@@ -31,6 +31,7 @@ pub mod obstacle;
 mod probe;
 pub mod ready;
 pub mod run;
+pub mod transfer;
 
 pub use access::Access;
 pub use command::Command;

@@ -131,7 +131,7 @@ fn create(
     let name = format!("skep-vbox-{}", machine.uuid);
     let network = network_name(interface);
     let mut words = vec!["create", "--name", &name, "--network", &network, "--ip", address];
-    words.extend(["--mac-address", &mac, "--hostname", &machine.name, "--label", label]);
+    words.extend(["--hostname", &machine.name, "--label", label]);
     words.extend(["--volume", "/var/lib/docker", "--tmpfs", "/run:exec", "--tmpfs", "/tmp:exec"]);
     if std::path::Path::new("/lib/modules").is_dir() {
         words.extend(["--volume", "/lib/modules:/lib/modules:ro"]);

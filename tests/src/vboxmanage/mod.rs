@@ -6,6 +6,7 @@
 
 mod answer;
 mod guests;
+mod image;
 mod info;
 mod listing;
 mod machine;
@@ -34,6 +35,7 @@ use self::{
     state::{Directory, Machine},
 };
 pub use self::{
+    image::guest_image,
     script::Script,
     settings::{Failure, Fault, Guests, Settings},
 };

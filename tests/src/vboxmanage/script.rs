@@ -8,7 +8,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::{Guests, STATE, Settings, state::State};
-use crate::{Run, host};
+use crate::{Run, host, run};
 
 /// A directory with a program `VBoxManage`, for the PATH of what is tested.
 ///
@@ -50,9 +50,14 @@ impl Script {
     /// As [`Script::new`].
     pub fn with_guests(settings: &Settings, image: &str) -> Self {
         let script = Self::new(settings);
-        let (image, label) = (image.to_owned(), script.label.clone());
-        script.set(&Settings { guests: Guests::Containers { image, label }, ..settings.clone() });
+        script.set(&script.guests(settings, image));
         script
+    }
+
+    /// Settings with containers of the guest system `image` behind this script's machines.
+    pub fn guests(&self, settings: &Settings, image: &str) -> Settings {
+        let (image, label) = (image.to_owned(), self.label.clone());
+        Settings { guests: Guests::Containers { image, label }, ..settings.clone() }
     }
 
     /// Goes on as these settings say; the label of what stands behind machines is the script's.
@@ -82,10 +87,8 @@ impl Script {
     }
 
     /// The PATH with the program before everything else.
-    #[expect(clippy::disallowed_methods, reason = "a test program is told by its environment")]
     pub fn search_path(&self) -> String {
-        let others = std::env::var("PATH").unwrap_or_default();
-        format!("{}:{others}", self.path().display())
+        format!("{}:{}", self.path().display(), run::search_path())
     }
 
     /// A call of it, as a person makes one.

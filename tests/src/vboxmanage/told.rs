@@ -228,8 +228,7 @@ Recording screens:           1
     Destination:             File
 ";
 
-const END: &str = "\
-    Options:                 ac_profile=med
+const END: &str = "    Options:                 ac_profile=med
     Video dimensions:        1024x768
     Video rate:              512kbps
     Video FPS:               25fps

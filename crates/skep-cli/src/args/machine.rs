@@ -63,6 +63,9 @@ pub enum Machine {
     Config {
         /// The machine [default: default]
         machine: Vec<String>,
+        /// Refused: Docker Swarm is part of every engine by now
+        #[arg(long, hide = true)]
+        swarm: bool,
     },
     /// Make a machine
     Create(Box<Create>),
@@ -125,9 +128,9 @@ pub enum Machine {
     /// Copy files between this host and machines
     Scp {
         /// [[USER@]MACHINE:]PATH
-        source: String,
+        source: OsString,
         /// [[USER@]MACHINE:]PATH
-        destination: String,
+        destination: OsString,
         /// Directories with what is in them
         #[arg(long, short)]
         recursive: bool,
@@ -165,7 +168,7 @@ pub enum Machine {
     /// Print this program's version, or that of a machine's engine
     Version {
         /// The machine
-        machine: Option<String>,
+        machine: Vec<String>,
     },
     /// Take over docker-machine's machines, leaving its store as it is
     Import {

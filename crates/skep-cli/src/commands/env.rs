@@ -1,8 +1,11 @@
 //! `skep env` and `skep shell-init`.
 
-use skep_cluster::environment::{engine_access, make_context};
+use skep_cluster::environment::make_context;
 
-use super::print;
+use super::{
+    machine::{Found, named_one, no_swarm_master},
+    print,
+};
 use crate::{
     args::EnvArgs,
     context::Context,
@@ -11,27 +14,35 @@ use crate::{
 };
 
 pub(super) async fn env(context: &Context, args: &EnvArgs) -> Result<(), Failure> {
-    if let (true, Some(name)) = (args.context, &args.machine) {
-        let cluster = context.cluster()?;
-        let made = make_context(&cluster, cluster.machine(name)?, &context.cancel).await?;
+    if args.unset && !args.machine.is_empty() {
+        return Err(Failure::failed("--unset needs no machine")
+            .with_theirs("Error: Expected no machine name when the -u flag is present"));
+    }
+    let found = match args.unset {
+        true => None,
+        false => Some(Found::of(context, &named_one(context, &args.machine)?)?),
+    };
+    if let (true, Some(Found { cluster, machine })) = (args.context, &found) {
+        let made = make_context(cluster, machine, &context.cancel).await?;
         context.say(&format!("Use it:  docker --context {made} node ls"));
         return print(&format!("{made}\n"));
+    }
+    if let (true, Some(found)) = (args.swarm, &found) {
+        return Err(no_swarm_master(found, "Error checking TLS connection"));
     }
     let shell = which_shell(context, args.shell.as_deref())?;
     let (lower, upper) = context.no_proxy();
     let no_proxy = |address: &str| {
         args.no_proxy.then(|| shell::no_proxy(lower.as_deref(), upper.as_deref(), address))
     };
-    let settings = match &args.machine {
-        _ if args.unset => Endpoint::unset(no_proxy("")),
-        None => return Err(Failure::usage("say which machine, or --unset")),
-        Some(name) => {
-            let cluster = context.cluster()?;
-            let access = engine_access(&cluster, cluster.machine(name)?)?;
+    let settings = match &found {
+        None => Endpoint::unset(no_proxy("")),
+        Some(found) => {
+            let access = found.access()?;
             let endpoint = Endpoint {
                 host: access.host,
                 cert_path: text(access.certificates)?,
-                machine: name.clone(),
+                machine: found.machine.name.to_string(),
             };
             endpoint.settings(no_proxy(&access.address))
         }

@@ -118,7 +118,7 @@ fn failed(name: &str, reason: &str) -> String {
 }
 
 /// JSON for people: four blanks a level, as docker-machine's files have.
-pub(super) fn pretty(value: &Value) -> Result<String, String> {
+pub(crate) fn pretty(value: &Value) -> Result<String, String> {
     let mut text = Vec::new();
     let formatter = PrettyFormatter::with_indent(b"    ");
     let mut serializer = serde_json::Serializer::with_formatter(&mut text, formatter);

@@ -23,6 +23,7 @@ mod print;
 mod printf;
 
 pub use error::{ExecutionError, ParseError};
+pub(crate) use functions::pretty;
 use serde_json::Value;
 
 /// What a JSON object stands for: Go's templates treat the two differently.

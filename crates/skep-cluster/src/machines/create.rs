@@ -254,7 +254,7 @@ async fn look(
 }
 
 /// The record of the cluster as it is, or of one without machines.
-fn record_for(
+pub(crate) fn record_for(
     home: &Home,
     name: &ClusterName,
     kind: DriverKind,

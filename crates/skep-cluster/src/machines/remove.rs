@@ -156,7 +156,7 @@ async fn take_down(
 }
 
 /// Takes machines out of their cluster's record, with their keys and their docker contexts.
-async fn forget(
+pub(crate) async fn forget(
     home: &Home,
     cluster: &ClusterName,
     machines: &[MachineName],
@@ -188,7 +188,7 @@ async fn forget(
 }
 
 /// Takes a cluster away that has no machines any more.
-async fn clear(
+pub(crate) async fn clear(
     home: &Home,
     cluster: &ClusterName,
     Options { events, cancel, .. }: Options<'_>,

@@ -3,7 +3,9 @@
 //! What is printed is the same under both names, but for where messages go: see
 //! [`Persona`](crate::persona::Persona).
 
+mod columns;
 mod create;
+pub(crate) mod facts;
 mod inspect;
 mod keep;
 mod ls;
@@ -12,6 +14,7 @@ mod remote;
 mod where_is;
 
 use self::power::Step::{Again, Cut, Off, On};
+pub(super) use self::{facts::Found, where_is::no_swarm_master};
 use skep_cluster::{find::everything, reach::Cluster};
 
 use crate::{args::machine::Machine, context::Context, failure::Failure, persona::Persona};
@@ -76,7 +79,7 @@ pub(super) fn changes(verb: &Machine) -> bool {
 pub(super) async fn run(context: &Context, verb: Machine) -> Result<(), Failure> {
     match verb {
         Machine::Active { timeout } => where_is::active(context, timeout).await,
-        Machine::Config { machine } => where_is::config(context, &machine).await,
+        Machine::Config { machine, swarm } => where_is::config(context, &machine, swarm).await,
         Machine::Create(args) => create::create(context, *args).await,
         Machine::Env(args) => super::env::env(context, &args).await,
         Machine::Inspect { machines, format } => {
@@ -95,24 +98,19 @@ pub(super) async fn run(context: &Context, verb: Machine) -> Result<(), Failure>
         Machine::Restart(args) => power::switch(context, &args, Again).await,
         Machine::Rm { machines, force, yes } => keep::rm(context, &machines, force, yes).await,
         Machine::Scp { source, destination, recursive, delta, quiet } => {
-            let copy = remote::Copy {
-                source: &source,
-                destination: &destination,
-                recursive,
-                delta,
-                quiet,
-            };
-            remote::scp(context, copy).await
+            let (source, destination) = (source.as_os_str(), destination.as_os_str());
+            remote::scp(context, remote::Copy { source, destination, recursive, delta, quiet })
+                .await
         }
         Machine::Ssh { machine, command } => {
-            remote::ssh(context, machine.as_deref().unwrap_or("default"), &command)
+            remote::ssh(context, machine.as_deref(), &command).await
         }
         Machine::Start(args) => power::switch(context, &args, On).await,
         Machine::Status { machine } => where_is::status(context, &machine).await,
         Machine::Stop(args) => power::switch(context, &args, Off).await,
         Machine::Upgrade(args) => keep::upgrade(context, &args).await,
         Machine::Url { machine } => where_is::url(context, &machine).await,
-        Machine::Version { machine } => where_is::version(context, machine.as_deref()).await,
+        Machine::Version { machine } => where_is::version(context, &machine).await,
         Machine::Import { from, machines, dry_run } => {
             keep::import(context, from.as_deref(), &machines, dry_run).await
         }
