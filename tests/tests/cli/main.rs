@@ -4,14 +4,18 @@
 mod bad_certificates;
 mod clusters;
 mod counts;
+mod docker_machine;
 mod engines;
 mod fake_engine;
 mod help;
+mod import;
 mod imports;
+mod machines;
 mod names;
 mod stacks;
 mod store_files;
 mod streams;
+mod virtualbox;
 mod virtualbox_recorded;
 
 use skep_tests::Lab;
