@@ -72,7 +72,7 @@ pub(super) async fn create(context: &Context, args: Create) -> Result<(), Failur
         Stage::Looking => context.message("Running pre-create checks..."),
         Stage::Making => context.message("Creating machine..."),
         Stage::Waiting => {
-            context.message("Waiting for machine to be running, this may take a few minutes...")
+            context.message("Waiting for machine to be running, this may take a few minutes...");
         }
         Stage::Ready => context.message("Docker is up and running!"),
     };
@@ -264,8 +264,8 @@ fn key(context: &Context, generic: &Generic) -> Result<PathBuf, Failure> {
         return Ok(key);
     }
     let directory = set(context, "HOME").map(|home| PathBuf::from(home).join(".ssh"));
-    let own = directory.iter().flat_map(|directory| KEYS.map(|name| directory.join(name)));
-    own.filter(|key| key.is_file()).next().ok_or_else(|| {
+    let mut own = directory.iter().flat_map(|directory| KEYS.map(|name| directory.join(name)));
+    own.find(|key| key.is_file()).ok_or_else(|| {
         Failure::usage("there is no key to log in with: none of your own is in ~/.ssh")
             .with_fix("name the private key that the host knows with --ssh-key")
     })
