@@ -4,6 +4,7 @@
 mod bad_certificates;
 mod clusters;
 mod counts;
+mod docker_machine;
 mod engines;
 mod fake_engine;
 mod help;
@@ -14,6 +15,7 @@ mod names;
 mod stacks;
 mod store_files;
 mod streams;
+mod virtualbox;
 mod virtualbox_recorded;
 
 use skep_tests::Lab;
