@@ -290,17 +290,12 @@ async fn virtualbox(
         Failure::usage(format!("{} processors cannot be had", flags.virtualbox_cpu_count))
             .with_fix("give --virtualbox-cpu-count 1 or more, or -1 for as many as the host has")
     })?;
-    let bytes = |megabytes: u64, flag: &str| {
-        let bytes = megabytes.checked_mul(MEGABYTE).filter(|&bytes| bytes > 0);
-        bytes.ok_or_else(|| {
-            Failure::usage(format!("{flag} {megabytes} cannot be had"))
-                .with_fix("give it in megabytes, as a number greater than 0")
-        })
-    };
+    // What cannot be had is the driver's to refuse, none at all too: it knows the bounds.
+    let bytes = |megabytes: u64| Some(megabytes.saturating_mul(MEGABYTE));
     let size = Size {
-        memory: Some(bytes(flags.virtualbox_memory, "--virtualbox-memory")?),
+        memory: bytes(flags.virtualbox_memory),
         cpus: Some(cpus),
-        disk: Some(bytes(flags.virtualbox_disk_size, "--virtualbox-disk-size")?),
+        disk: bytes(flags.virtualbox_disk_size),
     };
     let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
     let share = match given(&flags.virtualbox_share_folder) {
