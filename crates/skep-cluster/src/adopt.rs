@@ -207,7 +207,7 @@ impl Taking<'_> {
         if found.is_member || guest.access().user == "root" {
             return Ok(guest);
         }
-        adopt::add_to_group(&guest, cancel).await?;
+        adopt::add_to_group(&guest, found, cancel).await?;
         let access = guest.access().clone();
         drop(guest);
         Guest::close_master(&access, cancel).await?;

@@ -92,13 +92,16 @@ pub(super) fn unregister(words: &[String], state: &mut State) -> Answer {
         return Err(Said::refusal(&text, Kind::BadState, MACHINE, context));
     }
     let machine = state.machines.remove(at);
+    // Media are registered with the machine that they are attached to.
+    let of_others = |path: &PathBuf| state.machines.iter().any(|other| other.has(path));
+    let own = |path: &PathBuf| machine.has(path) && !of_others(path);
+    state.media.retain(|medium| !own(&medium.path));
     if options.is_empty() {
         return Said::nothing();
     }
     for disk in machine.attachments().filter(|one| one.kind == "hdd") {
         let Some(path) = &disk.medium else { continue };
         let _ = fs_err::remove_file(path);
-        state.media.retain(|medium| medium.path != *path);
     }
     let _ = fs_err::remove_file(machine.folder.join(format!("{}.vbox", machine.name)));
     let _ = fs_err::remove_dir_all(machine.folder.join("Logs"));

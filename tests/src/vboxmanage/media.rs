@@ -140,10 +140,7 @@ pub(super) fn close(words: &[String], state: &mut State) -> Answer {
     if !path.is_file() && known.is_none() {
         return Err(missing(&path, false));
     }
-    let holds = |machine: &super::state::Machine| {
-        machine.attachments().any(|one| one.medium.as_deref() == Some(&*path))
-    };
-    if let Some(machine) = state.machines.iter().find(|machine| holds(machine)) {
+    if let Some(machine) = state.machines.iter().find(|machine| machine.has(&path)) {
         let text = format!(
             "Cannot close medium '{}' because it is still attached to the following 1 virtual \
              machine(s): {}",

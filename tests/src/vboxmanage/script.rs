@@ -50,9 +50,14 @@ impl Script {
     /// As [`Script::new`].
     pub fn with_guests(settings: &Settings, image: &str) -> Self {
         let script = Self::new(settings);
-        let (image, label) = (image.to_owned(), script.label.clone());
-        script.set(&Settings { guests: Guests::Containers { image, label }, ..settings.clone() });
+        script.set(&script.guests(settings, image));
         script
+    }
+
+    /// Settings with containers of the guest system `image` behind this script's machines.
+    pub fn guests(&self, settings: &Settings, image: &str) -> Settings {
+        let (image, label) = (image.to_owned(), self.label.clone());
+        Settings { guests: Guests::Containers { image, label }, ..settings.clone() }
     }
 
     /// Goes on as these settings say; the label of what stands behind machines is the script's.

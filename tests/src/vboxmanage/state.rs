@@ -245,6 +245,11 @@ impl Machine {
         self.controllers.iter().flat_map(|controller| controller.attached.values())
     }
 
+    /// Whether this medium is attached to it.
+    pub(super) fn has(&self, path: &Path) -> bool {
+        self.attachments().any(|one| one.medium.as_deref() == Some(path))
+    }
+
     /// Refuses what needs a machine that nobody holds.
     pub(super) fn unlocked(&self, text: &str, context: &str) -> Result<(), Said> {
         if self.is_locked() {

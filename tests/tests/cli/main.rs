@@ -8,11 +8,14 @@ mod docker_machine;
 mod engines;
 mod fake_engine;
 mod help;
+mod import;
 mod imports;
+mod machines;
 mod names;
 mod stacks;
 mod store_files;
 mod streams;
+mod virtualbox;
 mod virtualbox_recorded;
 
 use skep_tests::Lab;

@@ -106,11 +106,8 @@ const TERMS: &[Term] = &terms! {
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials = fake::terms()
-        .chain(container::terms())
-        .chain(qemu::terms())
-        .chain(virtualbox::terms())
-        .collect();
+    let trials = fake::terms().chain(container::terms()).chain(qemu::terms());
+    let trials = trials.chain(virtualbox::terms()).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

@@ -18,6 +18,8 @@ pub(crate) enum Need {
     Qemu,
     /// A processor as PCs have it, which start from a drive by a BIOS.
     Pc,
+    /// What it takes to make a root file system of Debian's packages with what this host has.
+    Debootstrap,
 }
 
 impl Need {
@@ -32,6 +34,13 @@ impl Need {
             }
             Need::Qemu => (!is_installed(&format!("qemu-system-{}", std::env::consts::ARCH)))
                 .then_some("QEMU is not installed"),
+            Need::Debootstrap => {
+                if !rustix::process::geteuid().is_root() {
+                    Some("making a Debian host takes root here")
+                } else {
+                    (!is_installed("mmdebstrap")).then_some("mmdebstrap is not installed")
+                }
+            }
             Need::Pc => (std::env::consts::ARCH != "x86_64").then_some("this is not a PC"),
         }
     }
@@ -45,7 +54,7 @@ fn is_installed(program: &str) -> bool {
 /// The trials of all tests, and one more that fails if all of them are skipped. Reasons are
 /// printed once, by that one.
 pub(crate) fn trials(tests: Vec<Test>) -> Vec<Trial> {
-    let met: Vec<_> = [Need::Engine, Need::DockerCli, Need::Qemu, Need::Pc]
+    let met: Vec<_> = [Need::Engine, Need::DockerCli, Need::Qemu, Need::Pc, Need::Debootstrap]
         .map(|need| (need, need.missing()))
         .into_iter()
         .collect();

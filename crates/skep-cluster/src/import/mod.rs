@@ -373,6 +373,7 @@ async fn write(
     if let Err(error) = written {
         // Forgotten, and by no means removed: it was there before, and is somebody's.
         machines::forget(home, name, std::slice::from_ref(&own.name), options).await?;
+        machines::clear(home, name, options).await?;
         return Err(error);
     }
     Ok(())

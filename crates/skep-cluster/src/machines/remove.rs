@@ -188,7 +188,7 @@ pub(crate) async fn forget(
 }
 
 /// Takes a cluster away that has no machines any more.
-async fn clear(
+pub(crate) async fn clear(
     home: &Home,
     cluster: &ClusterName,
     Options { events, cancel, .. }: Options<'_>,
