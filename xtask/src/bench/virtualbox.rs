@@ -60,7 +60,11 @@ impl Bench<'_> {
             let removed = self.timed(on_path(down, &play)?).await;
             let made = made?;
             removed?;
-            println!("run {run}: docker-machine's calls {}, skep up {}", human(script), human(made));
+            println!(
+                "run {run}: docker-machine's calls {}, skep up {}",
+                human(script),
+                human(made)
+            );
             theirs.push(script);
             ours.push(made);
         }
