@@ -72,6 +72,8 @@ pub(super) fn interfaces(
 pub(super) struct Settings<'a> {
     pub(super) version: Version,
     pub(super) uuid: &'a str,
+    /// Whose it is, for whoever looks at it in VirtualBox's window.
+    pub(super) owner: &'a str,
     /// In megabytes.
     pub(super) memory: u64,
     pub(super) cpus: u32,
@@ -93,6 +95,7 @@ impl Settings<'_> {
         let options = self.options;
         let mut words: Vec<&str> = vec!["modifyvm", self.uuid];
         let general = [
+            ("--description", self.owner),
             ("--firmware", "bios"),
             ("--bioslogofadein", "off"),
             ("--bioslogofadeout", "off"),

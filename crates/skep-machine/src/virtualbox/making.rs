@@ -8,7 +8,7 @@ use skep_store::Resource;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Iso, Options, VirtualBoxDriver,
+    Iso, Options, Share, VirtualBoxDriver,
     arguments::{Settings, free_port, interfaces, macs, share},
     failure::{Cause, VBoxError},
     life::Place,
@@ -84,21 +84,28 @@ impl VirtualBoxDriver {
             self.adopt(place, plan, vm, &options, work.cancel).await?;
             return Ok(work.journal.made(&resource)?);
         }
-        // What is there was never used: a part of a machine, or one with another seed.
-        self.clear(place, Clearing::Before, work.cancel).await?;
+        if place.files.directory().exists() {
+            // It was never used: a part of a machine, or one with another seed.
+            self.clear(place, Clearing::Before, work.cancel).await?;
+        }
         let refuse = |error| place.refuse_vbox("make", error);
         let cluster = self.cluster(&plan.id.cluster)?;
         let version = self.vbox.find(work.cancel).await.map_err(refuse)?.version;
         let macs = macs(&self.store, &plan.id);
         let iso = self.iso(place, &options, work).await?;
-        let disk = self.disk(place, plan, &options, work.cancel).await?;
-        let config = self.config(place, plan, &options, &cluster, &macs, work.cancel).await?;
-        let mut machine = self.register(place, plan, &options, work.cancel).await?;
+        // VirtualBox writes disks beside everything else.
+        let (disk, config, mut machine) = tokio::try_join!(
+            self.disk(place, plan, &options, work.cancel),
+            self.config(place, plan, &options, &cluster, &macs, work.cancel),
+            self.register(place, plan, &options, work.cancel),
+        )?;
         let uuid = machine.uuid.clone();
+        let owner = format!("made by skep: store {}, cluster {}", self.store, plan.id.cluster);
         let port = free_port();
         let settings = Settings {
             version,
             uuid: &uuid,
+            owner: &owner,
             memory: plan.size.memory.unwrap_or(MEMORY) >> 20,
             cpus: plan.size.cpus.unwrap_or(CPUS),
             options: &options,
@@ -109,8 +116,6 @@ impl VirtualBoxDriver {
         };
         let drives = [Some(("dvddrive", iso)), Some(("hdd", disk)), config.map(|it| ("hdd", it))];
         let mut calls = vec![
-            Call::new(["setextradata", &uuid, "skep/store", &self.store]),
-            Call::new(["setextradata", &uuid, "skep/cluster", plan.id.cluster.as_str()]),
             settings.modify(),
             Call::new(["storagectl", &uuid, "--name", CONTROLLER, "--add", "sata"])
                 .words(["--hostiocache", "on"]),
@@ -274,7 +279,13 @@ impl VirtualBoxDriver {
         let refuse = |error| place.refuse_vbox("make", error);
         let _lock = self.vbox.lock(cancel).await?;
         let all = self.vms(cancel).await.map_err(refuse)?;
+        let (strays, all): (Vec<Vm>, Vec<Vm>) =
+            all.into_iter().partition(|vm| is_in(&vm.settings, place.files.directory()));
         let name = self.free_name(place, &all)?;
+        for stray in &strays {
+            // Somebody has removed its files, and nothing else.
+            self.discard(place, stray, None, "make", cancel).await?;
+        }
         let call = Call::new(["createvm", "--basefolder"]).path(place.files.directory()).words([
             "--name",
             &name,
@@ -324,8 +335,12 @@ impl VirtualBoxDriver {
         ))
     }
 
-    /// The directories it shares with this host.
+    /// The directories it shares with this host. skep's own guest cannot mount any, so that it is
+    /// given only what was asked for by name.
     fn shares(&self, uuid: &str, options: &Options) -> Vec<Call> {
+        if (&options.iso, &options.share) == (&Iso::Skep, &Share::Homes) {
+            return Vec::new();
+        }
         const PREFIX: &str = "/VirtualBox/GuestAdd/SharedFolders";
         let property = |name: &str| {
             Call::new(["guestproperty", "set", uuid, &format!("{PREFIX}/{name}"), "/"])
@@ -397,25 +412,8 @@ impl VirtualBoxDriver {
             is_in(&vm.settings, directory) || record.as_ref().is_some_and(is_recorded)
         };
         for vm in all.iter().filter(is_its) {
-            self.end(place, &vm.uuid, action, cancel).await?;
-            if let Some(network) = record.as_ref().and_then(|record| record.lease.as_deref()) {
-                let call = Call::new(["dhcpserver", "modify", "--network", network]).words([
-                    "--vm",
-                    &vm.uuid,
-                    "--nic",
-                    "2",
-                    "--remove-config",
-                ]);
-                // It goes with the machine, or with the network.
-                let _ = self.vbox.run(call, cancel).await;
-            }
-            let call = Call::new(["unregistervm", &vm.uuid, "--delete"]).long();
-            match self.vbox.run(call, cancel).await {
-                Err(error) if error.cause() != Some(Cause::NoSuchMachine) => {
-                    return Err(refuse(error));
-                }
-                _ => {}
-            }
+            let lease = record.as_ref().and_then(|record| record.lease.as_deref());
+            self.discard(place, vm, lease, action, cancel).await?;
         }
         // VirtualBox goes on listing images, and disks that were never attached for some seconds.
         let Place { files, .. } = place;
@@ -430,6 +428,36 @@ impl VirtualBoxDriver {
         // Without its record it is no machine any more, whatever happens to the rest.
         skep_store::file::remove(&place.files.record())?;
         Ok(skep_store::file::remove_dir(directory)?)
+    }
+
+    /// Ends a machine and takes it out of VirtualBox, with its disks.
+    async fn discard(
+        &self,
+        place: &Place,
+        vm: &Vm,
+        lease: Option<&str>,
+        action: &'static str,
+        cancel: &CancellationToken,
+    ) -> Result<(), MachineError> {
+        self.end(place, &vm.uuid, action, cancel).await?;
+        if let Some(network) = lease {
+            let call = Call::new(["dhcpserver", "modify", "--network", network]).words([
+                "--vm",
+                &vm.uuid,
+                "--nic",
+                "2",
+                "--remove-config",
+            ]);
+            // It goes with the machine, or with the network.
+            let _ = self.vbox.run(call, cancel).await;
+        }
+        let call = Call::new(["unregistervm", &vm.uuid, "--delete"]).long();
+        match self.vbox.run(call, cancel).await {
+            Err(error) if error.cause() != Some(Cause::NoSuchMachine) => {
+                Err(place.refuse_vbox(action, error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Everything that exists for a cluster, machines first.

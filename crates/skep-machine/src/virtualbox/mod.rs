@@ -9,11 +9,10 @@
 //! ```text
 //! preflight  --version; list hostinfo, hostonlyifs, vms --long
 //! prepare    list hostonlyifs; hostonlyif create; list dhcpservers; hostonlyif ipconfig
-//! create     list vms --long; createmedium; convertfromraw stdin (the seed); list vms --long;
-//!            createvm; setextradata (whose it is); modifyvm (all at once); storagectl;
-//!            storageattach (ISO, disk, seed); guestproperty; sharedfolder; setextradata
-//!            boot2docker: convertfromraw stdin (format-me); list dhcpservers; dhcpserver add or
-//!            modify (--fixed-address), restart
+//! create     at once: createmedium; convertfromraw stdin (the seed); list vms --long and createvm;
+//!            then modifyvm (all of it); storagectl; storageattach (ISO, disk, seed)
+//!            boot2docker: convertfromraw stdin (format-me); guestproperty; sharedfolder;
+//!            setextradata; list dhcpservers; dhcpserver add or modify (--fixed-address), restart
 //! start      showvminfo; list hostonlyifs; startvm
 //! stop       showvminfo; controlvm acpipowerbutton; showvminfo until it is off
 //! states     list vms --long

@@ -65,7 +65,7 @@ pub(super) async fn look(
     checks.extend(words(&options));
     checks.extend(size(request.size, &options.iso, &info));
     checks.extend(image(driver, &options));
-    checks.extend(shared(&options.share));
+    checks.extend(shared(&options.share, &options.iso));
     if let Some(vm) = &options.import_vm {
         checks.push(existing(driver, "machine to import", vm, cancel).await);
     }
@@ -249,11 +249,16 @@ fn iso(path: &Path) -> Check {
     }
 }
 
-fn shared(share: &Share) -> Option<Check> {
+fn shared(share: &Share, iso: &Iso) -> Option<Check> {
+    const WHAT: &str = "shared directory";
     let Share::Directory { path, .. } = share else { return None };
-    let fix = "make it, or name another with --virtualbox-share-folder";
-    let missing = || Check::fail("shared directory", format!("no {}", path.display()), fix);
-    (!path.is_dir()).then(missing)
+    if !path.is_dir() {
+        let fix = "make it, or name another with --virtualbox-share-folder";
+        return Some(Check::fail(WHAT, format!("no {}", path.display()), fix));
+    }
+    let found = "skep's own guest cannot mount it";
+    let fix = "take boot2docker with --virtualbox-boot2docker-url, or `skep machine scp` the files";
+    (*iso == Iso::Skep).then(|| Check::warn(WHAT, found, fix))
 }
 
 async fn existing(

@@ -58,7 +58,7 @@ impl Bench {
     fn asked(&self) -> String {
         let asked = fs_err::read_to_string(self.path("asked")).unwrap_or_default();
         let _ = fs_err::remove_file(self.path("asked"));
-        let asked = asked.replace(&self.home.path().display().to_string(), "/HOME");
+        let asked = in_order(&asked.replace(&self.home.path().display().to_string(), "/HOME"));
         let Some((before, rest)) = asked.split_once(",tcp,127.0.0.1,") else { return asked };
         let (_, after) = rest.split_once(',').unwrap();
         format!("{before},tcp,127.0.0.1,PORT,{after}")
@@ -85,6 +85,23 @@ impl Bench {
         let states = self.driver.states(&cluster()).await.unwrap();
         states.get(machine).copied().unwrap_or(MachineState::Absent)
     }
+}
+
+/// Disks are written while the machine is registered: here they come before it.
+fn in_order(asked: &str) -> String {
+    let makes_disks = |line: &str| {
+        ["convertfromraw", "createmedium", "clonemedium"].iter().any(|verb| line.starts_with(verb))
+    };
+    let lines: Vec<&str> = asked.lines().collect();
+    let registered = lines.iter().position(|line| line.starts_with("createvm")).unwrap_or(0);
+    let listed = lines[..registered].iter().rposition(|line| line.starts_with("list vms"));
+    let (mut disks, rest): (Vec<&str>, Vec<&str>) =
+        lines.iter().partition(|line| makes_disks(line));
+    disks.sort_unstable();
+    let before =
+        listed.map_or(0, |listed| lines[..listed].iter().filter(|line| !makes_disks(line)).count());
+    let all = rest[..before].iter().chain(&disks).chain(&rest[before..]);
+    all.map(|line| format!("{line}\n")).collect()
 }
 
 fn driver(home: &Path) -> VirtualBoxDriver {
