@@ -3,7 +3,7 @@
 use skep_tests::Lab;
 
 /// Every command there is, as it is typed.
-const COMMANDS: [&str; 96] = [
+const COMMANDS: [&str; 95] = [
     "",
     "up",
     "down",
