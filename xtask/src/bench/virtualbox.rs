@@ -27,7 +27,6 @@ fn delays() -> Value {
         "createvm": 190,
         "startvm": 500,
         "unregistervm": 290,
-        "createmedium": 610,
         "hostonlyif create": 140,
         "hostonlyif remove": 170,
         "controlvm": 110,
@@ -60,7 +59,11 @@ impl Bench<'_> {
             let removed = self.timed(on_path(down, &play)?).await;
             let made = made?;
             removed?;
-            println!("run {run}: docker-machine's calls {}, skep up {}", human(script), human(made));
+            println!(
+                "run {run}: docker-machine's calls {}, skep up {}",
+                human(script),
+                human(made)
+            );
             theirs.push(script);
             ours.push(made);
         }
