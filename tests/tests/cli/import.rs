@@ -7,7 +7,10 @@ use std::{
 };
 
 use serde_json::Value;
-use skep_tests::Lab;
+use skep_tests::{
+    Lab,
+    vboxmanage::{Script, Settings},
+};
 
 use crate::nothing_was_touched;
 
@@ -32,6 +35,7 @@ fn old_store(lab: &Lab) -> PathBuf {
     write("lab1", "config.json", NONE);
     write("vb1", "config.json", VIRTUALBOX);
     write("vb1", "id_rsa", KEY);
+    write("vb1", "id_rsa.pub", "ssh-rsa AAAA vb1\n");
     write("cut", "config.json", &NONE[..NONE.len() / 2]);
     write("empty", "config.json", "");
     write("half", "id_rsa", KEY);
@@ -143,4 +147,42 @@ fn what_is_no_store_is_refused() {
     let run = lab.bare(["machine", "import"]).env("MACHINE_STORAGE_PATH", &empty);
     run.succeeds().says("There are no machines in");
     nothing_was_touched(&lab);
+}
+
+/// The machine itself is VirtualBox's: it is looked at, written down, and left as it is.
+#[test]
+fn a_machine_of_virtualbox_is_taken_over_by_its_name() {
+    let (lab, script) = (Lab::without_machines(), Script::new(&Settings::default()));
+    let old = old_store(&lab);
+    let folder = old.join("machines/vb1").display().to_string();
+    script.call(["createvm", "--basefolder", &folder, "--name", "vb1", "--register"]).succeeds();
+    let info = || script.call(["showvminfo", "vb1", "--machinereadable"]).succeeds().stdout;
+    let (machine, files) = (info(), digest(&old));
+    let made = script.calls().len();
+    let from = old.display().to_string();
+    let import = |words: &[&str]| {
+        let words = [&["machine", "import", "--from", &from], words, &["vb1"]].concat();
+        lab.bare(words).env("PATH", script.search_path()).succeeds()
+    };
+    assert_eq!(import(&["--dry-run"]).stdout, "vb1\n");
+    nothing_was_touched(&lab);
+    assert_eq!(import(&[]).stdout, "vb1\n");
+    let reads = ["--version", "list", "showvminfo", "getextradata", "guestproperty get"];
+    let calls = script.calls();
+    let asked = calls[made..].iter().map(|call| call.trim_start_matches("VBoxManage "));
+    let others: Vec<_> =
+        asked.filter(|call| !reads.iter().any(|read| call.starts_with(read))).collect();
+    assert_eq!(others, [""; 0], "nothing but questions");
+    assert_eq!((info(), digest(&old)), (machine, files));
+
+    let path = lab.store().join("clusters/skep/cluster.json");
+    let record: Value = serde_json::from_str(&fs_err::read_to_string(path).unwrap()).unwrap();
+    assert_eq!(record["driver"], "virtualbox");
+    assert_eq!(record["subnet"], "192.168.99.0/24");
+    assert_eq!(record["machines"][0]["address"], "127.0.0.1");
+    assert_eq!(record["machines"][0]["options"]["virtualbox"]["vm"], "vb1");
+    let key = lab.store().join("clusters/skep/machines/vb1/id_ed25519");
+    assert_eq!(fs_err::read_to_string(key).unwrap(), KEY, "and no key of skep's own");
+    let listed = lab.bare(["machine", "ls", "-q"]).env("PATH", script.search_path()).succeeds();
+    assert_eq!(listed.stdout, "vb1\n");
 }

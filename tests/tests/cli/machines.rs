@@ -141,7 +141,6 @@ fn what_a_driver_needs_is_asked_for_before_anything_is_touched() {
         ("create -d none --url tcp://h:1 --swarm-discovery token://x a", 2, "which is gone"),
         ("create -d container --engine-env FOO=1 a", 2, "no other variable"),
         ("create -d container --engine-opt hosts=x a", 2, "skep sets `hosts` itself"),
-        ("create -d virtualbox --virtualbox-memory 0 a", 2, "--virtualbox-memory 0"),
         ("create -d virtualbox --virtualbox-cpu-count 0 a", 2, "0 processors"),
         ("create -d virtualbox --virtualbox-hostonly-cidr x a", 2, "192.168.99.1/24"),
         ("create -d virtualbox --virtualbox-share-folder x a", 2, "DIRECTORY:NAME"),

@@ -51,7 +51,7 @@ pub async fn create(
     }
     let key = machine.key.as_deref().map(read_key).transpose()?;
     told(Stage::Looking);
-    let (name, kind) = look(home, &machine, options).await?;
+    let (name, kind) = Box::pin(look(home, &machine, options)).await?;
     told(Stage::Making);
 
     let lock = turn::cluster(home, &name, options).await?;
@@ -63,12 +63,13 @@ pub async fn create(
     // What is wanted is written down before any of it is made: `rm` and `down` know of it.
     record.save(home)?;
     let driver = home.driver(kind);
-    let prepared = prepare(home, record, &own, &machine.options, driver.as_ref(), options).await;
+    let prepare = prepare(home, record, &own, &machine.options, driver.as_ref(), options);
+    let prepared = Box::pin(prepare).await;
     let (cluster, turn) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
             drop(lock);
-            undo(home, &name, &own.name, driver.as_ref(), events).await;
+            Box::pin(undo(home, &name, &own.name, driver.as_ref(), events)).await;
             return Err(error);
         }
     };
@@ -106,12 +107,12 @@ pub async fn create(
         told(Stage::Ready);
         Ok(())
     };
-    let made = bring.await;
+    let made = Box::pin(bring).await;
     drop(turn);
     match made {
         Ok(()) => Ok(cluster),
         Err(error) => {
-            undo(home, &name, &own.name, driver.as_ref(), events).await;
+            Box::pin(undo(home, &name, &own.name, driver.as_ref(), events)).await;
             Err(if cancel.is_cancelled() { ClusterError::Cancelled } else { error })
         }
     }

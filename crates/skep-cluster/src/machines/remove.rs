@@ -50,11 +50,13 @@ pub async fn remove(
     let driver = driver.as_ref();
     // A driver that cannot say so now says why when it is to remove something.
     let states = driver.states(&record.name).await.unwrap_or_default();
+    // Of a swarm that goes with its machines nobody takes leave.
+    let is_all = machines.len() == record.machines.len();
     let remove_one = |machine: &'_ MachineRecord| {
         let machine = machine.clone();
         let runs = states.get(&machine.name) == Some(&MachineState::Running);
         async move {
-            if runs && !force {
+            if runs && !force && !is_all {
                 say_goodbye(cluster, &machine, options).await;
             }
             if runs && machine.options.system() == System::Found {

@@ -269,11 +269,20 @@ impl VirtualBoxDriver {
             &name,
             "--register",
         ]);
-        let text = self.vbox.run(call, cancel).await.map_err(refuse)?;
-        let uuid = parse::created(&text).ok_or_else(|| {
-            place.refuse("make", format!("VirtualBox does not say what it has made: {text:?}"))
+        let uuid = match self.vbox.run(call, cancel).await {
+            Ok(text) => parse::created(&text).map(str::to_owned),
+            // It was made although the first answer was no: nothing else makes any there.
+            Err(error) if error.cause() == Some(Cause::NameTaken) => {
+                let mut all = self.vms(cancel).await.map_err(refuse)?.into_iter();
+                let its = all.find(|vm| is_in(&vm.settings, place.files.directory()));
+                Some(its.ok_or_else(|| refuse(error))?.uuid)
+            }
+            Err(error) => return Err(refuse(error)),
+        };
+        let uuid = uuid.ok_or_else(|| {
+            place.refuse("make", "VirtualBox does not say what it has made it as")
         })?;
-        let machine = Machine::new(uuid.to_owned(), name, plan.address, options.ui.clone());
+        let machine = Machine::new(uuid, name, plan.address, options.ui.clone());
         place.files.write(&machine)?;
         Ok(machine)
     }
@@ -388,11 +397,15 @@ impl VirtualBoxDriver {
                 _ => {}
             }
         }
-        let disk = place.files.data();
-        if disk.exists() {
-            // One that was never attached; VirtualBox remembers it for some seconds.
-            let call = Call::new(["closemedium", "disk"]).path(&disk).words(["--delete"]);
-            let _ = self.vbox.run(call, cancel).await;
+        // VirtualBox goes on listing images, and disks that were never attached for some seconds.
+        let Place { files, .. } = place;
+        let images = [files.skep_iso(), files.boot2docker_iso()].map(|path| ("dvd", path));
+        let disks = [files.data(), files.boot2docker_disk()].map(|path| ("disk", path));
+        for (kind, path) in images.into_iter().chain(disks) {
+            if path.exists() {
+                let call = Call::new(["closemedium", kind]).path(&path);
+                let _ = self.vbox.run(call, cancel).await;
+            }
         }
         // Without its record it is no machine any more, whatever happens to the rest.
         skep_store::file::remove(&place.files.record())?;
