@@ -487,3 +487,32 @@ pub struct ClassicSwarm {
     #[arg(long, hide = true)]
     pub swarm_join_opt: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn docker_machines_command_line_is_consistent() {
+        DockerMachine::command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_a_machine_is_its_command() {
+        let command = |words: &[&str]| {
+            let words = [&["docker-machine", "ssh"], words].concat();
+            match DockerMachine::try_parse_from(words).unwrap().verb {
+                Some(Machine::Ssh { machine, command }) => (machine.unwrap_or_default(), command),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(command(&["gen1", "ls", "-l", "/"]).1, ["ls", "-l", "/"]);
+        assert_eq!(command(&["gen1", "-v", "--help"]).1, ["-v", "--help"]);
+        let (machine, command) = command(&["gen1", "--", "echo", "hi"]);
+        assert_eq!(machine, "gen1");
+        // Behind the machine `--` may stay; `machine ssh` passes over it.
+        assert_eq!(command[command.len() - 2..], ["echo", "hi"]);
+    }
+}
