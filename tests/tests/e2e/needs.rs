@@ -18,6 +18,8 @@ pub(crate) enum Need {
     Qemu,
     /// A processor as PCs have it, which start from a drive by a BIOS.
     Pc,
+    /// A root directory with the real VirtualBox in it.
+    VirtualBox,
 }
 
 impl Need {
@@ -32,6 +34,9 @@ impl Need {
             }
             Need::Qemu => (!is_installed(&format!("qemu-system-{}", std::env::consts::ARCH)))
                 .then_some("QEMU is not installed"),
+            Need::VirtualBox => crate::virtualbox::root()
+                .is_none()
+                .then_some("SKEP_VIRTUALBOX_ROOT names no root directory with VirtualBox in it"),
             Need::Pc => (std::env::consts::ARCH != "x86_64").then_some("this is not a PC"),
         }
     }
@@ -45,7 +50,7 @@ fn is_installed(program: &str) -> bool {
 /// The trials of all tests, and one more that fails if all of them are skipped. Reasons are
 /// printed once, by that one.
 pub(crate) fn trials(tests: Vec<Test>) -> Vec<Trial> {
-    let met: Vec<_> = [Need::Engine, Need::DockerCli, Need::Qemu, Need::Pc]
+    let met: Vec<_> = [Need::Engine, Need::DockerCli, Need::Qemu, Need::Pc, Need::VirtualBox]
         .map(|need| (need, need.missing()))
         .into_iter()
         .collect();
