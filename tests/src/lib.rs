@@ -9,6 +9,7 @@
 pub mod certificates;
 pub mod conformance;
 pub mod host;
+pub mod hosts;
 pub mod images;
 pub mod lab;
 pub mod replay;

@@ -8,7 +8,7 @@ use assert_cmd::Command;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Variables that would make a test depend on who runs it.
-const FOREIGN: [&str; 10] = [
+const FOREIGN: [&str; 13] = [
     "NO_COLOR",
     "CLICOLOR_FORCE",
     "COLUMNS",
@@ -19,6 +19,9 @@ const FOREIGN: [&str; 10] = [
     "DOCKER_CERT_PATH",
     "DOCKER_MACHINE_NAME",
     "NO_PROXY",
+    "no_proxy",
+    "MACHINE_STORAGE_PATH",
+    "MACHINE_DRIVER",
 ];
 
 /// The `skep` that is being tested: the one `SKEP_BIN` names, or the one that was built into the

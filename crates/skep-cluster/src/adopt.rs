@@ -28,9 +28,6 @@ use crate::{
 /// How long a host whose taking has failed may take to be given back.
 const UNDO: Duration = Duration::from_secs(90);
 
-/// How long a host that is asked something for the first time may take to show its key.
-const FIRST: Duration = Duration::from_secs(10);
-
 /// What somebody allowed to be done to a host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Allowed {
@@ -50,8 +47,8 @@ pub struct Allowed {
 /// A host that was taken just now and could not be finished is given back.
 ///
 /// # Errors
-/// [`ClusterError::Request`] for a host that cannot be taken, before anything on it is touched;
-/// [`ClusterError::Guest`].
+/// [`ClusterError::Host`] for a host that cannot be taken; [`ClusterError::Request`] for options that
+/// no engine takes; [`ClusterError::Guest`].
 pub(crate) async fn adopt(
     cluster: &Cluster,
     machine: &MachineRecord,
@@ -81,12 +78,12 @@ pub(crate) async fn adopt(
 
     let new = found.owner.is_none();
     let taking = Taking { cluster, machine, authority, certificates, allowed, options };
-    let taken = taking.take(guest, found, told).await;
+    let taken = Box::pin(taking.take(guest, found, told)).await;
     if taken.is_err() && new {
         let cancel = CancellationToken::new();
         let options = Options { cancel: &cancel, ..options };
         let step = events.step(&machine.name, "giving the host back");
-        match tokio::time::timeout(UNDO, release(cluster, machine, options)).await {
+        match tokio::time::timeout(UNDO, Box::pin(release(cluster, machine, options))).await {
             Ok(released) => drop(step.end_with(released)),
             Err(_elapsed) => step.failed(format!("it took more than {} s", UNDO.as_secs())),
         }
@@ -112,18 +109,18 @@ pub(crate) async fn release(
     Ok(())
 }
 
-/// Logs in to a machine whose host key nobody told us. One that was never talked to, as one that was
+/// Logs in to a machine whose host key nobody told us, if it answers now. One that was never talked to, as one that was
 /// imported, is believed at first sight.
 ///
 /// # Errors
-/// [`ClusterError::Request`] naming both keys if it shows another one than then;
+/// [`ClusterError::Host`] naming both keys if it shows another one than then;
 /// [`ClusterError::Guest`].
 pub(crate) async fn connect(
     machine: &MachineRecord,
     access: &Access,
     cancel: &CancellationToken,
 ) -> Result<Guest, ClusterError> {
-    pin(machine, access, FIRST, &Events::none(), cancel).await?;
+    pin(machine, access, Duration::ZERO, &Events::none(), cancel).await?;
     match Guest::connect(access, cancel).await {
         Ok(guest) => Ok(guest),
         Err(error) => Err(explained(access, error, cancel).await),
@@ -210,7 +207,7 @@ impl Taking<'_> {
         if found.is_member || guest.access().user == "root" {
             return Ok(guest);
         }
-        adopt::add_to_group(&guest, cancel).await?;
+        adopt::add_to_group(&guest, found, cancel).await?;
         let access = guest.access().clone();
         drop(guest);
         Guest::close_master(&access, cancel).await?;
@@ -230,8 +227,8 @@ async fn refuse(
     if allowed.take_over || found.owner.as_ref() == Some(&ours) {
         return Ok(());
     }
-    let reason = |what: String| ClusterError::Request {
-        reason: format!("{} {what}; --force takes it over", machine.name),
+    let reason = |reason: String| {
+        ClusterError::Host(AdoptError::Taken { machine: machine.name.to_string(), reason })
     };
     if let Some(other) = &found.owner {
         if other.store != ours.store {
@@ -357,10 +354,7 @@ impl From<AdoptError> for ClusterError {
     fn from(error: AdoptError) -> Self {
         match error {
             AdoptError::Guest(error) => error.into(),
-            AdoptError::Scan { machine, source } => ClusterError::Request {
-                reason: format!("cannot look at the host key of {machine}: {source}"),
-            },
-            error => ClusterError::Request { reason: error.to_string() },
+            error => ClusterError::Host(error),
         }
     }
 }

@@ -16,6 +16,10 @@ use skep_machine::{DriverKind, DriverOptions, System};
 use skep_model::{ClusterName, MachineName, Port, Size};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::{
+    create::record_for,
+    remove::{clear, forget},
+};
 pub use self::{
     create::{check_name, create, place_for},
     keep::{provision, regenerate_certificates, upgrade},

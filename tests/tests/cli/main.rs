@@ -4,10 +4,13 @@
 mod bad_certificates;
 mod clusters;
 mod counts;
+mod docker_machine;
 mod engines;
 mod fake_engine;
 mod help;
+mod import;
 mod imports;
+mod machines;
 mod names;
 mod stacks;
 mod store_files;

@@ -4,6 +4,9 @@
 //! `fixtures/recorded.json` was written by the test `conformance::the_docker_cli_and_skep_print_the_same`,
 //! which asks both anew; `docs/testing.md` says how to record again.
 
+mod docker_machine;
+mod engine;
+
 use std::path::Path;
 
 use serde_json::Value;

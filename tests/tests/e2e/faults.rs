@@ -55,7 +55,7 @@ pub(crate) fn machines_are_switched_by_name() {
     let state = |machine: &str| {
         let list = lab.skep("machine ls").succeeds();
         let line = list.lines().into_iter().find(|line| line.starts_with(machine)).unwrap();
-        line.split_whitespace().nth(4).unwrap().to_owned()
+        line.split_whitespace().nth(3).unwrap().to_owned()
     };
     lab.skep("machine stop worker1 worker9").exits(1).says("worker9").prints_nothing();
     assert_eq!(state("worker1"), "Running", "a name that is unknown changes nothing");

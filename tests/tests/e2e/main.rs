@@ -11,6 +11,7 @@ mod convergence;
 mod docker_cli;
 mod docker_machine;
 mod faults;
+mod hosts;
 mod images;
 mod interrupted;
 mod iso;
@@ -55,7 +56,7 @@ macro_rules! tests {
 }
 
 fn main() -> ExitCode {
-    use Need::{DockerCli, Engine, Pc, Qemu, VirtualBox};
+    use Need::{Debootstrap, DockerCli, Engine, Pc, Qemu, VirtualBox};
     let arguments = Arguments::from_args();
     let mut tests = Vec::new();
     tests.extend(tests!(&[Engine], walkthrough::{four_nodes_from_nothing_to_nothing}));
@@ -80,6 +81,9 @@ fn main() -> ExitCode {
         machines_are_switched_by_name,
         a_machine_with_another_host_key_is_not_talked_to,
         a_damaged_record_does_not_keep_anything_from_being_removed,
+    }));
+    tests.extend(tests!(&[Engine, DockerCli, Debootstrap], hosts::{
+        a_host_is_taken_over_ssh_and_given_back,
     }));
     tests.extend(tests!(&[Engine, DockerCli], conflicts::{
         two_ups_at_once,

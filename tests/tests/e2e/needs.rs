@@ -20,6 +20,8 @@ pub(crate) enum Need {
     Pc,
     /// A root directory with the real VirtualBox in it.
     VirtualBox,
+    /// What it takes to make a root file system of Debian's packages with what this host has.
+    Debootstrap,
 }
 
 impl Need {
@@ -37,6 +39,13 @@ impl Need {
             Need::VirtualBox => crate::virtualbox::root()
                 .is_none()
                 .then_some("SKEP_VIRTUALBOX_ROOT names no root directory with VirtualBox in it"),
+            Need::Debootstrap => {
+                if !rustix::process::geteuid().is_root() {
+                    Some("making a Debian host takes root here")
+                } else {
+                    (!is_installed("mmdebstrap")).then_some("mmdebstrap is not installed")
+                }
+            }
             Need::Pc => (std::env::consts::ARCH != "x86_64").then_some("this is not a PC"),
         }
     }
@@ -50,10 +59,11 @@ fn is_installed(program: &str) -> bool {
 /// The trials of all tests, and one more that fails if all of them are skipped. Reasons are
 /// printed once, by that one.
 pub(crate) fn trials(tests: Vec<Test>) -> Vec<Trial> {
-    let met: Vec<_> = [Need::Engine, Need::DockerCli, Need::Qemu, Need::Pc, Need::VirtualBox]
-        .map(|need| (need, need.missing()))
-        .into_iter()
-        .collect();
+    let met: Vec<_> =
+        [Need::Engine, Need::DockerCli, Need::Qemu, Need::Pc, Need::Debootstrap, Need::VirtualBox]
+            .map(|need| (need, need.missing()))
+            .into_iter()
+            .collect();
     let reason = |test: &Test| {
         let missing = met.iter().filter(|(need, _)| test.needs.contains(need));
         missing.filter_map(|(_, reason)| *reason).next()

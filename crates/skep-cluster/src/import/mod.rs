@@ -1,14 +1,61 @@
 //! Machines of docker-machine's store, taken over without touching it.
 //!
-//! `config.json` (version 3) of docker-machine 0.16 is read by [`store`].
+//! `config.json` (version 3) of docker-machine 0.16 is read by [`store`]. A machine of VirtualBox is
+//! taken over as it is, by its name there; a host over SSH and an engine's URL are written down. The
+//! private key that logs in is copied, so that the two stores can go separate ways.
+//!
+//! The engines go on trusting docker-machine's authority, whose key skep does not use: until
+//! `provision` gives a machine certificates of this store, the docker CLI reaches it with
+//! docker-machine's.
 
 pub mod store;
 
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use skep_model::MachineName;
+use skep_machine::{
+    DriverKind, DriverOptions, Request, Work,
+    none::EngineUrl,
+    ssh::Host,
+    subnet::{MAX_MACHINES, machine_address},
+    virtualbox::{self, Iso},
+};
+use skep_model::{ClusterName, MachineName, Size, Verdict};
+use skep_store::{Journal, write_private};
 
-use crate::{ClusterError, Home, up::Options};
+use self::store::{Driver, Entry, Login};
+use crate::{
+    ClusterError, ClusterRecord, Home, MachineRecord,
+    adopt::Allowed,
+    find::everything,
+    machines::{self, place_for},
+    reach::Cluster,
+    turn,
+    up::{Options, machine::Bringer},
+};
+
+/// The longest `config.json` or private key that is read, in bytes.
+const MAX_FILE: u64 = 1 << 20;
+
+/// A megabyte, as docker-machine counts, in bytes.
+const MEGABYTE: u64 = 1 << 20;
+
+/// What is to be taken over, and where to.
+#[derive(Debug, Clone)]
+pub struct Source<'a> {
+    /// docker-machine's store.
+    pub from: &'a Path,
+    /// These machines only; all if empty.
+    pub only: &'a [String],
+    /// The cluster they go to; `None` to choose for each by its driver.
+    pub cluster: Option<ClusterName>,
+    /// The cluster that is chosen first.
+    pub default_cluster: ClusterName,
+    /// Whether it is only said what would be done.
+    pub dry_run: bool,
+}
 
 /// What came of one entry.
 #[derive(Debug)]
@@ -19,17 +66,327 @@ pub struct Imported {
     pub outcome: Result<MachineName, String>,
 }
 
-/// Takes over the machines of the store at `from`: all, or those of `only`.
+/// A machine that can be taken over.
+#[derive(Debug)]
+struct Taken {
+    name: MachineName,
+    kind: DriverKind,
+    record: MachineRecord,
+    /// The private key and, where there is one, its public half.
+    keys: Option<(PathBuf, PathBuf)>,
+}
+
+/// Takes over the machines of docker-machine's store. Those that were taken over before are passed
+/// over as done.
 ///
 /// # Errors
-/// [`ClusterError::Request`] if there is no such store. An entry that cannot be taken is no error.
+/// [`ClusterError::Request`] if there is no such store, or a machine that was named is not in it;
+/// [`ClusterError::Cancelled`]. An entry that cannot be taken is no error.
 pub async fn import(
     home: &Home,
-    from: &Path,
-    only: &[String],
-    dry_run: bool,
+    source: &Source<'_>,
     options: Options<'_>,
 ) -> Result<Vec<Imported>, ClusterError> {
-    let _ = (home, from, only, dry_run, options);
-    todo!("C")
+    let mut imported = Vec::new();
+    for entry in entries(source)? {
+        let directory = source.from.join("machines").join(&entry);
+        let outcome = match take_over(home, source, &directory, &entry, options).await {
+            Err(error) if error.is_cancelled() => return Err(ClusterError::Cancelled),
+            Err(error) => Err(text_of(&error)),
+            Ok(name) => Ok(name),
+        };
+        imported.push(Imported { entry, outcome });
+    }
+    Ok(imported)
+}
+
+/// The names of the machines that are meant, in order.
+fn entries(source: &Source<'_>) -> Result<Vec<String>, ClusterError> {
+    let path = source.from.join("machines");
+    let no_store = |why: String| ClusterError::Request {
+        reason: format!(
+            "{} is no store of docker-machine's: {why}; say where it is with --from",
+            source.from.display()
+        ),
+    };
+    let found = fs_err::read_dir(&path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => no_store("it has no directory `machines`".into()),
+        _ => no_store(error.to_string()),
+    })?;
+    let is_entry = |entry: &fs_err::DirEntry| entry.path().is_dir();
+    let found = found.filter_map(Result::ok).filter(is_entry);
+    let mut found: Vec<String> =
+        found.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    found.sort_unstable();
+    if let Some(missing) = source.only.iter().find(|name| !found.contains(name)) {
+        return Err(ClusterError::Request {
+            reason: format!(
+                "there is no machine {missing} in {}: it has {}",
+                source.from.display(),
+                if found.is_empty() { "none".into() } else { found.join(", ") }
+            ),
+        });
+    }
+    found.retain(|name| source.only.is_empty() || source.only.contains(name));
+    Ok(found)
+}
+
+/// An error with what it was caused by, in one line.
+fn text_of(error: &ClusterError) -> String {
+    if let ClusterError::Preflight { checks, .. } = error {
+        let failed = checks.iter().filter(|check| check.verdict == Verdict::Fail);
+        let texts = failed.map(|check| format!("{}: {}; {}", check.what, check.found, check.fix));
+        return texts.collect::<Vec<_>>().join("; ");
+    }
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+async fn take_over(
+    home: &Home,
+    source: &Source<'_>,
+    directory: &Path,
+    entry: &str,
+    options: Options<'_>,
+) -> Result<MachineName, ClusterError> {
+    let taken = read(source, directory, entry)?;
+    let all = everything(home)?;
+    let there = all.clusters.iter().find_map(|cluster| {
+        let machine = cluster.record().machine(taken.name.as_str())?;
+        Some((&cluster.record().name, machine))
+    });
+    if let Some((cluster, machine)) = there {
+        // The address of a machine of VirtualBox may be another by now.
+        if machine.options == taken.record.options {
+            return Ok(taken.name);
+        }
+        return Err(ClusterError::MachineExists { machine: taken.name, cluster: cluster.clone() });
+    }
+    let cluster = match &source.cluster {
+        Some(name) => name.clone(),
+        None => place_for(home, taken.kind, &source.default_cluster)?,
+    };
+    look(home, &cluster, &taken, options).await?;
+    if !source.dry_run {
+        write(home, &cluster, &taken, options).await?;
+    }
+    Ok(taken.name)
+}
+
+/// Reads one entry, and looks at what belongs to it.
+fn read(source: &Source<'_>, directory: &Path, entry: &str) -> Result<Taken, ClusterError> {
+    let config = directory.join("config.json");
+    let text = read_bounded(&config).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => no("it has no config.json: its create was cut short"),
+        _ => no(error.to_string()),
+    })?;
+    let Entry { name, driver, engine } = store::read(&text).map_err(no)?;
+    if name != entry {
+        return Err(no(format!("its config.json is that of a machine called {name}")));
+    }
+    let name: MachineName =
+        name.parse().map_err(|error: skep_model::NameError| no(error.to_string()))?;
+    let mut record = MachineRecord { engine, ..MachineRecord::new(name.clone(), None, 0) };
+    let (kind, login) = match driver {
+        Driver::Other(driver) => {
+            return Err(no(format!(
+                "its driver is {driver}, and only virtualbox, generic and none are taken over; a \
+                 host that answers over SSH can be had with `skep machine create --driver ssh`"
+            )));
+        }
+        Driver::None { url } => {
+            let url = EngineUrl(url);
+            url.authority().map_err(|error| no(error.to_string()))?;
+            record.options = DriverOptions::None(url);
+            (DriverKind::None, None)
+        }
+        Driver::Generic(login) => {
+            let address = login.address.ok_or_else(|| no("it has no address"))?;
+            record.address = Some(address);
+            record.options = DriverOptions::Ssh(Host {
+                address,
+                ssh_port: login.port,
+                engine_port: login.engine_port,
+                user: login.user.clone(),
+            });
+            (DriverKind::Ssh, Some(login))
+        }
+        Driver::Virtualbox(found) => {
+            record.address = Some(found.login.address.ok_or_else(|| {
+                no("it has no address, as one that is switched off: start it with docker-machine, \
+                    and import it then")
+            })?);
+            let cidr = &found.host_only;
+            let host_only = cidr.parse().map_err(|_| no(format!("`{cidr}` is no network")))?;
+            record.size = Size {
+                memory: found.memory.checked_mul(MEGABYTE).filter(|&bytes| bytes > 0),
+                cpus: Some(found.cpus).filter(|&cpus| cpus > 0),
+                disk: found.disk.checked_mul(MEGABYTE).filter(|&bytes| bytes > 0),
+            };
+            record.options = DriverOptions::Virtualbox(Box::new(virtualbox::Options {
+                iso: Iso::Boot2docker(directory.join("boot2docker.iso")),
+                host_only,
+                host_only_nic: found.host_only_nic,
+                nat_nic: found.nat_nic,
+                ui: found.ui,
+                vm: Some(name.to_string()),
+                ..virtualbox::Options::default()
+            }));
+            (DriverKind::Virtualbox, Some(found.login))
+        }
+    };
+    let keys = login.map(|login| keys(source, directory, &login)).transpose()?;
+    Ok(Taken { name, kind, record, keys })
+}
+
+/// The files of a machine's key: beside its configuration, since the store may have been moved since
+/// that was written, else where that says.
+fn keys(
+    source: &Source<'_>,
+    directory: &Path,
+    login: &Login,
+) -> Result<(PathBuf, PathBuf), ClusterError> {
+    let written = Path::new(&login.key);
+    let beside = written.file_name().map(|name| directory.join(name));
+    let places = beside.into_iter().chain([directory.join("id_rsa"), source.from.join(written)]);
+    let key = places.into_iter().find(|path| path.is_file()).ok_or_else(|| {
+        no(format!("its private key is neither at {} nor beside its config.json", login.key))
+    })?;
+    // Whether it can be read is to be known before anything is written.
+    read_bounded(&key).map_err(|error| no(error.to_string()))?;
+    let public = key.with_extension("pub");
+    Ok((key, public))
+}
+
+/// Whether its driver can have it, and its cluster.
+async fn look(
+    home: &Home,
+    cluster: &ClusterName,
+    taken: &Taken,
+    options: Options<'_>,
+) -> Result<(), ClusterError> {
+    let mut record = machines::record_for(home, cluster, taken.kind)?;
+    add(&mut record, taken)?;
+    if taken.kind != DriverKind::Virtualbox {
+        // A host that does not answer now is taken over all the same, and may do so tomorrow.
+        return Ok(());
+    }
+    let request = Request {
+        cluster: cluster.clone(),
+        new_machines: 0,
+        subnet: record.subnet,
+        new_network: false,
+        size: taken.record.size,
+        publish: Vec::new(),
+        options: taken.record.options.clone(),
+    };
+    let checks = home.driver(taken.kind).preflight(&request, options.cancel).await;
+    if options.cancel.is_cancelled() {
+        return Err(ClusterError::Cancelled);
+    }
+    if checks.iter().any(|check| check.verdict == Verdict::Fail) {
+        return Err(ClusterError::Preflight { driver: taken.kind.to_string(), checks });
+    }
+    Ok(())
+}
+
+/// Adds a machine to its cluster's record, where its address has its place.
+fn add(record: &mut ClusterRecord, taken: &Taken) -> Result<MachineRecord, ClusterError> {
+    if record.machines.len() >= MAX_MACHINES {
+        return Err(no(format!("cluster {} has as many machines as fit", record.name)));
+    }
+    if let DriverOptions::Virtualbox(options) = &taken.record.options {
+        // Its network is there: machines made later go on it, too.
+        record.subnet = record.subnet.or(Some(options.host_only.trunc()));
+    }
+    let free = |place: &usize| record.machines.iter().all(|machine| machine.place != *place);
+    let own = |place: &usize| {
+        let subnet = record.subnet;
+        subnet.and_then(|subnet| machine_address(subnet, *place)) == taken.record.address
+    };
+    let place = match (0..MAX_MACHINES).find(own).filter(free) {
+        // Nobody is given this address again.
+        Some(place) if taken.record.address.is_some() => place,
+        _ => record.free_place(),
+    };
+    let own = MachineRecord { place, ..taken.record.clone() };
+    record.machines.push(own.clone());
+    Ok(own)
+}
+
+/// Writes a machine down, copies its key, and has its driver take it.
+async fn write(
+    home: &Home,
+    name: &ClusterName,
+    taken: &Taken,
+    options: Options<'_>,
+) -> Result<(), ClusterError> {
+    let Options { timeout, events, cancel } = options;
+    let lock = turn::cluster(home, name, options).await?;
+    let mut record = machines::record_for(home, name, taken.kind)?;
+    if record.machine(taken.name.as_str()).is_some() {
+        let cluster = name.clone();
+        return Err(ClusterError::MachineExists { machine: taken.name.clone(), cluster });
+    }
+    let own = add(&mut record, taken)?;
+    record.save(home)?;
+    let authority = home.authority()?;
+    let turn = turn::machine(home, name, &own.name)?;
+    drop(lock);
+    let cluster = Cluster::new(home, record);
+    let step = events.step(&own.name, "taking it over");
+    let driver = home.driver(taken.kind);
+    let work = async {
+        let files = home.layout().cluster(name.as_str());
+        let journal = Journal::open(&files.journal())?;
+        if let Some((key, public)) = &taken.keys {
+            let path = files.machine(own.name.as_str()).ssh_key();
+            if let Ok(public) = read_bounded(public) {
+                write_private(&path.with_extension("pub"), public.as_bytes())?;
+            }
+            let key = read_bounded(key).map_err(|error| no(error.to_string()))?;
+            write_private(&path, key.as_bytes())?;
+        }
+        let bringer = Bringer {
+            cluster: &cluster,
+            driver: driver.as_ref(),
+            authority: &authority,
+            certificates: &[],
+            states: &BTreeMap::new(),
+            allowed: Allowed::default(),
+            switched_on: &|| {},
+            timeout,
+            work: Work { journal: &journal, events, cancel },
+        };
+        bringer.create(&own).await
+    };
+    let written = step.end_with(work.await);
+    drop(turn);
+    if let Err(error) = written {
+        // Forgotten, and by no means removed: it was there before, and is somebody's.
+        machines::forget(home, name, std::slice::from_ref(&own.name), options).await?;
+        machines::clear(home, name, options).await?;
+        return Err(error);
+    }
+    Ok(())
+}
+
+fn read_bounded(path: &Path) -> std::io::Result<String> {
+    use std::io::Read as _;
+    let mut text = String::new();
+    fs_err::File::open(path)?.take(MAX_FILE).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// That an entry is not taken.
+fn no(reason: impl Into<String>) -> ClusterError {
+    ClusterError::Request { reason: reason.into() }
 }

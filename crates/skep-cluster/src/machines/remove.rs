@@ -50,15 +50,17 @@ pub async fn remove(
     let driver = driver.as_ref();
     // A driver that cannot say so now says why when it is to remove something.
     let states = driver.states(&record.name).await.unwrap_or_default();
+    // Of a swarm that goes with its machines nobody takes leave.
+    let is_all = machines.len() == record.machines.len();
     let remove_one = |machine: &'_ MachineRecord| {
         let machine = machine.clone();
         let runs = states.get(&machine.name) == Some(&MachineState::Running);
         async move {
-            if runs && !force {
+            if runs && !force && !is_all {
                 say_goodbye(cluster, &machine, options).await;
             }
             if runs && machine.options.system() == System::Found {
-                let released = adopt::release(cluster, &machine, options);
+                let released = Box::pin(adopt::release(cluster, &machine, options));
                 let in_time = tokio::time::timeout(RELEASE, released).await;
                 if !matches!(in_time, Ok(Ok(()))) {
                     let text =
@@ -156,7 +158,7 @@ async fn take_down(
 }
 
 /// Takes machines out of their cluster's record, with their keys and their docker contexts.
-async fn forget(
+pub(crate) async fn forget(
     home: &Home,
     cluster: &ClusterName,
     machines: &[MachineName],
@@ -188,7 +190,7 @@ async fn forget(
 }
 
 /// Takes a cluster away that has no machines any more.
-async fn clear(
+pub(crate) async fn clear(
     home: &Home,
     cluster: &ClusterName,
     Options { events, cancel, .. }: Options<'_>,

@@ -46,8 +46,9 @@ const ZYPPER: &str = "zypper --non-interactive install docker ca-certificates op
 
 const PACMAN: &str = "pacman -Sy --noconfirm --needed docker ca-certificates openssl\n";
 
-/// Lets the user `$1` use the engine.
+/// Lets the user `$1` use the engine, and notes in the directory `$2` who could not before.
 const JOIN: &str = r#"
+echo "$1" >"$2/joined"
 if command -v usermod >/dev/null 2>&1; then usermod -aG docker "$1"
 else addgroup "$1" docker
 fi
@@ -78,9 +79,14 @@ pub async fn install(
 ///
 /// # Errors
 /// As [`Guest::run`].
-pub async fn add_to_group(guest: &Guest, cancel: &CancellationToken) -> Result<(), AdoptError> {
+pub async fn add_to_group(
+    guest: &Guest,
+    found: &Found,
+    cancel: &CancellationToken,
+) -> Result<(), AdoptError> {
     let join = Command::script("letting the user use the engine", JOIN);
-    guest.run(&join.arg(&guest.access().user).as_root(), cancel).await?;
+    let join = join.args([guest.access().user.as_str(), found.places().state]).as_root();
+    guest.run(&join, cancel).await?;
     Ok(())
 }
 

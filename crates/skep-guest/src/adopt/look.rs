@@ -67,7 +67,7 @@ file node "$root${data:-/var/lib/docker}/swarm/certificates/swarm-node.crt"
 "#;
 
 /// What a host is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
     /// Its family of distributions.
     pub system: System,

@@ -20,10 +20,14 @@ const KINDS: [&str; 3] = ["ssh-ed25519", "ecdsa-sha2-", "ssh-rsa"];
 /// How long the host may take over each key, in seconds.
 const EACH: u64 = 10;
 
+/// How long a host may take to accept a connection, and again to say what it is.
+const PATIENCE: Duration = Duration::from_secs(4);
+
 /// How often a host that does not answer yet is tried.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Waits until the host's sshd answers, at most for `deadline`, and returns the lines that pin the
+/// Waits until the host's sshd answers, at most for `deadline` and the attempt under way then, and
+/// returns the lines that pin the
 /// keys it shows, for the file [`Access::known_hosts`]. Nothing is written.
 ///
 /// # Errors
@@ -96,10 +100,9 @@ async fn wait_for_sshd(
     let cancelled = || Guest::cancelled(access, "looking at its host key");
     loop {
         let left = deadline.saturating_sub(begin.elapsed());
-        let patience = left.clamp(POLL, Duration::from_secs(4));
         let answer = tokio::select! {
             () = cancel.cancelled() => return Err(cancelled().into()),
-            answer = probe(access.address(), patience) => answer,
+            answer = probe(access.address(), PATIENCE) => answer,
         };
         let Err(obstacle) = answer else { return Ok(()) };
         if begin.elapsed() >= deadline {

@@ -71,11 +71,15 @@ done
 "#;
 
 /// Takes away what is left of skep below the root directory `$1`: its own files in `$2`, and the files
-/// `$3…`.
+/// `$3…`. A user that it let use the engine may do so no more.
 const FORGET: &str = r#"
 root=$1 state=$2
 shift 2
 for file; do rm -f -- "$root$file"; done
+if [ -f "$root$state/joined" ]; then
+    read -r user <"$root$state/joined"
+    gpasswd -d "$user" docker >/dev/null 2>&1 || delgroup "$user" docker >/dev/null 2>&1 || :
+fi
 rmdir -- "$root/etc/systemd/system/docker.service.d" 2>/dev/null || :
 rm -rf -- "$root$state"
 "#;
@@ -227,15 +231,19 @@ pub async fn release(
     let changed = guest.run(&place, cancel).await?.text();
     let roots = remove_all(guest, cancel).await?;
     name::give_back(guest, found, cancel).await?;
-    if found.engine.is_some() && (!changed.is_empty() || roots || found.restart_due) {
-        restart_for_settings(guest, found, cancel).await?;
-    }
-    // Its marks last: until they are gone, an interrupted release can be done again.
+    let restarted = if found.engine.is_some() && (!changed.is_empty() || roots || found.restart_due)
+    {
+        restart_for_settings(guest, found, cancel).await
+    } else {
+        Ok(())
+    };
+    // Its marks last: until they are gone, an interrupted release can be done again. An engine that
+    // does not start is its owner's to mend, and the host is nobody's machine all the same.
     let forget = Command::script("taking skep's files away", FORGET)
         .args(["", places.state, places.ca, places.certificate, places.key])
         .as_root();
     guest.run(&forget, cancel).await?;
-    Ok(())
+    restarted
 }
 
 fn plan(machine: &str, found: &Found, settings: &Settings) -> Result<Change, AdoptError> {

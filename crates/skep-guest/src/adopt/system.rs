@@ -5,7 +5,7 @@
 use std::fmt;
 
 /// A family of distributions that are told the same things in the same way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum System {
     /// Debian, Ubuntu and what is made of them.
     Debian,
@@ -22,6 +22,7 @@ pub enum System {
     /// skep's own guest.
     Skep,
     /// Another one.
+    #[default]
     Other,
 }
 

@@ -153,8 +153,8 @@ elif [ -d /run/systemd/system ]; then
 elif command -v rc-service >/dev/null && [ -d /run/openrc ]; then
     rc-service docker restart
 elif [ -x /etc/init.d/docker ]; then
-    # An engine that it starts must not hold on to our streams.
-    /etc/init.d/docker restart </dev/null
+    # An engine that it starts must not hold on to our streams. Debian's restarts only what runs.
+    /etc/init.d/docker restart </dev/null || /etc/init.d/docker start </dev/null
 else
     echo "nothing that starts the engine was found (runit, systemd, OpenRC, /etc/init.d/docker)" >&2
     exit 1

@@ -131,8 +131,9 @@ impl Refusal {
         for line in stderr.lines() {
             let Some((_, text)) = line.split_once(": error: ") else { continue };
             let text = text.trim();
-            let is_place = ["Details: ", "Context: "].iter().any(|word| text.starts_with(word));
-            if !text.is_empty() && !is_place {
+            let places = ["Details: ", "Context: ", "Error code "];
+            let is_place = places.iter().any(|word| text.starts_with(word));
+            if !text.is_empty() && !is_place && !said.contains(&text) {
                 said.push(text);
             }
         }

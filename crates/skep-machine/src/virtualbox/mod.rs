@@ -36,6 +36,8 @@ mod parse;
 mod preflight;
 mod program;
 mod record;
+#[cfg(test)]
+mod tests;
 mod version;
 
 use std::{
@@ -58,7 +60,7 @@ pub use self::options::{Iso, Options, Share};
 use self::{
     failure::VBoxError,
     life::Place,
-    making::{kind, machine_resource, network_resource},
+    making::{Clearing, kind, machine_resource, network_resource},
     program::VBoxManage,
     record::{Cluster, Files},
 };
@@ -215,9 +217,12 @@ impl Driver for VirtualBoxDriver {
         work: Work<'_>,
     ) -> Result<Option<Ipv4Net>, MachineError> {
         let network = network_resource(cluster);
+        if work.cancel.is_cancelled() {
+            return Err(MachineError::Cancelled);
+        }
         work.journal.intent(&network)?;
-        let made = cancellable(work.cancel, Box::pin(self.make_network(cluster, wanted, work)));
-        let made = made.await;
+        // It looks at the token itself, since a part of it must not be given up halfway.
+        let made = Box::pin(self.make_network(cluster, wanted, work)).await;
         let is_there = self.layout.cluster(cluster.as_str()).virtualbox().exists();
         if matches!(&made, Err(MachineError::Subnet { .. } | MachineError::NoFreeSubnet))
             && !is_there
@@ -280,7 +285,8 @@ impl Driver for VirtualBoxDriver {
 
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
         let place = self.place(id);
-        cancellable(work.cancel, Box::pin(self.clear(&place, "remove", work.cancel))).await?;
+        let clear = Box::pin(self.clear(&place, Clearing::ByName, work.cancel));
+        cancellable(work.cancel, clear).await?;
         Ok(work.journal.gone(&machine_resource(&id.cluster, &id.machine))?)
     }
 
@@ -299,7 +305,7 @@ impl Driver for VirtualBoxDriver {
             (kind::MACHINE, Some((_, machine))) => {
                 if let Ok(machine) = machine.parse() {
                     let place = self.place(&MachineId { cluster: cluster.clone(), machine });
-                    let clear = Box::pin(self.clear(&place, "remove", work.cancel));
+                    let clear = Box::pin(self.clear(&place, Clearing::Up, work.cancel));
                     cancellable(work.cancel, clear).await?;
                 }
             }

@@ -147,7 +147,7 @@ impl VirtualBoxDriver {
         wanted: Option<Ipv4Net>,
         work: Work<'_>,
     ) -> Result<Ipv4Net, MachineError> {
-        let _lock = self.vbox.lock().await?;
+        let _lock = self.vbox.lock(work.cancel).await?;
         let path = self.layout.cluster(cluster.as_str()).virtualbox();
         let found = Cluster::read(&path)?;
         let refuse = |error| self.refuse(&format!("make the network of cluster {cluster}"), error);
@@ -182,7 +182,7 @@ impl VirtualBoxDriver {
         if is_whole(&record, &there) {
             return Ok(record);
         }
-        let _lock = self.vbox.lock().await?;
+        let _lock = self.vbox.lock(cancel).await?;
         // Another machine's start may have done it meanwhile.
         let record = self.cluster(cluster)?;
         let there = self.host_only(cancel).await.map_err(refuse)?;
@@ -236,7 +236,9 @@ impl VirtualBoxDriver {
             self.vbox.run(call, cancel).await.map_err(refuse)?;
             return Ok(record);
         }
-        let text = self.vbox.run(Call::new(["hostonlyif", "create"]), cancel).await;
+        // Nothing would tell later whose interface it is, so that this is not given up halfway.
+        let whole = CancellationToken::new();
+        let text = self.vbox.run(Call::new(["hostonlyif", "create"]), &whole).await;
         let text = text.map_err(refuse)?;
         let name = parse::created_interface(&text).ok_or_else(|| MachineError::Host {
             action: format!("make the network of cluster {cluster}"),
@@ -343,7 +345,7 @@ impl VirtualBoxDriver {
         let path = self.layout.cluster(cluster.as_str()).virtualbox();
         let Some(record) = Cluster::read(&path)? else { return Ok(()) };
         if record.is_ours {
-            let _lock = self.vbox.lock().await?;
+            let _lock = self.vbox.lock(cancel).await?;
             match self.remove_wire(&record, cancel).await {
                 // With VirtualBox itself its networks are gone.
                 Ok(()) | Err(VBoxError::Missing) => {}
@@ -365,7 +367,10 @@ impl VirtualBoxDriver {
         let others = self.vms(cancel).await?;
         // One that has other addresses now, or other machines, has become somebody else's.
         let is_used = others.iter().any(|vm| vm.host_only.as_deref() == Some(name));
-        if is_used || !is_whole(record, &there) {
+        let is_it = |one: &There| {
+            one.wire == record.wire && one.address.is_none_or(|net| net.trunc() == record.subnet)
+        };
+        if is_used || !there.iter().any(is_it) {
             return Ok(());
         }
         match &record.wire {

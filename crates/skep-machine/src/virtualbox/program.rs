@@ -17,6 +17,7 @@ use super::{
     parse::split_warning,
     version::Version,
 };
+use crate::MachineError;
 
 /// How long a call may take; most take a tenth of a second.
 pub(super) const DEADLINE: Duration = Duration::from_secs(60);
@@ -138,12 +139,17 @@ impl VBoxManage {
     }
 
     /// Takes the lock for what VirtualBox cannot do twice at once: host-only interfaces, DHCP
-    /// servers, and the choice of a name. Its holders end within their calls' deadlines.
-    pub(super) async fn lock(&self) -> Result<Lock, StoreError> {
+    /// servers, and the choice of a name. Its holders end within their calls' deadlines, and the
+    /// system releases it when they end otherwise.
+    pub(super) async fn lock(&self, cancel: &CancellationToken) -> Result<Lock, MachineError> {
         loop {
             match Lock::try_acquire(&self.lock, "VirtualBox", &self.holder) {
-                Err(StoreError::Locked { .. }) => tokio::time::sleep(LOCK_POLL).await,
-                other => return other,
+                Err(StoreError::Locked { .. }) => {}
+                other => return Ok(other?),
+            }
+            tokio::select! {
+                () = cancel.cancelled() => return Err(MachineError::Cancelled),
+                () = tokio::time::sleep(LOCK_POLL) => {}
             }
         }
     }

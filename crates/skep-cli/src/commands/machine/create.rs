@@ -72,7 +72,7 @@ pub(super) async fn create(context: &Context, args: Create) -> Result<(), Failur
         Stage::Looking => context.message("Running pre-create checks..."),
         Stage::Making => context.message("Creating machine..."),
         Stage::Waiting => {
-            context.message("Waiting for machine to be running, this may take a few minutes...")
+            context.message("Waiting for machine to be running, this may take a few minutes...");
         }
         Stage::Ready => context.message("Docker is up and running!"),
     };
@@ -264,8 +264,8 @@ fn key(context: &Context, generic: &Generic) -> Result<PathBuf, Failure> {
         return Ok(key);
     }
     let directory = set(context, "HOME").map(|home| PathBuf::from(home).join(".ssh"));
-    let own = directory.iter().flat_map(|directory| KEYS.map(|name| directory.join(name)));
-    own.filter(|key| key.is_file()).next().ok_or_else(|| {
+    let mut own = directory.iter().flat_map(|directory| KEYS.map(|name| directory.join(name)));
+    own.find(|key| key.is_file()).ok_or_else(|| {
         Failure::usage("there is no key to log in with: none of your own is in ~/.ssh")
             .with_fix("name the private key that the host knows with --ssh-key")
     })
@@ -290,17 +290,12 @@ async fn virtualbox(
         Failure::usage(format!("{} processors cannot be had", flags.virtualbox_cpu_count))
             .with_fix("give --virtualbox-cpu-count 1 or more, or -1 for as many as the host has")
     })?;
-    let bytes = |megabytes: u64, flag: &str| {
-        let bytes = megabytes.checked_mul(MEGABYTE).filter(|&bytes| bytes > 0);
-        bytes.ok_or_else(|| {
-            Failure::usage(format!("{flag} {megabytes} cannot be had"))
-                .with_fix("give it in megabytes, as a number greater than 0")
-        })
-    };
+    // What cannot be had is the driver's to refuse, none at all too: it knows the bounds.
+    let bytes = |megabytes: u64| Some(megabytes.saturating_mul(MEGABYTE));
     let size = Size {
-        memory: Some(bytes(flags.virtualbox_memory, "--virtualbox-memory")?),
+        memory: bytes(flags.virtualbox_memory),
         cpus: Some(cpus),
-        disk: Some(bytes(flags.virtualbox_disk_size, "--virtualbox-disk-size")?),
+        disk: bytes(flags.virtualbox_disk_size),
     };
     let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
     let share = match given(&flags.virtualbox_share_folder) {

@@ -1,14 +1,14 @@
 //! What a machine is to docker-machine's users: its address, its URL, its driver's name.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use skep_cluster::{
     ClusterError, MachineRecord,
-    environment::{EngineAccess, engine_access},
+    environment::{self, EngineAccess},
     reach::Cluster,
     status::states,
 };
-use skep_machine::{DriverKind, DriverOptions};
+use skep_machine::DriverKind;
 use skep_model::MachineState;
 
 use crate::{context::Context, failure::Failure, persona::Persona};
@@ -39,10 +39,7 @@ impl Found {
     /// # Errors
     /// [`ClusterError`] while it has none.
     pub(crate) fn address(&self) -> Result<String, ClusterError> {
-        match &self.machine.options {
-            DriverOptions::None(url) => Ok(url.address().to_owned()),
-            _ => Ok(self.cluster.reach(&self.machine)?.host.to_string()),
-        }
+        environment::host(&self.cluster, &self.machine)
     }
 
     /// Where its engine answers: `tcp://192.168.99.100:2376`.
@@ -50,27 +47,15 @@ impl Found {
     /// # Errors
     /// As [`Found::address`].
     pub(crate) fn url(&self) -> Result<String, ClusterError> {
-        match &self.machine.options {
-            DriverOptions::None(url) => Ok(url.0.clone()),
-            _ => {
-                let reach = self.cluster.reach(&self.machine)?;
-                Ok(format!("tcp://{}", SocketAddr::new(reach.host, reach.engine)))
-            }
-        }
+        environment::url(&self.cluster, &self.machine)
     }
 
     /// What the docker CLI is told to get there.
     ///
     /// # Errors
-    /// As [`engine_access`].
+    /// As [`environment::engine_access`].
     pub(crate) fn access(&self) -> Result<EngineAccess, ClusterError> {
-        if !matches!(self.machine.options, DriverOptions::None(_)) {
-            return engine_access(&self.cluster, &self.machine);
-        }
-        let home = self.cluster.home();
-        home.authority()?;
-        let (host, address) = (self.url()?, self.address()?);
-        Ok(EngineAccess { host, address, certificates: home.layout().certs() })
+        environment::engine_access(&self.cluster, &self.machine)
     }
 
     /// What its driver says of it.

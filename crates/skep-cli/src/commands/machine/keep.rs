@@ -7,7 +7,7 @@ use std::{
 
 use skep_cluster::{
     ClusterError,
-    import::import as take_over,
+    import::{Source, import as take_over},
     machines::{provision as set_up, regenerate_certificates, remove, upgrade as renew},
     reach::Cluster,
     up::Options,
@@ -18,7 +18,7 @@ use super::named;
 use crate::{
     args::machine::Switch,
     commands::{print, print_lines},
-    context::Context,
+    context::{Context, default_cluster},
     failure::{Exit, Failure, one_line},
     persona::Persona,
 };
@@ -239,7 +239,14 @@ pub(super) async fn import(
     })?;
     let home = context.home()?;
     let options = options(context, PATIENCE);
-    let imported = take_over(&home, &from, machines, dry_run, options).await?;
+    let source = Source {
+        from: &from,
+        only: machines,
+        cluster: context.global.name.clone(),
+        default_cluster: default_cluster(),
+        dry_run,
+    };
+    let imported = take_over(&home, &source, options).await?;
     let mut failed = Vec::new();
     let mut taken = 0;
     for one in &imported {
