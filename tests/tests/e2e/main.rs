@@ -23,6 +23,7 @@ mod services;
 mod services_made;
 mod stacks;
 mod virtual_machines;
+mod virtualbox;
 mod walkthrough;
 
 use std::process::ExitCode;
@@ -55,7 +56,7 @@ macro_rules! tests {
 }
 
 fn main() -> ExitCode {
-    use Need::{Debootstrap, DockerCli, Engine, Pc, Qemu};
+    use Need::{Debootstrap, DockerCli, Engine, Pc, Qemu, VirtualBox};
     let arguments = Arguments::from_args();
     let mut tests = Vec::new();
     tests.extend(tests!(&[Engine], walkthrough::{four_nodes_from_nothing_to_nothing}));
@@ -114,6 +115,9 @@ fn main() -> ExitCode {
     tests.extend(tests!(&[Qemu], services::{the_walkthrough_on_virtual_machines}));
     tests.extend(tests!(&[Engine, DockerCli], docker_machine::{
         the_walkthroughs_scripts_on_virtualbox,
+    }));
+    tests.extend(tests!(&[VirtualBox], virtualbox::{
+        the_real_vboxmanage_makes_and_removes_a_machine,
     }));
     tests.extend(tests!(&[Qemu], docker_machine::{the_walkthroughs_scripts_on_qemu}));
     tests.extend(tests!(&[Qemu, Pc], iso::{a_disk_of_docker_machines_is_taken_over}));

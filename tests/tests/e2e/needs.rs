@@ -18,6 +18,8 @@ pub(crate) enum Need {
     Qemu,
     /// A processor as PCs have it, which start from a drive by a BIOS.
     Pc,
+    /// A root directory with the real VirtualBox in it.
+    VirtualBox,
     /// What it takes to make a root file system of Debian's packages with what this host has.
     Debootstrap,
 }
@@ -34,6 +36,9 @@ impl Need {
             }
             Need::Qemu => (!is_installed(&format!("qemu-system-{}", std::env::consts::ARCH)))
                 .then_some("QEMU is not installed"),
+            Need::VirtualBox => crate::virtualbox::root()
+                .is_none()
+                .then_some("SKEP_VIRTUALBOX_ROOT names no root directory with VirtualBox in it"),
             Need::Debootstrap => {
                 if !rustix::process::geteuid().is_root() {
                     Some("making a Debian host takes root here")
@@ -54,10 +59,11 @@ fn is_installed(program: &str) -> bool {
 /// The trials of all tests, and one more that fails if all of them are skipped. Reasons are
 /// printed once, by that one.
 pub(crate) fn trials(tests: Vec<Test>) -> Vec<Trial> {
-    let met: Vec<_> = [Need::Engine, Need::DockerCli, Need::Qemu, Need::Pc, Need::Debootstrap]
-        .map(|need| (need, need.missing()))
-        .into_iter()
-        .collect();
+    let met: Vec<_> =
+        [Need::Engine, Need::DockerCli, Need::Qemu, Need::Pc, Need::Debootstrap, Need::VirtualBox]
+            .map(|need| (need, need.missing()))
+            .into_iter()
+            .collect();
     let reason = |test: &Test| {
         let missing = met.iter().filter(|(need, _)| test.needs.contains(need));
         missing.filter_map(|(_, reason)| *reason).next()
