@@ -16,7 +16,7 @@ const IMAGE: &str = "skep-test-host";
 /// Changed when a host made from the same description would be another.
 const RECIPE: &str = "2";
 /// How long the packages may take to come and be installed.
-const MAKING: Duration = Duration::from_secs(300);
+const MAKING: Duration = Duration::from_secs(480);
 
 /// The user who logs in.
 pub const USER: &str = "ann";
