@@ -221,6 +221,9 @@ impl From<ClusterError> for Failure {
             ClusterError::Preflight { checks, .. } => {
                 Failure::of(Exit::Preflight, &error).listing(check_lines(checks))
             }
+            ClusterError::Host(refused) if refused.is_refusal() => {
+                Failure::of(Exit::Preflight, &error)
+            }
             ClusterError::Partly { failures, of } => {
                 let exit = if failures.len() < *of { Exit::Partly } else { Exit::Failed };
                 let causes = failures.iter().map(machine_line).collect();

@@ -47,8 +47,8 @@ pub struct Allowed {
 /// A host that was taken just now and could not be finished is given back.
 ///
 /// # Errors
-/// [`ClusterError::Request`] for a host that cannot be taken, before anything on it is touched;
-/// [`ClusterError::Guest`].
+/// [`ClusterError::Host`] for a host that cannot be taken; [`ClusterError::Request`] for options that
+/// no engine takes; [`ClusterError::Guest`].
 pub(crate) async fn adopt(
     cluster: &Cluster,
     machine: &MachineRecord,
@@ -78,12 +78,12 @@ pub(crate) async fn adopt(
 
     let new = found.owner.is_none();
     let taking = Taking { cluster, machine, authority, certificates, allowed, options };
-    let taken = taking.take(guest, found, told).await;
+    let taken = Box::pin(taking.take(guest, found, told)).await;
     if taken.is_err() && new {
         let cancel = CancellationToken::new();
         let options = Options { cancel: &cancel, ..options };
         let step = events.step(&machine.name, "giving the host back");
-        match tokio::time::timeout(UNDO, release(cluster, machine, options)).await {
+        match tokio::time::timeout(UNDO, Box::pin(release(cluster, machine, options))).await {
             Ok(released) => drop(step.end_with(released)),
             Err(_elapsed) => step.failed(format!("it took more than {} s", UNDO.as_secs())),
         }
@@ -113,7 +113,7 @@ pub(crate) async fn release(
 /// imported, is believed at first sight.
 ///
 /// # Errors
-/// [`ClusterError::Request`] naming both keys if it shows another one than then;
+/// [`ClusterError::Host`] naming both keys if it shows another one than then;
 /// [`ClusterError::Guest`].
 pub(crate) async fn connect(
     machine: &MachineRecord,
@@ -227,8 +227,8 @@ async fn refuse(
     if allowed.take_over || found.owner.as_ref() == Some(&ours) {
         return Ok(());
     }
-    let reason = |what: String| ClusterError::Request {
-        reason: format!("{} {what}; --force takes it over", machine.name),
+    let reason = |reason: String| {
+        ClusterError::Host(AdoptError::Taken { machine: machine.name.to_string(), reason })
     };
     if let Some(other) = &found.owner {
         if other.store != ours.store {
@@ -354,10 +354,7 @@ impl From<AdoptError> for ClusterError {
     fn from(error: AdoptError) -> Self {
         match error {
             AdoptError::Guest(error) => error.into(),
-            AdoptError::Scan { machine, source } => ClusterError::Request {
-                reason: format!("cannot look at the host key of {machine}: {source}"),
-            },
-            error => ClusterError::Request { reason: error.to_string() },
+            error => ClusterError::Host(error),
         }
     }
 }

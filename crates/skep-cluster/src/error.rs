@@ -110,6 +110,9 @@ pub enum ClusterError {
     /// Inside a machine.
     #[error(transparent)]
     Guest(#[from] GuestError),
+    /// A host that is not taken.
+    #[error(transparent)]
+    Host(skep_guest::adopt::AdoptError),
     /// A machine that cannot be logged in to, with what it printed last.
     #[error("{source}; the end of its console:{console}")]
     Console {

@@ -197,3 +197,28 @@ fn errors_have_no_prefix_and_steps_go_to_standard_output() {
     assert_eq!(ran.stderr, "", "{ran}");
     assert!(ran.stdout.starts_with("Running pre-create checks...\nCreating machine...\n"), "{ran}");
 }
+
+#[test]
+fn without_a_verb_it_says_how_it_is_used() {
+    let lab = Lab::without_machines();
+    for words in [&[] as &[&str], &["help"], &["--help"], &["-D"]] {
+        let ran = docker_machine(&lab, words).succeeds();
+        assert!(ran.stdout.contains("Usage: docker-machine"), "{ran}");
+        assert!(ran.stdout.contains("regenerate-certs"), "{ran}");
+    }
+    docker_machine(&lab, &["help", "ls"]).succeeds();
+}
+
+#[test]
+fn nobody_logs_in_to_a_machine_that_does_not_run() {
+    let lab = store_with_a_cluster();
+    // Of a virtual machine its driver knows by itself whether it is there.
+    let record = lab.store().join("clusters/lab/cluster.json");
+    let text = fs_err::read_to_string(&record).unwrap().replace("\"container\"", "\"qemu\"");
+    fs_err::write(&record, text).unwrap();
+    program(&lab, "ssh");
+    let ran = docker_machine(&lab, &["ssh", "worker1", "true"]).exits(1).prints_nothing();
+    ran.says("Error: Cannot run SSH command: Host \"worker1\" is not running");
+    let ran = lab.bare(["machine", "ssh", "worker1", "true"]).exits(1).prints_nothing();
+    ran.says("cannot log in to worker1: it is not found").says("skep machine start worker1");
+}

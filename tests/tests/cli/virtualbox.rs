@@ -11,7 +11,7 @@ use skep_tests::{
 use crate::nothing_was_touched;
 
 /// A network that VirtualBox gives out as it comes.
-const ALLOWED: [&str; 2] = ["--virtualbox-hostonly-cidr", "192.168.56.1/24"];
+const ALLOWED: [&str; 2] = ["--virtualbox-hostonly-cidr", "192.168.61.1/24"];
 
 fn create(lab: &Lab, script: &Script, words: &[&str]) -> Run {
     let words = ["machine", "create", "-d", "virtualbox"].iter().chain(words).copied();
@@ -34,7 +34,9 @@ fn refused(settings: &Settings, words: &[&str]) -> Ran {
 fn a_network_card_that_is_none() {
     for option in ["--virtualbox-hostonly-nictype", "--virtualbox-nat-nictype"] {
         let ran = refused(&Settings::default(), &[option, "nosuch"]);
-        ran.says("`nosuch`").says(option).says("Am79C970A, Am79C973, 82540EM");
+        ran.says("`nosuch`")
+            .says(option)
+            .says("Am79C973, Am79C970A, 82540EM, 82543GC, 82545EM, virtio, usbnet");
     }
 }
 
@@ -46,7 +48,11 @@ fn a_promiscuous_mode_that_is_none() {
 
 #[test]
 fn memory_that_is_none_and_more_than_there_is() {
-    refused(&Settings::default(), &["--virtualbox-memory", "0"]).says("at least");
+    let (lab, script) = (Lab::without_machines(), Script::new(&Settings::default()));
+    let ran = create(&lab, &script, &["--virtualbox-memory", "0", "m1"]).exits(2);
+    ran.says("--virtualbox-memory 0 cannot be had").prints_nothing();
+    assert_eq!(script.calls(), [""; 0]);
+    refused(&Settings::default(), &["--virtualbox-memory", "64"]).says("at least");
     refused(&Settings::default(), &["--virtualbox-memory", "99999999"]).says("this host has");
 }
 
@@ -89,15 +95,17 @@ fn none_at_all() {
     nothing_was_touched(&lab);
 }
 
-/// The range of docker-machine's default has to be allowed since 6.1.28; the line is told.
+/// Most ranges, docker-machine's own too, have to be allowed since 6.1.28; the line is told.
 #[test]
 fn a_range_that_is_not_allowed() {
     if Path::new("/etc/vbox/networks.conf").exists() {
         return;
     }
     let (lab, script) = (Lab::without_machines(), Script::new(&Settings::default()));
-    let ran = create(&lab, &script, &["m1"]).exits(3).prints_nothing();
-    ran.says("* 192.168.99.0/24").says("/etc/vbox/networks.conf");
+    // One that no test gives to anything on this host.
+    let words = ["--virtualbox-hostonly-cidr", "192.168.213.1/24", "m1"];
+    let ran = create(&lab, &script, &words).exits(3).prints_nothing();
+    ran.says("* 192.168.213.0/24").says("/etc/vbox/networks.conf");
     nothing_was_touched(&lab);
 }
 

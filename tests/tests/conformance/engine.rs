@@ -16,9 +16,8 @@ use tokio_rustls::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// The release it says it is.
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nApi-Version: 1.43\r\nServer: Docker/24.0.7 (linux)\r\n\
-    Content-Length: 2\r\nConnection: close\r\n\r\nOK";
+/// What it answers to everything: which release it is.
+const BODY: &str = r#"{"Version":"24.0.7","ApiVersion":"1.43","Os":"linux"}"#;
 
 /// A running engine; dropping it ends it.
 pub(crate) struct Engine {
@@ -76,6 +75,11 @@ async fn answer(stream: TcpStream, acceptor: TlsAcceptor) -> std::io::Result<()>
             return Ok(());
         }
     }
-    stream.write_all(ANSWER).await?;
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nApi-Version: 1.43\r\nServer: Docker/24.0.7 (linux)\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{BODY}",
+        BODY.len()
+    );
+    stream.write_all(answer.as_bytes()).await?;
     stream.shutdown().await
 }

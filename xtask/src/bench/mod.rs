@@ -3,10 +3,12 @@
 //! A machine's own speed cancels out where a ratio is taken in one run; the rest are figures that
 //! any machine reaches. Nothing here is a test: a test must not depend on how busy a machine is.
 
+mod docker_machine;
 mod figures;
 mod images;
 mod services;
 mod virtual_machines;
+mod virtualbox;
 
 use std::{
     fs,
@@ -61,6 +63,10 @@ enum Subject {
     Machines,
     /// Lists of services and tasks, which need no machine
     Services,
+    /// `docker-machine ls`, which needs none either
+    DockerMachine,
+    /// Machines of VirtualBox, which is played, with containers behind them
+    Virtualbox,
 }
 
 /// The cluster's name; it lies in a store of its own.
@@ -80,11 +86,21 @@ pub(crate) async fn perform(work: &Work, options: &Options) -> Result<()> {
     };
     fs::create_dir_all(&bench.home).context("cannot make the store")?;
     let mut figures = Vec::new();
-    if options.only != Subject::Machines {
+    let all = options.only == Subject::All;
+    if all || options.only == Subject::Services {
         figures.extend(bench.services().await?);
     }
-    if options.only != Subject::Services {
-        let measured = bench.measure(options.driver, options.runs.max(1)).await;
+    if all || options.only == Subject::DockerMachine {
+        figures.extend(bench.docker_machine().await?);
+    }
+    let runs = options.runs.max(1);
+    let measured = match options.only {
+        Subject::All => Some(bench.all_machines(options.driver, runs).await),
+        Subject::Machines => Some(bench.measure(options.driver, runs).await),
+        Subject::Virtualbox => Some(bench.virtualbox(runs).await),
+        Subject::Services | Subject::DockerMachine => None,
+    };
+    if let Some(measured) = measured {
         // Whatever happened, nothing is left behind; the first error is the one that counts.
         let removed = bench.remove_all().await;
         figures.extend(measured?);
@@ -125,6 +141,16 @@ impl Bench<'_> {
                 self.remove_all().await?;
                 figures.extend(self.virtual_machines(runs).await?);
             }
+        }
+        Ok(figures)
+    }
+
+    /// All that makes machines; VirtualBox's, which are played, need an engine.
+    async fn all_machines(&self, driver: Driver, runs: usize) -> Result<Vec<Figure>> {
+        let mut figures = self.measure(driver, runs).await?;
+        if driver != Driver::Qemu && find_program("docker").is_some() {
+            self.remove_all().await?;
+            figures.extend(self.virtualbox(runs).await?);
         }
         Ok(figures)
     }

@@ -175,7 +175,7 @@ proptest! {
 
     #[test]
     fn a_field_is_what_it_holds(name in "[A-Za-z][A-Za-z0-9_]{0,8}", value in "\\PC{0,12}") {
-        let object = json!({ name.clone(): value.clone() });
+        let object = json!({ name.clone(): value });
         prop_assert_eq!(of_map(&format!("{{{{.{name}}}}}"), &object), value);
     }
 }

@@ -71,6 +71,14 @@ pub enum AdoptError {
         /// What `sudo` said, if it is not that.
         reason: String,
     },
+    /// The host is another's machine, or in another swarm.
+    #[error("{machine} {reason}; --force takes it over")]
+    Taken {
+        /// Which machine.
+        machine: String,
+        /// Whose it is, and how it becomes free.
+        reason: String,
+    },
     /// There is no engine, and none may be installed.
     #[error(
         "{machine} ({system}) has no Docker Engine: --install-engine installs one from the \
@@ -126,6 +134,26 @@ pub enum AdoptError {
     /// Inside the machine.
     #[error(transparent)]
     Guest(#[from] GuestError),
+}
+
+impl AdoptError {
+    /// Whether it is said before anything on the host is touched.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            AdoptError::NoHostKey { .. }
+            | AdoptError::HostKeyChanged { .. }
+            | AdoptError::Scan { .. }
+            | AdoptError::NoSudo { .. }
+            | AdoptError::SudoPassword { .. }
+            | AdoptError::Taken { .. }
+            | AdoptError::NoEngine { .. }
+            | AdoptError::CannotInstall { .. } => true,
+            AdoptError::NoInit { .. }
+            | AdoptError::Damaged { .. }
+            | AdoptError::Option { .. }
+            | AdoptError::Guest(_) => false,
+        }
+    }
 }
 
 fn said(reason: &str) -> String {

@@ -35,6 +35,17 @@ pub(super) mod kind {
     pub(crate) const NETWORK: &str = "network";
 }
 
+/// Why a machine is cleared away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clearing {
+    /// To be made anew.
+    Before,
+    /// As something that is left over.
+    Up,
+    /// Because somebody named it.
+    ByName,
+}
+
 /// What a machine is called in the journal.
 pub(super) fn machine_resource(cluster: &ClusterName, machine: &MachineName) -> Resource {
     Resource::new(kind::MACHINE, format!("{cluster}/{machine}"))
@@ -74,7 +85,7 @@ impl VirtualBoxDriver {
             return Ok(work.journal.made(&resource)?);
         }
         // What is there was never used: a part of a machine, or one with another seed.
-        self.clear(place, "make", work.cancel).await?;
+        self.clear(place, Clearing::Before, work.cancel).await?;
         let refuse = |error| place.refuse_vbox("make", error);
         let cluster = self.cluster(&plan.id.cluster)?;
         let version = self.vbox.find(work.cancel).await.map_err(refuse)?.version;
@@ -269,11 +280,20 @@ impl VirtualBoxDriver {
             &name,
             "--register",
         ]);
-        let text = self.vbox.run(call, cancel).await.map_err(refuse)?;
-        let uuid = parse::created(&text).ok_or_else(|| {
-            place.refuse("make", format!("VirtualBox does not say what it has made: {text:?}"))
+        let uuid = match self.vbox.run(call, cancel).await {
+            Ok(text) => parse::created(&text).map(str::to_owned),
+            // It was made although the first answer was no: nothing else makes any there.
+            Err(error) if error.cause() == Some(Cause::NameTaken) => {
+                let mut all = self.vms(cancel).await.map_err(refuse)?.into_iter();
+                let its = all.find(|vm| is_in(&vm.settings, place.files.directory()));
+                Some(its.ok_or_else(|| refuse(error))?.uuid)
+            }
+            Err(error) => return Err(refuse(error)),
+        };
+        let uuid = uuid.ok_or_else(|| {
+            place.refuse("make", "VirtualBox does not say what it has made it as")
         })?;
-        let machine = Machine::new(uuid.to_owned(), name, plan.address, options.ui.clone());
+        let machine = Machine::new(uuid, name, plan.address, options.ui.clone());
         place.files.write(&machine)?;
         Ok(machine)
     }
@@ -347,12 +367,20 @@ impl VirtualBoxDriver {
     }
 
     /// Ends a machine and removes all it consists of, in VirtualBox and here.
+    ///
+    /// One that was taken over was there before: as something left over, of a command that was cut
+    /// short, it is only forgotten. Whoever names it means it.
     pub(super) async fn clear(
         &self,
         place: &Place,
-        action: &'static str,
+        action: Clearing,
         cancel: &CancellationToken,
     ) -> Result<(), MachineError> {
+        let (action, is_meant) = match action {
+            Clearing::Before => ("make", false),
+            Clearing::Up => ("remove", false),
+            Clearing::ByName => ("remove", true),
+        };
         let refuse = |error| place.refuse_vbox(action, error);
         // A record that cannot be read must not keep its machine from being removed.
         let record = place.files.read().ok().flatten();
@@ -364,8 +392,9 @@ impl VirtualBoxDriver {
         };
         let directory = place.files.directory();
         let is_its = |vm: &&Vm| {
-            is_in(&vm.settings, directory)
-                || record.as_ref().is_some_and(|record| record.uuid == vm.uuid)
+            let is_recorded =
+                |record: &Machine| record.uuid == vm.uuid && (is_meant || !record.is_adopted);
+            is_in(&vm.settings, directory) || record.as_ref().is_some_and(is_recorded)
         };
         for vm in all.iter().filter(is_its) {
             self.end(place, &vm.uuid, action, cancel).await?;
@@ -388,11 +417,15 @@ impl VirtualBoxDriver {
                 _ => {}
             }
         }
-        let disk = place.files.data();
-        if disk.exists() {
-            // One that was never attached; VirtualBox remembers it for some seconds.
-            let call = Call::new(["closemedium", "disk"]).path(&disk).words(["--delete"]);
-            let _ = self.vbox.run(call, cancel).await;
+        // VirtualBox goes on listing images, and disks that were never attached for some seconds.
+        let Place { files, .. } = place;
+        let images = [files.skep_iso(), files.boot2docker_iso()].map(|path| ("dvd", path));
+        let disks = [files.data(), files.boot2docker_disk()].map(|path| ("disk", path));
+        for (kind, path) in images.into_iter().chain(disks) {
+            if path.exists() {
+                let call = Call::new(["closemedium", kind]).path(&path);
+                let _ = self.vbox.run(call, cancel).await;
+            }
         }
         // Without its record it is no machine any more, whatever happens to the rest.
         skep_store::file::remove(&place.files.record())?;

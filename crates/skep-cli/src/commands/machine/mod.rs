@@ -80,7 +80,7 @@ pub(super) async fn run(context: &Context, verb: Machine) -> Result<(), Failure>
     match verb {
         Machine::Active { timeout } => where_is::active(context, timeout).await,
         Machine::Config { machine, swarm } => where_is::config(context, &machine, swarm).await,
-        Machine::Create(args) => create::create(context, *args).await,
+        Machine::Create(args) => Box::pin(create::create(context, *args)).await,
         Machine::Env(args) => super::env::env(context, &args).await,
         Machine::Inspect { machines, format } => {
             inspect::inspect(context, &machines, format.as_deref()).await

@@ -24,10 +24,11 @@ pub(super) async fn ssh(
 ) -> Result<(), Failure> {
     let names: Vec<String> = machine.into_iter().map(str::to_owned).collect();
     let found = Found::of(context, &named_one(context, &names)?)?;
-    let access = login(&found)?;
+    let access = login(&found);
     // An earlier login that is still there says that it runs; else its driver is asked, who knows
     // at once what would take a connection's whole patience to find out.
-    if !access.control.exists() {
+    let logged_in = access.as_ref().is_ok_and(|access| access.control.exists());
+    if !logged_in && !is_url(&found) {
         let state = found.state().await?;
         if state != MachineState::Running {
             let name = &found.machine.name;
@@ -48,7 +49,7 @@ pub(super) async fn ssh(
         Some((first, rest)) if first == "--" => rest,
         _ => command,
     };
-    become_program(&access.interactive(terminal, command)?, "apt install openssh-client")
+    become_program(&access?.interactive(terminal, command)?, "apt install openssh-client")
 }
 
 /// How a machine is logged in to.

@@ -231,7 +231,7 @@ impl Item {
 
 /// A text that stays in its cell.
 fn plain(text: &str) -> String {
-    text.trim().replace(char::is_control, " ")
+    text.replace(char::is_control, " ").trim().to_owned()
 }
 
 /// A time as Go prints it, to the millisecond: `57ms`, `1.057s`.
