@@ -53,11 +53,17 @@ pub(crate) async fn take_away(
     let _lock = known.then(|| home.lock(name)).transpose()?;
     // A damaged record does not stand in the way of removing what it describes: then every driver
     // is asked what it has.
-    let record = ClusterRecord::load(home, name).ok().flatten();
+    let record = match ClusterRecord::load(home, name) {
+        Err(error) if if_empty => return Err(error.into()),
+        Ok(Some(record)) if if_empty && !record.machines.is_empty() => return Ok(Removed::Nothing),
+        Ok(None) if if_empty => {
+            // Somebody else was first; all there may be is what was made for our own locks.
+            skep_store::file::remove_dir_at_once(files.directory())?;
+            return Ok(Removed::Nothing);
+        }
+        loaded => loaded.ok().flatten(),
+    };
     let recorded = record.iter().flat_map(|record| &record.machines).map(|machine| &machine.name);
-    if if_empty && recorded.clone().next().is_some() {
-        return Ok(Removed::Nothing);
-    }
     // One that is being made by itself is not taken away under the hands of who makes it.
     let _machines = turn::machines(home, name, recorded)?;
     let kinds = match &record {
@@ -108,7 +114,7 @@ pub(crate) async fn take_away(
     if !left.is_empty() {
         return Err(ClusterError::Leftovers { name: name.clone(), left });
     }
-    skep_store::file::remove_dir(files.directory())?;
+    skep_store::file::remove_dir_at_once(files.directory())?;
     Ok(Removed::Machines(existed))
 }
 

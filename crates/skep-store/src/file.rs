@@ -99,6 +99,21 @@ pub fn remove_dir(path: &Path) -> Result<(), StoreError> {
     gone_is_fine(fs::remove_dir_all(path)).map_err(StoreError::io("remove", path))
 }
 
+/// Removes a directory with all it holds, at once for everybody else: it is moved out of the way
+/// first, so that nobody finds a part of it, or puts something into it that is then in the way.
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub fn remove_dir_at_once(path: &Path) -> Result<(), StoreError> {
+    let remove = || -> io::Result<()> {
+        let parent = path.parent().unwrap_or(Path::new("."));
+        let aside = tempfile::Builder::new().prefix(".gone-").tempdir_in(parent)?;
+        gone_is_fine(fs::rename(path, aside.path().join("it")))?;
+        aside.close()
+    };
+    gone_is_fine(remove()).map_err(StoreError::io("remove", path))
+}
+
 fn gone_is_fine(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -152,6 +167,17 @@ mod tests {
         fs::write(&path, r#"{"schema": 3, "title": "other"}"#).unwrap();
         let error = read_json::<Record>(&path, 2).unwrap_err();
         assert!(matches!(error, StoreError::NewerSchema { found: 3, known: 2, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_directory_goes_at_once_and_leaves_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("clusters/skep");
+        write_json(&path.join("machines/a/record.json"), &record()).unwrap();
+        remove_dir_at_once(&path).unwrap();
+        assert_eq!(fs::read_dir(home.path().join("clusters")).unwrap().count(), 0);
+        remove_dir_at_once(&path).unwrap();
+        remove_dir_at_once(&home.path().join("nowhere/skep")).unwrap();
     }
 
     #[test]

@@ -143,7 +143,7 @@ async fn enter(
         })();
         if entered.is_err() && matches!(ClusterRecord::load(home, &name), Ok(None)) {
             // Nothing is to stay of a cluster that has not come to be.
-            skep_store::file::remove_dir(home.layout().cluster(name.as_str()).directory())?;
+            skep_store::file::remove_dir_at_once(home.layout().cluster(name.as_str()).directory())?;
         }
         return entered.map(|(record, own)| (lock, record, own));
     }

@@ -195,7 +195,11 @@ pub(crate) async fn clear(
     cluster: &ClusterName,
     Options { events, cancel, .. }: Options<'_>,
 ) -> Result<(), ClusterError> {
-    if ClusterRecord::load(home, cluster)?.is_none_or(|record| !record.machines.is_empty()) {
+    let directory = home.layout().cluster(cluster.as_str());
+    let has_machines = |record: ClusterRecord| !record.machines.is_empty();
+    if !directory.directory().exists()
+        || ClusterRecord::load(home, cluster)?.is_some_and(has_machines)
+    {
         return Ok(());
     }
     match down::take_away(home, cluster, true, events, cancel).await {
