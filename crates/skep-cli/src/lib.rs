@@ -93,8 +93,10 @@ fn parse(persona: Persona, args: &[OsString]) -> Result<Cli, clap::Error> {
         _ if old.version => Machine::Version { machine: Vec::new() },
         Some(verb) => verb,
         None => {
-            let help = DockerMachine::command().render_help();
-            return Err(clap::Error::raw(clap::error::ErrorKind::DisplayHelp, help));
+            // As if it had been asked for.
+            let asked = [OsString::from(persona.name()), "-h".into()];
+            read::<DockerMachine>(&asked)?;
+            return Err(clap::Error::new(clap::error::ErrorKind::MissingSubcommand));
         }
     };
     Ok(Cli { global, command: Command::Machine(verb) })

@@ -78,12 +78,12 @@ pub(crate) async fn adopt(
 
     let new = found.owner.is_none();
     let taking = Taking { cluster, machine, authority, certificates, allowed, options };
-    let taken = taking.take(guest, found, told).await;
+    let taken = Box::pin(taking.take(guest, found, told)).await;
     if taken.is_err() && new {
         let cancel = CancellationToken::new();
         let options = Options { cancel: &cancel, ..options };
         let step = events.step(&machine.name, "giving the host back");
-        match tokio::time::timeout(UNDO, release(cluster, machine, options)).await {
+        match tokio::time::timeout(UNDO, Box::pin(release(cluster, machine, options))).await {
             Ok(released) => drop(step.end_with(released)),
             Err(_elapsed) => step.failed(format!("it took more than {} s", UNDO.as_secs())),
         }

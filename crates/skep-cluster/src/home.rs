@@ -156,7 +156,10 @@ impl Home {
             // A machine's files are written once there is an authority that vouches for it.
             let trusts_one =
                 |name: &ClusterName| self.layout.cluster(name.as_str()).machines().exists();
-            if let Some(cluster) = self.clusters()?.into_iter().find(trusts_one) {
+            if let Some(cluster) = self.clusters()?.into_iter().find(trusts_one)
+                // Another command may have made both since: the authority before the machine.
+                && !directory.join(AUTHORITY_KEY).exists()
+            {
                 return Err(ClusterError::AuthorityLost { directory, cluster });
             }
         }

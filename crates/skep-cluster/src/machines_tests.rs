@@ -231,6 +231,53 @@ async fn a_cluster_has_one_driver() {
 }
 
 #[tokio::test]
+async fn two_drivers_that_choose_at_once_get_a_cluster_each() {
+    let bench = Bench::new();
+    let held = bench.home.lock(&"skep".parse().unwrap()).unwrap();
+    let events = Events::none();
+    let making = tokio::sync::Notify::new();
+    let told = |stage| {
+        if stage == Stage::Making {
+            making.notify_one();
+        }
+    };
+    let wanted = engine("web1", "tcp://127.0.0.1:1");
+    let made = create(&bench.home, wanted, told, bench.options(&events));
+    let other = async {
+        making.notified().await;
+        // It has chosen `skep`, and another one is first.
+        bench.write("skep", DriverKind::Qemu, &["a"]);
+        drop(held);
+    };
+    let (made, ()) = tokio::join!(made, other);
+    assert_eq!(made.unwrap().record().name.as_str(), "none");
+    assert_eq!(bench.record("skep").unwrap().machines.len(), 1);
+}
+
+#[tokio::test]
+async fn a_name_that_is_taken_meanwhile_leaves_no_cluster_behind() {
+    let bench = Bench::new();
+    let held = bench.home.lock(&"skep".parse().unwrap()).unwrap();
+    let events = Events::none();
+    let making = tokio::sync::Notify::new();
+    let told = |stage| {
+        if stage == Stage::Making {
+            making.notify_one();
+        }
+    };
+    let wanted = engine("web1", "tcp://127.0.0.1:1");
+    let made = create(&bench.home, wanted, told, bench.options(&events));
+    let other = async {
+        making.notified().await;
+        bench.write("lab", DriverKind::Qemu, &["web1"]);
+        drop(held);
+    };
+    let (made, ()) = tokio::join!(made, other);
+    assert!(matches!(made, Err(ClusterError::MachineExists { .. })), "{made:?}");
+    assert!(!bench.home.layout().cluster("skep").directory().exists());
+}
+
+#[tokio::test]
 async fn an_interrupted_create_leaves_nothing() {
     let bench = Bench::new();
     let error = bench.interrupted("a").await;

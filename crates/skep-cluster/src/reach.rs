@@ -135,7 +135,9 @@ impl Cluster {
     ) -> Result<Guest, ClusterError> {
         let access = self.access(machine)?;
         match machine.options.system() {
-            System::Found | System::Boot2docker => adopt::connect(machine, &access, cancel).await,
+            System::Found | System::Boot2docker => {
+                Box::pin(adopt::connect(machine, &access, cancel)).await
+            }
             System::Skep | System::Nothing => Ok(Guest::connect(&access, cancel).await?),
         }
     }

@@ -53,8 +53,9 @@ enum Line {
     Gone(Resource),
 }
 
-/// An open journal. Appending is atomic with respect to other threads of this process; the
-/// cluster's lock keeps other processes away.
+/// An open journal. Several may have the same one open, in other processes too: each line is one
+/// write to a file that is opened for appending, so lines neither mix nor overwrite each other.
+/// What the journal says as a whole is for those who keep the others from working meanwhile.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,

@@ -69,10 +69,12 @@ pub(super) fn start(
     let name = match &machine.container {
         Some(name) => name.clone(),
         None => {
-            let _lock = directory.lock("guests.lock").map_err(|error| error.to_string())?;
             let (interface, card) = host_only(machine, state)?;
+            let lock = directory.lock("guests.lock").map_err(|error| error.to_string())?;
             make_network(interface, label)?;
-            create(machine, interface, card, &network, image, label)?
+            let privileges = privileges(image, directory);
+            drop(lock);
+            create(machine, interface, card, &network, &privileges, image, label)?
         }
     };
     // A changed seed is taken at each start; the guest compares its digest with that of the one it
@@ -121,6 +123,7 @@ fn create(
     interface: &Interface,
     card: &Card,
     network: &str,
+    privileges: &[&str],
     image: &str,
     label: &str,
 ) -> Result<String, String> {
@@ -136,16 +139,24 @@ fn create(
     if std::path::Path::new("/lib/modules").is_dir() {
         words.extend(["--volume", "/lib/modules:/lib/modules:ro"]);
     }
-    words.extend(privileges(image));
+    words.extend(privileges);
     words.push(image);
     done(&docker(words).ends())?;
     Ok(name)
 }
 
-/// What a container needs here to run an engine: everything, or everything that may be had.
-fn privileges(image: &str) -> Vec<&'static str> {
-    let tried = docker(["run", "--rm", "--privileged", "--entrypoint", "true", image]).ends();
-    if tried.code == Some(0) {
+/// What a container needs here to run an engine: everything, or everything that may be had. A play
+/// finds out once.
+fn privileges(image: &str, directory: &Directory) -> Vec<&'static str> {
+    let found = directory.0.join("privileged");
+    let is_full = fs_err::read_to_string(&found).map(|text| text == "yes").unwrap_or_else(|_| {
+        let tried = docker(["run", "--rm", "--privileged", "--entrypoint", "true", image]).ends();
+        let is_full = tried.code == Some(0);
+        // Whoever cannot read it asks again.
+        let _ = fs_err::write(&found, if is_full { "yes" } else { "no" });
+        is_full
+    });
+    if is_full {
         return vec!["--privileged", "--cgroupns=private"];
     }
     vec![

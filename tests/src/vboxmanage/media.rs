@@ -34,13 +34,13 @@ pub(super) fn convert(words: &[String], state: &mut State) -> Answer {
             about.len()
         }
     };
-    let mut said = Said::default();
-    said.err = format!(
+    let err = format!(
         "Converting from raw image file=\"{source}\" to file=\"{}\"...\nCreating dynamic image \
          with size {size} bytes ({}MB)...\n",
         target.display(),
         size.div_ceil(1 << 20),
     );
+    let mut said = Said { err, ..Said::default() };
     if target.exists() {
         said.err += &format!(
             "VBoxManage: error: {format}: could not create new file '{path}'\nVBoxManage: error: \

@@ -100,6 +100,6 @@ pub(super) fn known(spelt: &str, major: u32, mac: bool) -> Option<(&'static str,
         if *name == "hostonlynet#" && !mac {
             return None;
         }
-        spellings.iter().any(|one| matches(&one)).then(|| (*name, number.unwrap_or(0), *takes))
+        spellings.iter().any(matches).then(|| (*name, number.unwrap_or(0), *takes))
     })
 }

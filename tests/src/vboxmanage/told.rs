@@ -77,9 +77,9 @@ pub(super) fn told(machine: &Machine, state: &State) -> String {
     }
     lines.0 += AFTER_CARDS;
     for (name, path) in &machine.shares {
-        let _ = write!(
+        let _ = writeln!(
             lines.0,
-            "Name: '{name}', Host path: '{path}' (machine mapping), writable, auto-mount\n"
+            "Name: '{name}', Host path: '{path}' (machine mapping), writable, auto-mount"
         );
     }
     let _ = write!(

@@ -3,7 +3,7 @@
 use skep_tests::Lab;
 
 /// Every command there is, as it is typed.
-const COMMANDS: [&str; 81] = [
+const COMMANDS: [&str; 95] = [
     "",
     "up",
     "down",
@@ -14,7 +14,21 @@ const COMMANDS: [&str; 81] = [
     "completions",
     "man",
     "machine",
+    "machine active",
+    "machine config",
+    "machine create",
+    "machine inspect",
     "machine ls",
+    "machine mount",
+    "machine provision",
+    "machine regenerate-certs",
+    "machine rm",
+    "machine scp",
+    "machine status",
+    "machine upgrade",
+    "machine url",
+    "machine version",
+    "machine import",
     "machine ip",
     "machine ssh",
     "machine start",

@@ -123,9 +123,12 @@ impl World for Play {
     }
 }
 
+/// A test of one fault, with a name that nobody else has.
+type Ask = fn(String);
+
 /// What VirtualBox does now and then, beyond what all drivers have in common.
 fn faults() -> impl Iterator<Item = Trial> {
-    let faults: [(&str, fn(String)); 2] = [
+    let faults: [(&str, Ask); 2] = [
         ("virtualbox::faults::one_that_is_not_ready_is_asked_again", not_ready),
         ("virtualbox::faults::one_that_hangs_is_given_up", hangs),
     ];

@@ -27,7 +27,6 @@ fn delays() -> Value {
         "createvm": 190,
         "startvm": 500,
         "unregistervm": 290,
-        "createmedium": 610,
         "hostonlyif create": 140,
         "hostonlyif remove": 170,
         "controlvm": 110,

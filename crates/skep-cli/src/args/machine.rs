@@ -288,7 +288,7 @@ pub struct EngineFlags {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Driver ssh (docker-machine's generic)")]
 pub struct Generic {
-    /// The host's address [env: GENERIC_IP_ADDRESS]
+    /// The host's address
     #[arg(
         long,
         visible_alias = "ssh-host",
@@ -297,7 +297,7 @@ pub struct Generic {
         hide_env_values = true
     )]
     pub generic_ip_address: Option<String>,
-    /// The private key [default: the user's own] [env: GENERIC_SSH_KEY]
+    /// The private key [default: the user's own]
     #[arg(
         long,
         visible_alias = "ssh-key",
@@ -306,7 +306,7 @@ pub struct Generic {
         hide_env_values = true
     )]
     pub generic_ssh_key: Option<PathBuf>,
-    /// The port of its SSH server [env: GENERIC_SSH_PORT]
+    /// The port of its SSH server
     #[arg(
         long,
         visible_alias = "ssh-port",
@@ -316,7 +316,7 @@ pub struct Generic {
         hide_env_values = true
     )]
     pub generic_ssh_port: u16,
-    /// The user to log in as; root, or one with sudo without a password [env: GENERIC_SSH_USER]
+    /// The user to log in as; root, or one with sudo without a password
     #[arg(
         long,
         visible_alias = "ssh-user",
@@ -326,7 +326,7 @@ pub struct Generic {
         hide_env_values = true
     )]
     pub generic_ssh_user: String,
-    /// The port its engine is to answer on, with TLS [env: GENERIC_ENGINE_PORT]
+    /// The port its engine is to answer on, with TLS
     #[arg(
         long,
         visible_alias = "engine-port",

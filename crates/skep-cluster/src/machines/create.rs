@@ -54,14 +54,9 @@ pub async fn create(
     let (name, kind) = Box::pin(look(home, &machine, options)).await?;
     told(Stage::Making);
 
-    let lock = turn::cluster(home, &name, options).await?;
-    // Another command may have made it until now.
-    check_name(home, &machine.name)?;
-    let mut record = record_for(home, &name, kind)?;
-    let own = add(&mut record, &machine)?;
+    let (lock, record, own) = Box::pin(enter(home, &machine, name, kind, options)).await?;
+    let name = record.name.clone();
     let certificates = CaCertificate::parse_trusted(&record.ca_certificates)?;
-    // What is wanted is written down before any of it is made: `rm` and `down` know of it.
-    record.save(home)?;
     let driver = home.driver(kind);
     let prepare = prepare(home, record, &own, &machine.options, driver.as_ref(), options);
     let prepared = Box::pin(prepare).await;
@@ -115,6 +110,42 @@ pub async fn create(
             Box::pin(undo(home, &name, &own.name, driver.as_ref(), events)).await;
             Err(if cancel.is_cancelled() { ClusterError::Cancelled } else { error })
         }
+    }
+}
+
+/// Takes the cluster's lock, and writes down what is wanted before any of it is made: `rm` and
+/// `down` know of it from then on.
+async fn enter(
+    home: &Home,
+    machine: &NewMachine,
+    mut name: ClusterName,
+    kind: DriverKind,
+    options: Options<'_>,
+) -> Result<(Lock, ClusterRecord, MachineRecord), ClusterError> {
+    loop {
+        let lock = turn::cluster(home, &name, options).await?;
+        let of_another =
+            |record: ClusterRecord| record.driver != kind && !record.machines.is_empty();
+        if machine.cluster.is_none() && ClusterRecord::load(home, &name)?.is_some_and(of_another) {
+            // Another command has made it for machines of its own since it was chosen.
+            drop(lock);
+            name = place_for(home, kind, &machine.default_cluster)?;
+            continue;
+        }
+        let entered = (|| {
+            // Another command may have made the machine until now.
+            check_name(home, &machine.name)?;
+            let mut record = record_for(home, &name, kind)?;
+            let own = add(&mut record, machine)?;
+            CaCertificate::parse_trusted(&record.ca_certificates)?;
+            record.save(home)?;
+            Ok((record, own))
+        })();
+        if entered.is_err() && matches!(ClusterRecord::load(home, &name), Ok(None)) {
+            // Nothing is to stay of a cluster that has not come to be.
+            skep_store::file::remove_dir(home.layout().cluster(name.as_str()).directory())?;
+        }
+        return entered.map(|(record, own)| (lock, record, own));
     }
 }
 

@@ -144,7 +144,8 @@ async fn renew(
     match machine.options.system() {
         System::Nothing => {}
         System::Found | System::Boot2docker => {
-            adopt::adopt(cluster, machine, authority, certificates, allowed, options).await?;
+            let adopted = adopt::adopt(cluster, machine, authority, certificates, allowed, options);
+            Box::pin(adopted).await?;
         }
         System::Skep => {
             let guest = Guest::wait(&cluster.access(machine)?, timeout, events, cancel).await?;

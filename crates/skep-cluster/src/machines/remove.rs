@@ -60,7 +60,7 @@ pub async fn remove(
                 say_goodbye(cluster, &machine, options).await;
             }
             if runs && machine.options.system() == System::Found {
-                let released = adopt::release(cluster, &machine, options);
+                let released = Box::pin(adopt::release(cluster, &machine, options));
                 let in_time = tokio::time::timeout(RELEASE, released).await;
                 if !matches!(in_time, Ok(Ok(()))) {
                     let text =

@@ -69,6 +69,8 @@ impl Bringer<'_> {
         let (authority, certificates) = (self.authority, self.certificates);
         let adopted =
             adopt::adopt(self.cluster, machine, authority, certificates, self.allowed, options);
+        // It is long, and not every machine goes that way.
+        let adopted = Box::pin(adopted);
         if machine.options.system() == System::Found {
             // Whether a host runs is asked of its sshd, which has a limit for those who only look.
             return adopted.await;

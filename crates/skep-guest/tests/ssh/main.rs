@@ -1,5 +1,6 @@
 //! A guest over a real `ssh` and a real `sshd`.
 
+mod adopt;
 mod copy;
 mod login;
 mod run;

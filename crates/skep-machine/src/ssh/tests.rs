@@ -116,7 +116,7 @@ async fn a_hosts_power_is_its_owners() {
 #[tokio::test]
 async fn what_keeps_a_host_from_being_taken_is_known_before() {
     let bench = Bench::new();
-    let verdict = async |options| bench.checks(options).await[0].verdict.clone();
+    let verdict = async |options| bench.checks(options).await[0].verdict;
     let at = |sshd| DriverOptions::Ssh(host(sshd));
     assert_eq!(verdict(at(greeter(b"SSH-2.0-x\r\n").await)).await, Verdict::Pass);
     assert_eq!(verdict(at(greeter(b"220 mail\r\n").await)).await, Verdict::Fail);

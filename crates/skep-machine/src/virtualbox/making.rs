@@ -35,6 +35,17 @@ pub(super) mod kind {
     pub(crate) const NETWORK: &str = "network";
 }
 
+/// Why a machine is cleared away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clearing {
+    /// To be made anew.
+    Before,
+    /// As something that is left over.
+    Up,
+    /// Because somebody named it.
+    ByName,
+}
+
 /// What a machine is called in the journal.
 pub(super) fn machine_resource(cluster: &ClusterName, machine: &MachineName) -> Resource {
     Resource::new(kind::MACHINE, format!("{cluster}/{machine}"))
@@ -74,7 +85,7 @@ impl VirtualBoxDriver {
             return Ok(work.journal.made(&resource)?);
         }
         // What is there was never used: a part of a machine, or one with another seed.
-        self.clear(place, "make", work.cancel).await?;
+        self.clear(place, Clearing::Before, work.cancel).await?;
         let refuse = |error| place.refuse_vbox("make", error);
         let cluster = self.cluster(&plan.id.cluster)?;
         let version = self.vbox.find(work.cancel).await.map_err(refuse)?.version;
@@ -356,12 +367,20 @@ impl VirtualBoxDriver {
     }
 
     /// Ends a machine and removes all it consists of, in VirtualBox and here.
+    ///
+    /// One that was taken over was there before: as something left over, of a command that was cut
+    /// short, it is only forgotten. Whoever names it means it.
     pub(super) async fn clear(
         &self,
         place: &Place,
-        action: &'static str,
+        action: Clearing,
         cancel: &CancellationToken,
     ) -> Result<(), MachineError> {
+        let (action, is_meant) = match action {
+            Clearing::Before => ("make", false),
+            Clearing::Up => ("remove", false),
+            Clearing::ByName => ("remove", true),
+        };
         let refuse = |error| place.refuse_vbox(action, error);
         // A record that cannot be read must not keep its machine from being removed.
         let record = place.files.read().ok().flatten();
@@ -373,8 +392,9 @@ impl VirtualBoxDriver {
         };
         let directory = place.files.directory();
         let is_its = |vm: &&Vm| {
-            is_in(&vm.settings, directory)
-                || record.as_ref().is_some_and(|record| record.uuid == vm.uuid)
+            let is_recorded =
+                |record: &Machine| record.uuid == vm.uuid && (is_meant || !record.is_adopted);
+            is_in(&vm.settings, directory) || record.as_ref().is_some_and(is_recorded)
         };
         for vm in all.iter().filter(is_its) {
             self.end(place, &vm.uuid, action, cancel).await?;

@@ -60,7 +60,7 @@ pub use self::options::{Iso, Options, Share};
 use self::{
     failure::VBoxError,
     life::Place,
-    making::{kind, machine_resource, network_resource},
+    making::{Clearing, kind, machine_resource, network_resource},
     program::VBoxManage,
     record::{Cluster, Files},
 };
@@ -285,7 +285,8 @@ impl Driver for VirtualBoxDriver {
 
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
         let place = self.place(id);
-        cancellable(work.cancel, Box::pin(self.clear(&place, "remove", work.cancel))).await?;
+        let clear = Box::pin(self.clear(&place, Clearing::ByName, work.cancel));
+        cancellable(work.cancel, clear).await?;
         Ok(work.journal.gone(&machine_resource(&id.cluster, &id.machine))?)
     }
 
@@ -304,7 +305,7 @@ impl Driver for VirtualBoxDriver {
             (kind::MACHINE, Some((_, machine))) => {
                 if let Ok(machine) = machine.parse() {
                     let place = self.place(&MachineId { cluster: cluster.clone(), machine });
-                    let clear = Box::pin(self.clear(&place, "remove", work.cancel));
+                    let clear = Box::pin(self.clear(&place, Clearing::Up, work.cancel));
                     cancellable(work.cancel, clear).await?;
                 }
             }

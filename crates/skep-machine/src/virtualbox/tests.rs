@@ -405,6 +405,14 @@ async fn a_machine_of_docker_machines_is_taken_over_as_it_is() {
     bench.driver.start(&plan.id, &bench.cancel).await.unwrap();
     let asked = bench.asked();
     assert!(!asked.contains("modifyvm") && !asked.contains("setextradata"), "{asked}");
+    // As a leftover it is forgotten; by its name it is removed.
+    let resources = bench.driver.resources(&cluster()).await.unwrap();
+    bench.driver.remove_resource(&cluster(), &resources[0], bench.work()).await.unwrap();
+    assert_eq!(bench.state("old").await, MachineState::Absent);
+    assert!(bench.path("vms/1").exists());
+    bench.driver.create(&plan, bench.work()).await.unwrap();
+    bench.driver.remove(&plan.id, bench.work()).await.unwrap();
+    assert!(!bench.path("vms/1").exists());
     let missing = Options { vm: Some("2".into()), ..Options::default() };
     let plan = self::plan("new", DriverOptions::Virtualbox(Box::new(missing)));
     let error = bench.driver.create(&plan, bench.work()).await.unwrap_err().to_string();
