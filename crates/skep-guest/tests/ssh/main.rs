@@ -5,4 +5,5 @@ mod copy;
 mod login;
 mod run;
 mod sshd;
+mod transfer;
 mod verify;

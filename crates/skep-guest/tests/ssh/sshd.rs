@@ -55,7 +55,8 @@ impl Sshd {
             &format!(
                 "Port {port}\nListenAddress 127.0.0.1\nHostKey {home_path}/host\n\
                  AuthorizedKeysFile {home_path}/authorized_keys\nPidFile none\nUsePAM no\n\
-                 StrictModes no\nPasswordAuthentication no\nSetEnv HOME={home_path}\n"
+                 StrictModes no\nPasswordAuthentication no\nSetEnv HOME={home_path}\n\
+                 Subsystem sftp internal-sftp\n"
             ),
         );
         let access = Access {
