@@ -9,7 +9,7 @@ use crate::System;
 
 /// The types of network cards VirtualBox has.
 pub(super) const NIC_TYPES: [&str; 7] =
-    ["Am79C970A", "Am79C973", "82540EM", "82543GC", "82545EM", "virtio", "usbnet"];
+    ["Am79C973", "Am79C970A", "82540EM", "82543GC", "82545EM", "virtio", "usbnet"];
 /// Its promiscuous modes.
 pub(super) const PROMISCUOUS_MODES: [&str; 3] = ["deny", "allow-vms", "allow-all"];
 /// How a machine's window is shown, if at all.

@@ -387,8 +387,8 @@ mod tests {
             ..Options::default()
         };
         insta::assert_snapshot!(told(words(&options)), @r"
-        Fail type of the NAT card: there is no `rtl8139`; give --virtualbox-nat-nictype one of: Am79C970A, Am79C973, 82540EM, 82543GC, 82545EM, virtio, usbnet
-        Fail type of the host-only card: there is no `nosuch`; give --virtualbox-hostonly-nictype one of: Am79C970A, Am79C973, 82540EM, 82543GC, 82545EM, virtio, usbnet
+        Fail type of the NAT card: there is no `rtl8139`; give --virtualbox-nat-nictype one of: Am79C973, Am79C970A, 82540EM, 82543GC, 82545EM, virtio, usbnet
+        Fail type of the host-only card: there is no `nosuch`; give --virtualbox-hostonly-nictype one of: Am79C973, Am79C970A, 82540EM, 82543GC, 82545EM, virtio, usbnet
         Fail promiscuous mode: there is no `sometimes`; give --virtualbox-hostonly-nicpromisc one of: deny, allow-vms, allow-all
         Fail kind of window: there is no `web`; give --virtualbox-ui-type one of: gui, sdl, headless, separate
         ");
