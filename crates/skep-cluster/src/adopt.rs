@@ -25,8 +25,8 @@ use crate::{
     reach::Cluster, up::Options,
 };
 
-/// How long a host whose taking has failed may take to be given back.
-const UNDO: Duration = Duration::from_secs(90);
+/// How long a host may take to be given back, which restarts its engine.
+const RELEASE: Duration = Duration::from_secs(90);
 
 /// What somebody allowed to be done to a host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -81,14 +81,27 @@ pub(crate) async fn adopt(
     let taken = Box::pin(taking.take(guest, found, told)).await;
     if taken.is_err() && new {
         let cancel = CancellationToken::new();
-        let options = Options { cancel: &cancel, ..options };
         let step = events.step(&machine.name, "giving the host back");
-        match tokio::time::timeout(UNDO, Box::pin(release(cluster, machine, options))).await {
+        match tokio::time::timeout(RELEASE, Box::pin(release(cluster, machine, &cancel))).await {
             Ok(released) => drop(step.end_with(released)),
-            Err(_elapsed) => step.failed(format!("it took more than {} s", UNDO.as_secs())),
+            Err(_elapsed) => step.failed(format!("it took more than {} s", RELEASE.as_secs())),
         }
     }
     taken
+}
+
+/// Gives a host back, as far as it can be told; a warning says if it could not.
+pub(crate) async fn give_back(
+    cluster: &Cluster,
+    machine: &MachineRecord,
+    events: &Events,
+    cancel: &CancellationToken,
+) {
+    let released = Box::pin(release(cluster, machine, cancel));
+    if !matches!(tokio::time::timeout(RELEASE, released).await, Ok(Ok(()))) {
+        let text = "the host could not be told, and keeps the certificates it was given";
+        events.warn(&machine.name, text);
+    }
 }
 
 /// Gives a host back: what [`adopt`] wrote is taken away, the engine stays as it is. One that is
@@ -99,7 +112,7 @@ pub(crate) async fn adopt(
 pub(crate) async fn release(
     cluster: &Cluster,
     machine: &MachineRecord,
-    Options { cancel, .. }: Options<'_>,
+    cancel: &CancellationToken,
 ) -> Result<(), ClusterError> {
     let guest = cluster.guest(machine, cancel).await?;
     let found = adopt::look(&guest, cancel).await?;

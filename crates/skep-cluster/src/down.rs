@@ -3,13 +3,18 @@
 
 use futures_util::future::join_all;
 use skep_guest::Guest;
-use skep_machine::{Driver, Leftover, MachineId, Work};
+use skep_machine::{Driver, Leftover, MachineId, System, Work};
 use skep_model::{ClusterName, Events, MachineName};
 use skep_store::Journal;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ClusterError, ClusterRecord, Home, choice::DRIVERS, environment, reach, settle::settle, turn,
+    ClusterError, ClusterRecord, Home, adopt,
+    choice::DRIVERS,
+    environment,
+    reach::{self, Cluster},
+    settle::settle,
+    turn,
 };
 
 /// What `down` found and did.
@@ -95,6 +100,7 @@ pub(crate) async fn take_away(
         let stray = existing.into_keys().filter(|name| !machines.contains(name));
         let stray: Vec<_> = stray.collect();
         machines.extend(stray);
+        give_hosts_back(home, record.as_ref(), work).await;
         join_all(machines.iter().map(|machine| remove(home, name, machine, driver.as_ref(), work)))
             .await;
     }
@@ -116,6 +122,15 @@ pub(crate) async fn take_away(
     }
     skep_store::file::remove_dir_at_once(files.directory())?;
     Ok(Removed::Machines(existed))
+}
+
+/// Gives the hosts that were there before back to whom they belong. One that does not answer is
+/// forgotten all the same.
+async fn give_hosts_back(home: &Home, record: Option<&ClusterRecord>, work: Work<'_>) {
+    let Some(record) = record else { return };
+    let cluster = &Cluster::new(home, record.clone());
+    let hosts = record.machines.iter().filter(|host| host.options.system() == System::Found);
+    join_all(hosts.map(|host| adopt::give_back(cluster, host, work.events, work.cancel))).await;
 }
 
 /// Removes one machine. What fails is found again, and reported, by [`remove_rest`].

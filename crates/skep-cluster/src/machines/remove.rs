@@ -20,9 +20,6 @@ use crate::{
 /// leaves behind can be cleared up later.
 const GOODBYE: Duration = Duration::from_secs(10);
 
-/// How long a host may take to be given back, which restarts its engine.
-const RELEASE: Duration = Duration::from_secs(90);
-
 /// Removes machines of a cluster and, with its last machine, the cluster. With `force` a machine is
 /// forgotten even if it could not be removed; a warning says what may be left.
 ///
@@ -60,13 +57,7 @@ pub async fn remove(
                 say_goodbye(cluster, &machine, options).await;
             }
             if runs && machine.options.system() == System::Found {
-                let released = Box::pin(adopt::release(cluster, &machine, options));
-                let in_time = tokio::time::timeout(RELEASE, released).await;
-                if !matches!(in_time, Ok(Ok(()))) {
-                    let text =
-                        "the host could not be told, and keeps the certificates it was given";
-                    events.warn(&machine.name, text);
-                }
+                adopt::give_back(cluster, &machine, events, cancel).await;
             }
             let removed = take_down(home, &record.name, &machine.name, driver, options).await;
             match removed {

@@ -11,6 +11,7 @@ use skep_guest::{
     Access,
     transfer::{Copying, End, rsync, scp as scp_to, sshfs},
 };
+use skep_machine::System;
 use skep_model::MachineState;
 
 use super::{facts::Found, named_one, where_is::is_url};
@@ -24,7 +25,7 @@ pub(super) async fn ssh(
 ) -> Result<(), Failure> {
     let names: Vec<String> = machine.into_iter().map(str::to_owned).collect();
     let found = Found::of(context, &named_one(context, &names)?)?;
-    let access = login(&found);
+    let access = login(context, &found).await;
     // An earlier login that is still there says that it runs; else its driver is asked, who knows
     // at once what would take a connection's whole patience to find out.
     let logged_in = access.as_ref().is_ok_and(|access| access.control.exists());
@@ -52,15 +53,19 @@ pub(super) async fn ssh(
     become_program(&access?.interactive(terminal, command)?, "apt install openssh-client")
 }
 
-/// How a machine is logged in to.
-fn login(found: &Found) -> Result<Access, Failure> {
+/// How a machine is logged in to. The key of a host that nobody has talked to yet is taken first.
+async fn login(context: &Context, found: &Found) -> Result<Access, Failure> {
     if is_url(found) {
         let name = &found.machine.name;
         return Err(Failure::failed(format!(
             "nobody can log in to {name}: it is an engine's URL, and no machine is known behind it"
         )));
     }
-    Ok(found.cluster.access(&found.machine)?)
+    let access = found.cluster.access(&found.machine)?;
+    if !access.known_hosts.exists() && found.machine.options.system() != System::Skep {
+        found.cluster.guest(&found.machine, &context.cancel).await?;
+    }
+    Ok(access)
 }
 
 /// Becomes another program; comes back only if that cannot be.
@@ -108,7 +113,7 @@ pub(super) async fn scp(context: &Context, copy: Copy<'_>) -> Result<(), Failure
     let ends = [Place::parse(copy.source), Place::parse(copy.destination)];
     let mut ways = Vec::new();
     for end in &ends {
-        ways.push(end.way(context)?);
+        ways.push(end.way(context).await?);
     }
     let [from, to] = [0, 1].map(|place| ends[place].end(copy, place, ways[place].as_ref()));
     let how = Copying { recursive: copy.recursive, quiet: copy.quiet };
@@ -150,10 +155,12 @@ impl<'a> Place<'a> {
         }
     }
 
-    fn way(self, context: &Context) -> Result<Option<Access>, Failure> {
+    async fn way(self, context: &Context) -> Result<Option<Access>, Failure> {
         match self {
             Place::Here => Ok(None),
-            Place::There { machine, .. } => login(&Found::of(context, machine)?).map(Some),
+            Place::There { machine, .. } => {
+                login(context, &Found::of(context, machine)?).await.map(Some)
+            }
         }
     }
 
@@ -198,7 +205,7 @@ pub(super) async fn mount(
             Failure::usage(format!("`{source}` names no machine")).with_fix("write MACHINE:PATH")
         );
     };
-    let access = login(&Found::of(context, machine)?)?;
+    let access = login(context, &Found::of(context, machine)?).await?;
     let mountpoint = mountpoint.unwrap_or(Path::new(path));
     become_program(&sshfs(&access, user, path, mountpoint.as_os_str())?, "apt install sshfs")
 }
