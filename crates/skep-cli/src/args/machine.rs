@@ -127,9 +127,9 @@ pub enum Machine {
     },
     /// Copy files between this host and machines
     Scp {
-        /// [[USER@]MACHINE:]PATH
+        /// `PATH`, `MACHINE:PATH` or `USER@MACHINE:PATH`
         source: OsString,
-        /// [[USER@]MACHINE:]PATH
+        /// `PATH`, `MACHINE:PATH` or `USER@MACHINE:PATH`
         destination: OsString,
         /// Directories with what is in them
         #[arg(long, short)]
