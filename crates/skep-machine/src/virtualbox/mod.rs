@@ -19,10 +19,10 @@
 //! remove     list vms --long; showvminfo; controlvm poweroff; unregistervm --delete
 //! ```
 //!
-//! [`program`] asks, [`parse`] reads the answers, [`failure`] understands refusals, [`version`]
-//! spells options; [`network`] and [`networks_conf`] are about the host-only network, [`making`]
-//! and [`arguments`] about what a machine consists of, [`life`] about power, [`record`] says what is
-//! written down, [`preflight`] looks before anything is touched.
+//! `program` asks, `parse` reads the answers, `failure` understands refusals, `version`
+//! spells options; `network` and `networks_conf` are about the host-only network, `making`
+//! and `arguments` about what a machine consists of, `life` about power, `record` says what is
+//! written down, `preflight` looks before anything is touched.
 
 mod arguments;
 mod failure;
