@@ -42,6 +42,19 @@ impl Found {
         environment::host(&self.cluster, &self.machine)
     }
 
+    /// The address that docker-machine's scripts expect of `ip`: they hand it to `docker swarm init`
+    /// and `join` inside machines. So where machines have other addresses among themselves than for
+    /// this host (driver `qemu`), it is those; elsewhere there is only one.
+    ///
+    /// # Errors
+    /// As [`Found::address`].
+    pub(crate) fn address_for_scripts(&self) -> Result<String, ClusterError> {
+        if self.cluster.record().driver == DriverKind::Qemu {
+            return Ok(self.cluster.address(&self.machine)?.to_string());
+        }
+        self.address()
+    }
+
     /// Where its engine answers: `tcp://192.168.99.100:2376`.
     ///
     /// # Errors

@@ -17,7 +17,13 @@ const UNREACHABLE: &str = "Cannot connect to the docker engine endpoint";
 
 /// Prints addresses in the order asked; nothing at all if one is unknown.
 pub(super) fn ip(context: &Context, machines: &[String]) -> Result<(), Failure> {
-    let address = |name: &String| Ok(Found::of(context, name)?.address()?);
+    let address = |name: &String| {
+        let found = Found::of(context, name)?;
+        match context.persona {
+            Persona::Skep => Ok(found.address()?),
+            Persona::DockerMachine => Ok(found.address_for_scripts()?),
+        }
+    };
     let names = named(context, machines)?;
     print_lines(names.iter().map(address).collect::<Result<Vec<_>, Failure>>()?)
 }
