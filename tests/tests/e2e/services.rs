@@ -49,17 +49,18 @@ fn helloping(lab: &Lab) {
     ] {
         assert!(pretty.stdout.contains(line), "{line:?} is not in {pretty}");
     }
-    assert_eq!(running(lab, "helloping").len(), 1);
+    running(lab, "helloping", 1);
 
     let scaled = skep(lab, "service scale helloping=10");
     assert!(scaled.stdout.contains("helloping scaled to 10"), "{scaled}");
-    let nodes = running(lab, "helloping");
-    assert_eq!(nodes.len(), 10, "{nodes:?}");
+    // A node that was not heard of for a moment gets no tasks, and none by itself when it is back.
+    all_ready(lab, &FOUR);
+    skep(lab, "service rebalance helloping");
+    let nodes = running(lab, "helloping", 10);
     assert!(FOUR.iter().all(|node| nodes.iter().any(|at| at == node)), "{nodes:?}");
 
     skep(lab, "node drain --wait manager1");
-    let nodes = running(lab, "helloping");
-    assert_eq!(nodes.len(), 10, "{nodes:?}");
+    let nodes = running(lab, "helloping", 10);
     assert!(!nodes.contains(&"manager1".to_owned()), "{nodes:?}");
     let history = skep(lab, "service ps helloping");
     assert!(history.stdout.contains(" \\_ helloping."), "{history}");
@@ -76,8 +77,13 @@ fn nginx(lab: &Lab) {
          nginx:1.22",
     );
     // The manager is drained: its answers cross the mesh.
-    assert!(!running(lab, "nginx").contains(&"manager1".to_owned()));
-    answered(&probe(lab, "service probe nginx -n 20").succeeds(), &["nginx/1.22.1"]);
+    assert!(!running(lab, "nginx", 10).contains(&"manager1".to_owned()));
+    // Every node's mesh hears of every task, by and by.
+    let whole = || {
+        let probed = probe(lab, "service probe nginx -n 20").ends();
+        (probed.code == Some(0)).then_some(probed)
+    };
+    answered(&until_within(LONG, "every node answers", whole), &["nginx/1.22.1"]);
     let logs = skep(lab, "service logs --tail 5 nginx");
     // Requests were answered on the workers only, also those that were sent to the manager.
     assert!(logs.stdout.contains("\"GET / HTTP/1.1\" 200"), "{logs}");
@@ -95,7 +101,7 @@ fn nginx(lab: &Lab) {
         assert!(pretty.stdout.contains(line), "{line:?} is not in {pretty}");
     }
     let history = skep(lab, "service ps nginx");
-    assert!(history.stdout.matches("nginx:1.26").count() == 10, "{history}");
+    assert!(history.stdout.matches("nginx:1.26").count() >= 10, "{history}");
     // Old tasks go on answering for a while, for those who have not heard yet.
     let only_new = || {
         let probed = probe(lab, "service probe nginx -n 10").ends();
@@ -105,7 +111,7 @@ fn nginx(lab: &Lab) {
 
     skep(lab, "node activate manager1");
     skep(lab, "service rebalance nginx");
-    assert!(running(lab, "nginx").contains(&"manager1".to_owned()));
+    assert!(running(lab, "nginx", 10).contains(&"manager1".to_owned()));
     skep(lab, "service rm nginx");
 }
 
@@ -159,11 +165,14 @@ fn versions(probed: &Ran) -> Vec<String> {
     seen.into_iter().collect()
 }
 
-/// The nodes that run tasks of a service, one for each task.
-fn running(lab: &Lab, service: &str) -> Vec<String> {
+/// The nodes that run tasks of a service, one for each task, once so many run.
+fn running(lab: &Lab, service: &str, count: usize) -> Vec<String> {
     let words = format!("service ps {service} --filter desired-state=running --format json");
-    let list: Value = serde_json::from_str(&skep(lab, &words).stdout).unwrap();
-    let tasks = list["tasks"].as_array().unwrap().iter();
-    let tasks = tasks.inspect(|task| assert_eq!(task["state"], "running", "{task}"));
-    tasks.map(|task| task["node"].as_str().unwrap().to_owned()).collect()
+    until_within(LONG, "so many tasks that run", || {
+        let list: Value = serde_json::from_str(&skep(lab, &words).stdout).unwrap();
+        let tasks = list["tasks"].as_array().unwrap();
+        let all_run = tasks.iter().all(|task| task["state"] == "running");
+        let node = |task: &Value| task["node"].as_str().unwrap().to_owned();
+        (all_run && tasks.len() == count).then(|| tasks.iter().map(node).collect())
+    })
 }
