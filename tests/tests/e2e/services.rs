@@ -73,8 +73,7 @@ fn nginx(lab: &Lab) {
     skep(
         lab,
         "service create --replicas 10 --name nginx --update-delay 1s --update-parallelism 2 \
-         --update-order start-first --env LINGER=15 --stop-grace-period 1m --publish 8080:80 \
-         nginx:1.22",
+         --update-order start-first --publish 8080:80 nginx:1.22",
     );
     // The manager is drained: its answers cross the mesh.
     assert!(!running(lab, "nginx", 10).contains(&"manager1".to_owned()));
