@@ -98,6 +98,13 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// A test that fails leaves no machine behind: these are in a cluster the lab does not know of.
+impl Drop for Desk<'_> {
+    fn drop(&mut self) {
+        self.types(&format!("docker-machine rm -f {}", MACHINES.join(" "))).ends();
+    }
+}
+
 pub(crate) fn the_walkthroughs_scripts_on_virtualbox() {
     let lab = Lab::with_machines("scripts");
     let image = guest_image(&lab);
