@@ -122,8 +122,8 @@ pub(crate) async fn release(
     Ok(())
 }
 
-/// Logs in to a machine whose host key nobody told us, if it answers now. One that was never talked to, as one that was
-/// imported, is believed at first sight.
+/// Logs in to a machine whose host key nobody told us, if it answers now. One that was never talked
+/// to, as one that was imported, is believed at first sight.
 ///
 /// # Errors
 /// [`ClusterError::Host`] naming both keys if it shows another one than then;

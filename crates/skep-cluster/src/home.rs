@@ -132,16 +132,8 @@ impl Home {
     /// # Errors
     /// [`StoreError::Io`].
     pub fn clusters(&self) -> Result<Vec<ClusterName>, StoreError> {
-        let path = self.layout.clusters();
-        let entries = match fs_err::read_dir(&path) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => return Err(StoreError::Io { action: "read", path, source }),
-        };
-        let mut names: Vec<ClusterName> =
-            entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
-        names.sort_unstable();
-        Ok(names)
+        let names = skep_store::file::names(&self.layout.clusters())?;
+        Ok(names.into_iter().filter_map(|name| name.parse().ok()).collect())
     }
 
     /// The authority that vouches for the engines' TCP endpoints, made with the store's first

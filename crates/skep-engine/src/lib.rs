@@ -8,8 +8,8 @@
 //! through [`Engine::get_json`] and [`Engine::post_json`], because bollard's models drop the fields
 //! they do not know.
 //!
-//! **Never here:** a network connection of its own (but for [`tcp`]'s one question), an environment variable (`DOCKER_HOST` is
-//! handed to [`Endpoint::resolve`]), knowledge of machines, drivers or the meaning of an object.
+//! **Never here:** a network connection of its own (but for [`tcp`]'s one question), an environment
+//! variable (`DOCKER_HOST` is handed to [`Endpoint::resolve`]), knowledge of machines, drivers or the meaning of an object.
 //! A request's body and an answer's body never enter a log or an error: either may be a secret.
 //!
 //! **Start reading** at [`Engine::connect`], then [`EngineError`] for what can stand in its way.

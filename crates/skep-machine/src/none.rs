@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, io,
+    fmt,
     net::{IpAddr, Ipv4Addr},
 };
 
@@ -50,17 +50,9 @@ impl NoneDriver {
 
     /// The machines that have a record, whole or not.
     fn machines(&self, cluster: &ClusterName) -> Result<Vec<MachineName>, StoreError> {
-        let path = self.layout.cluster(cluster.as_str()).machines();
-        let entries = match fs_err::read_dir(&path) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => return Err(StoreError::Io { action: "read", path, source }),
-        };
-        let names = entries.filter_map(|entry| {
-            let name: MachineName = entry.ok()?.file_name().to_str()?.parse().ok()?;
-            self.record(cluster, name.as_str()).exists().then_some(name)
-        });
-        Ok(names.collect())
+        let names = skep_store::file::names(&self.layout.cluster(cluster.as_str()).machines())?;
+        let recorded = names.into_iter().filter(|name| self.record(cluster, name).exists());
+        Ok(recorded.filter_map(|name| name.parse().ok()).collect())
     }
 
     fn refused(id: &MachineId, action: &'static str, done: &str) -> MachineError {

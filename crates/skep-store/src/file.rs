@@ -99,6 +99,26 @@ pub fn remove_dir(path: &Path) -> Result<(), StoreError> {
     gone_is_fine(fs::remove_dir_all(path)).map_err(StoreError::io("remove", path))
 }
 
+/// The names in a directory that may not be there, in order. One that is not UTF-8 is nothing of
+/// the store's.
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub fn names(directory: &Path) -> Result<Vec<String>, StoreError> {
+    let read = || -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(directory)? {
+            names.extend(entry?.file_name().into_string().ok());
+        }
+        names.sort_unstable();
+        Ok(names)
+    };
+    match read() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => read.map_err(StoreError::io("read", directory)),
+    }
+}
+
 /// Removes a directory with all it holds, at once for everybody else: it is moved out of the way
 /// first, so that nobody finds a part of it, or puts something into it that is then in the way.
 ///
@@ -146,6 +166,17 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o600);
         assert_eq!(mode(path.parent().unwrap()), 0o700);
+    }
+
+    #[test]
+    fn names_are_in_order_and_those_of_nothing_are_none() {
+        let home = tempfile::tempdir().unwrap();
+        assert!(names(&home.path().join("missing")).unwrap().is_empty());
+        for name in ["b", "a", "c"] {
+            fs::write(home.path().join(name), "").unwrap();
+        }
+        assert_eq!(names(home.path()).unwrap(), ["a", "b", "c"]);
+        assert!(names(&home.path().join("a")).is_err());
     }
 
     #[test]

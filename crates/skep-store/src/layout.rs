@@ -20,6 +20,7 @@
 //!       known_hosts                                           that proof, pinned
 //!       qemu/                                                 a virtual machine: disks, record, console
 //!       virtualbox/                                           the same of VirtualBox
+//!       ssh.json                                              a host that was there before
 //!       none.json                                             an engine that is known by its URL alone
 //! ```
 
@@ -152,6 +153,11 @@ impl MachineLayout {
     /// What a machine of VirtualBox consists of.
     pub fn virtualbox(&self) -> PathBuf {
         self.directory.join("virtualbox")
+    }
+
+    /// The record of a host that was there before.
+    pub fn ssh(&self) -> PathBuf {
+        self.directory.join("ssh.json")
     }
 
     /// The record of an engine that is known by its URL alone.

@@ -8,8 +8,8 @@ use skep_os::Builder;
 use skep_store::Lock;
 use tokio_util::sync::CancellationToken;
 
-use super::{ContainerDriver, GREETING, Socket, api::api, cancellable};
-use crate::{MachineError, Work};
+use super::{ContainerDriver, GREETING, Socket, api::api};
+use crate::{MachineError, Work, cancel::cancellable};
 
 /// The image's name in the engine.
 pub(super) fn tag(os: &Builder) -> String {

@@ -20,7 +20,6 @@ mod removal;
 use std::{
     collections::BTreeMap,
     fmt,
-    future::Future,
     net::Ipv4Addr,
     path::{Path, PathBuf},
     time::Duration,
@@ -51,6 +50,7 @@ use self::{
 pub use self::{image::remove_image, preflight::IPVS};
 use crate::{
     Driver, DriverKind, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
+    cancel::cancellable,
 };
 
 /// How long the host's engine may take to answer a greeting.
@@ -412,18 +412,6 @@ impl ContainerDriver {
 
 fn refused(id: &MachineId, action: &'static str, source: EngineError) -> MachineError {
     MachineError::Engine { machine: id.machine.clone(), action, source }
-}
-
-/// Gives work up when it is cancelled.
-async fn cancellable<T>(
-    cancel: &CancellationToken,
-    work: impl Future<Output = Result<T, MachineError>>,
-) -> Result<T, MachineError> {
-    tokio::select! {
-        biased;
-        () = cancel.cancelled() => Err(MachineError::Cancelled),
-        done = work => done,
-    }
 }
 
 /// A machine's state, from what the engine lists of its container. One that ended without being

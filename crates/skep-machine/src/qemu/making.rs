@@ -5,7 +5,7 @@ use std::time::Duration;
 use ipnet::Ipv4Net;
 use skep_model::{ClusterName, MachineName};
 use skep_os::vm;
-use skep_store::{Lock, Resource, StoreError};
+use skep_store::{Lock, Resource, StoreError, file::names};
 
 use super::{
     QemuDriver, Segment, addresses,
@@ -54,7 +54,7 @@ impl QemuDriver {
         let routes = fs_err::read_to_string("/proc/net/route").unwrap_or_default();
         let mut taken = subnet::parse_routes(&routes);
         let (mut own, mut loopback) = (None, Vec::new());
-        for name in self.names(&self.layout.clusters())? {
+        for name in names(&self.layout.clusters())? {
             match Cluster::read(&self.layout.cluster(&name).qemu())? {
                 Some(found) if name == cluster.as_str() => own = Some(found),
                 Some(found) => {
@@ -216,7 +216,7 @@ impl QemuDriver {
     pub(super) fn found(&self, cluster: &ClusterName) -> Result<Vec<Resource>, StoreError> {
         let layout = self.layout.cluster(cluster.as_str());
         let mut found = Vec::new();
-        for name in self.names(&layout.machines())? {
+        for name in names(&layout.machines())? {
             if let Ok(machine) = name.parse::<MachineName>()
                 && layout.machine(&name).qemu().exists()
             {

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use std::{
     collections::BTreeMap,
-    io,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     time::Duration,
@@ -20,12 +19,13 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use ipnet::Ipv4Net;
 use skep_model::{Check, ClusterName, MachineName, MachineState, Port};
-use skep_store::{Layout, Resource, StoreError};
+use skep_store::{Layout, Resource};
 use tokio_util::sync::CancellationToken;
 
 use self::probe::{Answer, probe};
 use crate::{
     Driver, DriverKind, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
+    cancel::cancellable,
 };
 
 /// The newest schema of `ssh.json` this program knows.
@@ -81,7 +81,7 @@ impl SshDriver {
     }
 
     fn record(&self, cluster: &ClusterName, machine: &str) -> PathBuf {
-        self.layout.cluster(cluster.as_str()).machine(machine).directory().join("ssh.json")
+        self.layout.cluster(cluster.as_str()).machine(machine).ssh()
     }
 
     fn load(&self, id: &MachineId) -> Result<Host, MachineError> {
@@ -94,23 +94,9 @@ impl SshDriver {
 
     /// The machines of a cluster that are hosts, in order. A damaged record is one all the same.
     fn recorded(&self, cluster: &ClusterName) -> Result<Vec<MachineName>, MachineError> {
-        let path = self.layout.cluster(cluster.as_str()).machines();
-        let failed = |source| StoreError::Io { action: "read", path: path.clone(), source };
-        let entries = match fs_err::read_dir(&path) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(failed(error).into()),
-        };
-        let mut names = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(failed)?;
-            if !entry.path().join("ssh.json").exists() {
-                continue;
-            }
-            names.extend(entry.file_name().to_str().and_then(|name| name.parse().ok()));
-        }
-        names.sort();
-        Ok(names)
+        let names = skep_store::file::names(&self.layout.cluster(cluster.as_str()).machines())?;
+        let recorded = names.into_iter().filter(|name| self.record(cluster, name).exists());
+        Ok(recorded.filter_map(|name| name.parse().ok()).collect())
     }
 
     /// A host's power is its owner's.
@@ -126,16 +112,6 @@ impl SshDriver {
 
 fn resource(id: &MachineId) -> Resource {
     Resource::new(KIND, format!("{}/{}", id.cluster, id.machine))
-}
-
-async fn cancellable<T>(
-    cancel: &CancellationToken,
-    work: impl Future<Output = T>,
-) -> Result<T, MachineError> {
-    tokio::select! {
-        () = cancel.cancelled() => Err(MachineError::Cancelled),
-        done = work => Ok(done),
-    }
 }
 
 fn check(host: &Host, answer: Answer) -> Check {
@@ -171,7 +147,7 @@ impl Driver for SshDriver {
             let fix = "give the address that the host is reached at";
             return vec![Check::fail("host", format!("{} is no host's", host.address), fix)];
         }
-        let answer = cancellable(cancel, probe(host.sshd(), PATIENCE)).await;
+        let answer = cancellable(cancel, async { Ok(probe(host.sshd(), PATIENCE).await) }).await;
         answer.map(|answer| vec![check(host, answer)]).unwrap_or_default()
     }
 
@@ -230,7 +206,7 @@ impl Driver for SshDriver {
     /// A host that answers is on, and no other can be switched on from here.
     async fn start(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
         let host = self.load(id)?;
-        match cancellable(cancel, probe(host.sshd(), PATIENCE)).await? {
+        match cancellable(cancel, async { Ok(probe(host.sshd(), PATIENCE).await) }).await? {
             Answer::Banner(_) => Ok(()),
             Answer::Closed(_) | Answer::NotSsh(_) => self.refuse(id, "start").await,
         }

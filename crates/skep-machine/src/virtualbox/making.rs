@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use skep_model::{ClusterName, MachineName};
 use skep_os::{Seed, vm};
-use skep_store::Resource;
+use skep_store::{Resource, file::names};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -467,7 +467,7 @@ impl VirtualBoxDriver {
         cancel: &CancellationToken,
     ) -> Result<Vec<Resource>, MachineError> {
         let layout = self.layout.cluster(cluster.as_str());
-        let mut names = self.names(&layout.machines())?;
+        let mut names = names(&layout.machines())?;
         names.retain(|name| layout.machine(name).virtualbox().exists());
         match self.vms(cancel).await {
             Ok(all) => {

@@ -39,20 +39,12 @@ mod record;
 mod tests;
 mod version;
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    future::Future,
-    io,
-    net::Ipv4Addr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, io, net::Ipv4Addr, path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
 use skep_model::{Check, ClusterName, MachineName, MachineState, Port};
-use skep_store::{Layout, Resource, StoreError};
+use skep_store::{Layout, Resource, StoreError, file::names};
 use tokio_util::sync::CancellationToken;
 
 pub use self::options::{Iso, Options, Share};
@@ -65,7 +57,7 @@ use self::{
 };
 use crate::{
     Driver, DriverKind, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
-    console, container::GuestSystems,
+    cancel::cancellable, console, container::GuestSystems,
 };
 
 /// The systems VirtualBox runs on, as far as they differ.
@@ -175,25 +167,10 @@ impl VirtualBoxDriver {
 
     /// The places of everything that may be a machine of a cluster.
     fn machines(&self, cluster: &ClusterName) -> Result<Vec<Place>, StoreError> {
-        let names = self.names(&self.layout.cluster(cluster.as_str()).machines())?;
+        let names = names(&self.layout.cluster(cluster.as_str()).machines())?;
         let machine = |name: String| name.parse::<MachineName>().ok();
         let id = |machine| MachineId { cluster: cluster.clone(), machine };
         Ok(names.into_iter().filter_map(machine).map(|name| self.place(&id(name))).collect())
-    }
-
-    /// The names in a directory that may not be there, in order.
-    fn names(&self, directory: &Path) -> Result<Vec<String>, StoreError> {
-        let entries = match fs_err::read_dir(directory) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => {
-                return Err(StoreError::Io { action: "read", path: directory.into(), source });
-            }
-        };
-        let mut names: Vec<String> =
-            entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
-        names.sort_unstable();
-        Ok(names)
     }
 }
 
@@ -315,17 +292,5 @@ impl Driver for VirtualBoxDriver {
             _ => {}
         }
         Ok(work.journal.gone(resource)?)
-    }
-}
-
-/// Gives work up when it is cancelled.
-async fn cancellable<T>(
-    cancel: &CancellationToken,
-    work: impl Future<Output = Result<T, MachineError>>,
-) -> Result<T, MachineError> {
-    tokio::select! {
-        biased;
-        () = cancel.cancelled() => Err(MachineError::Cancelled),
-        done = work => done,
     }
 }

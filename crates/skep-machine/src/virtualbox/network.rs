@@ -11,6 +11,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use skep_model::ClusterName;
+use skep_store::file::names;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -128,7 +129,7 @@ impl VirtualBoxDriver {
     /// The networks of the store's other clusters on VirtualBox.
     fn others(&self, cluster: &ClusterName) -> Result<Vec<subnet::Taken>, MachineError> {
         let mut taken = Vec::new();
-        for name in self.names(&self.layout.clusters())? {
+        for name in names(&self.layout.clusters())? {
             if name == cluster.as_str() {
                 continue;
             }
