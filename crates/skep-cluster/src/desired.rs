@@ -29,6 +29,8 @@ pub struct Desired {
     pub size: Size,
     /// The ports every machine answers on at its host address, in addition to those it does.
     pub publish: Vec<Port>,
+    /// Whether a new swarm is made in place of one whose managers are all gone, with all it had.
+    pub replace_swarm: bool,
 }
 
 impl Desired {

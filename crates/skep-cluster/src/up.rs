@@ -13,8 +13,10 @@
 //!
 //! Whatever is already so is passed over, so `up` is also what resumes an interrupted `up` and
 //! what repairs a cluster: machines that are gone are made again, stopped ones started, nodes that
-//! fell out of the swarm joined again.
+//! fell out of the swarm joined again. The engines are asked first: a swarm that somebody made by
+//! hand is this cluster's, with the roles its nodes have.
 
+mod founding;
 pub(crate) mod machine;
 mod membership;
 
@@ -27,10 +29,16 @@ use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Verdict}
 use skep_store::Journal;
 use tokio_util::sync::CancellationToken;
 
+pub use self::founding::Doubt;
 use self::{machine::Bringer, membership::Membership};
 use crate::{
-    ClusterError, ClusterRecord, Desired, Home, MachineFailure, MachineRecord, adopt::Allowed,
-    choose, reach::Cluster, settle::settle, turn,
+    ClusterError, ClusterRecord, Desired, Home, MachineFailure, MachineRecord,
+    adopt::Allowed,
+    choose,
+    reach::Cluster,
+    settle::settle,
+    survey::{Survey, survey_with},
+    turn,
 };
 
 /// What `up` needs besides the store.
@@ -70,9 +78,11 @@ pub async fn up(
     options: Options<'_>,
 ) -> Result<Report, ClusterError> {
     let Options { events, cancel, .. } = options;
-    let record = wanted(home, name, desired)?;
     let files = home.layout().cluster(name.as_str());
     let fresh = !files.directory().exists();
+    let found = ask_engines(home, name, cancel).await?;
+    let record = wanted(home, name, desired, &found)?;
+    found.only_one_swarm(&record)?;
     let (kind, checks) = look(home, &record, desired, fresh, options).await?;
     let driver = home.driver(kind);
     let desired = &Desired { driver: Some(kind), ..desired.clone() };
@@ -82,7 +92,7 @@ pub async fn up(
 
     let _lock = home.lock(name)?;
     // Another command may have changed it until now.
-    let mut record = wanted(home, name, desired)?;
+    let mut record = wanted(home, name, desired, &found)?;
     let certificates = CaCertificate::parse_trusted(&record.ca_certificates)?;
     let names = record.machines.iter().map(|machine| &machine.name);
     let _machines = turn::machines(home, name, names)?;
@@ -96,7 +106,7 @@ pub async fn up(
     let states = driver.states(name).await?;
 
     let cluster = Cluster::new(home, record);
-    let membership = Membership::new(&cluster, &states, events, cancel);
+    let membership = Membership::new(&cluster, &states, desired.replace_swarm, events, cancel);
     let bringer = Bringer {
         cluster: &cluster,
         driver: driver.as_ref(),
@@ -132,6 +142,11 @@ pub async fn up(
     if cancel.is_cancelled() {
         return Err(ClusterError::Cancelled);
     }
+    if let Some(doubt) = membership.doubt() {
+        failures.retain(|failure| !matches!(failure.error, ClusterError::NoSwarm { .. }));
+        return Err(ClusterError::NoSwarm { cluster: name.clone(), doubt, failures });
+    }
+    let record = remember(&cluster, &membership)?;
     let settled = membership.settle(&failures, options.timeout);
     match membership.entry_machine().and_then(|name| cluster.record().machine(name.as_str())) {
         None => settled.await?,
@@ -142,7 +157,7 @@ pub async fn up(
         },
     }
     if failures.is_empty() {
-        Ok(report(cluster.record(), &states))
+        Ok(report(&record, &states))
     } else {
         Err(ClusterError::Partly { failures, of: machines.len() })
     }
@@ -191,17 +206,52 @@ async fn look(
     Ok((kind, checks))
 }
 
-/// The cluster's record as it is to be.
+/// Asks the engines of the machines that run what they are in a swarm.
+async fn ask_engines(
+    home: &Home,
+    name: &ClusterName,
+    cancel: &CancellationToken,
+) -> Result<Survey, ClusterError> {
+    let Some(record) = ClusterRecord::load(home, name)? else { return Ok(Survey::default()) };
+    let cluster = Cluster::new(home, record);
+    // A driver that cannot say so now says why in its preflight.
+    let states = home.driver(cluster.record().driver).states(name).await.unwrap_or_default();
+    survey_with(&cluster, &states, cancel).await
+}
+
+/// The cluster's record as it is to be: what it is, by what the engines say, and what is wished.
 fn wanted(
     home: &Home,
     name: &ClusterName,
     desired: &Desired,
+    found: &Survey,
 ) -> Result<ClusterRecord, ClusterError> {
     let mut record = match ClusterRecord::load(home, name)? {
         Some(record) => record,
         None => ClusterRecord::new(name.clone(), desired.driver.unwrap_or(DriverKind::Container)),
     };
+    found.tell(&mut record);
     desired.apply_to(&mut record)?;
+    Ok(record)
+}
+
+/// Writes down which node each machine is. What may be behind a machine that leaves, or is taken
+/// off the list, is known by that.
+fn remember(
+    cluster: &Cluster,
+    membership: &Membership<'_>,
+) -> Result<ClusterRecord, ClusterError> {
+    let mut record = cluster.record().clone();
+    let (swarm, members) = membership.members();
+    record.swarm = swarm.or(record.swarm);
+    for machine in &mut record.machines {
+        if let Some(node) = members.get(&machine.name) {
+            machine.node = Some(node.clone());
+        }
+    }
+    if record != *cluster.record() {
+        record.save(cluster.home())?;
+    }
     Ok(record)
 }
 
