@@ -39,6 +39,7 @@ pub mod record;
 mod settle;
 pub mod status;
 mod turn;
+mod unmade;
 pub mod up;
 
 #[cfg(test)]

@@ -18,7 +18,10 @@
 pub(crate) mod machine;
 mod membership;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use skep_guest::certificate::CaCertificate;
@@ -30,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use self::{machine::Bringer, membership::Membership};
 use crate::{
     ClusterError, ClusterRecord, Desired, Home, MachineFailure, MachineRecord, adopt::Allowed,
-    choose, reach::Cluster, settle::settle, turn,
+    choose, reach::Cluster, settle::settle, turn, unmade,
 };
 
 /// What `up` needs besides the store.
@@ -70,7 +73,7 @@ pub async fn up(
     options: Options<'_>,
 ) -> Result<Report, ClusterError> {
     let Options { events, cancel, .. } = options;
-    let record = wanted(home, name, desired)?;
+    let (_, record) = wanted(home, name, desired).await?;
     let files = home.layout().cluster(name.as_str());
     let fresh = !files.directory().exists();
     let (kind, checks) = look(home, &record, desired, fresh, options).await?;
@@ -82,14 +85,20 @@ pub async fn up(
 
     let _lock = home.lock(name)?;
     // Another command may have changed it until now.
-    let mut record = wanted(home, name, desired)?;
+    let (before, mut record) = wanted(home, name, desired).await?;
     let certificates = CaCertificate::parse_trusted(&record.ca_certificates)?;
-    let names = record.machines.iter().map(|machine| &machine.name);
+    let names: BTreeSet<_> =
+        before.machines.iter().chain(&record.machines).map(|machine| &machine.name).collect();
     let _machines = turn::machines(home, name, names)?;
-    record.save(home)?;
     let journal = Journal::open(&files.journal())?;
     let work = Work { journal: &journal, events, cancel };
-    settle(driver.as_ref(), name, work).await?;
+    if !before.machines.is_empty() {
+        settle(home.driver(before.driver).as_ref(), name, work).await?;
+        // What was on its way has come, and is a machine now that binds.
+        (_, record) = wanted(home, name, desired).await?;
+        unmade::clear(home, &before, &record, desired, work).await?;
+    }
+    record.save(home)?;
     record.subnet = driver.prepare(name, record.subnet.or(desired.subnet), work).await?;
     record.save(home)?;
     let authority = home.authority()?;
@@ -191,18 +200,23 @@ async fn look(
     Ok((kind, checks))
 }
 
-/// The cluster's record as it is to be.
-fn wanted(
+/// The cluster's record as it is, or as one that nobody has wished for yet, and as it is to be.
+async fn wanted(
     home: &Home,
     name: &ClusterName,
     desired: &Desired,
-) -> Result<ClusterRecord, ClusterError> {
-    let mut record = match ClusterRecord::load(home, name)? {
+) -> Result<(ClusterRecord, ClusterRecord), ClusterError> {
+    let before = match ClusterRecord::load(home, name)? {
         Some(record) => record,
         None => ClusterRecord::new(name.clone(), desired.driver.unwrap_or(DriverKind::Container)),
     };
-    desired.apply_to(&mut record)?;
-    Ok(record)
+    let made = match before.machines[..] {
+        [] => BTreeSet::new(),
+        _ => unmade::made(home, home.driver(before.driver).as_ref(), &before).await?,
+    };
+    let mut record = before.clone();
+    desired.apply_to(&mut record, &made)?;
+    Ok((before, record))
 }
 
 fn report(record: &ClusterRecord, before: &BTreeMap<MachineName, MachineState>) -> Report {
