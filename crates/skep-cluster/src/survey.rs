@@ -197,9 +197,8 @@ impl Survey {
 
     /// The machines whose engines need the swarm's unlock key.
     pub fn locked(&self) -> Vec<MachineName> {
-        let is_locked = |part: &Part| {
-            part.local().is_some_and(|local| local.state == LocalNodeState::Locked)
-        };
+        let is_locked =
+            |part: &Part| part.local().is_some_and(|local| local.state == LocalNodeState::Locked);
         let locked = self.parts.iter().filter(|(_, part)| is_locked(part));
         locked.map(|(name, _)| name.clone()).collect()
     }

@@ -112,7 +112,8 @@ pub(super) fn decide(machines: &[(MachineName, bool, Seen)], replace: bool) -> D
         let each = managers.iter().map(|(place, id)| (machines[*place].0.clone(), (*id).clone()));
         return Decision::Refuse(Doubt::Several(each.collect()));
     }
-    let place = |part: Part| machines.iter().position(|(_, _, seen)| *seen == Seen::Here(part.clone()));
+    let place =
+        |part: Part| machines.iter().position(|(_, _, seen)| *seen == Seen::Here(part.clone()));
     if let Some(place) = place(Part::NoQuorum) {
         return Decision::AwaitQuorum(place);
     }
