@@ -111,6 +111,16 @@ pub enum ClusterError {
         /// Which, with who is in each.
         swarms: Vec<Found>,
     },
+    /// A swarm is to be made where one is already.
+    #[error("cluster {cluster} has a swarm: {} in it", is_are(.members))]
+    SwarmExists {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The machine that was to be its first manager.
+        machine: MachineName,
+        /// The machines in it.
+        members: Vec<MachineName>,
+    },
     /// There is no swarm that the machines could join, and none was founded, for somebody may have
     /// it.
     #[error("cluster {cluster} has no swarm to join, and none was made: {}", doubt_text(.doubt))]
