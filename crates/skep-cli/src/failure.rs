@@ -303,7 +303,7 @@ fn hosts(swarm: &Found) -> String {
 }
 
 /// What to do where somebody may have the swarm. None of it ends one that may live.
-fn way_out_of(doubt: &Doubt, option: &str) -> String {
+pub(crate) fn way_out_of(doubt: &Doubt, option: &str) -> String {
     match doubt {
         Doubt::Several(_) => format!("`skep status{option}` shows who is in which"),
         Doubt::Locked(machines) => {

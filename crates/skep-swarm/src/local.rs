@@ -2,6 +2,8 @@
 //!
 //! Source: the `Swarm` object in `GET /info` of the Docker Engine API.
 
+use std::fmt;
+
 use serde::Deserialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +26,19 @@ pub enum LocalNodeState {
     Error,
     /// In one, as a manager whose keys are encrypted.
     Locked,
+}
+
+impl fmt::Display for LocalNodeState {
+    /// As `docker info` prints it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            LocalNodeState::Inactive => "inactive",
+            LocalNodeState::Pending => "pending",
+            LocalNodeState::Active => "active",
+            LocalNodeState::Error => "error",
+            LocalNodeState::Locked => "locked",
+        })
+    }
 }
 
 /// A manager an engine knows of.
