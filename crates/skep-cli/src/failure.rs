@@ -245,9 +245,10 @@ impl From<ClusterError> for Failure {
                 ))
             }
             ClusterError::SeveralSwarms { swarms, .. } => several_swarms(&error, swarms),
-            ClusterError::NoSwarm { cluster, doubt, failures } => {
+            ClusterError::NoSwarm { cluster, doubt, untouched, failures } => {
                 let causes = failures.iter().map(machine_line).collect();
-                Failure::of(Exit::NotConverged, &error)
+                let exit = if *untouched { Exit::Preflight } else { Exit::NotConverged };
+                Failure::of(exit, &error)
                     .listing(causes)
                     .with_fix(way_out_of(doubt, &name_option(cluster)))
             }

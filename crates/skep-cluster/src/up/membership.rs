@@ -21,7 +21,11 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::founding::{Decision, Doubt, Part, Seen, decide};
-use crate::{ClusterError, MachineFailure, MachineRecord, reach::Cluster};
+use crate::{
+    ClusterError, ClusterRecord, MachineFailure, MachineRecord,
+    reach::Cluster,
+    survey::{Part as Asked, Survey},
+};
 
 /// How often an engine is asked whether it has found its way back into its swarm.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -74,6 +78,8 @@ pub(super) struct Membership<'a> {
     arrivals: Mutex<BTreeMap<MachineName, Arrival>>,
     /// Which node each machine that has joined says it is.
     selves: Mutex<BTreeMap<MachineName, NodeId>>,
+    /// Those that were in no swarm, or another one, before.
+    joined: Mutex<BTreeSet<MachineName>>,
     founding: tokio::sync::Mutex<()>,
     standing: watch::Sender<Standing>,
 }
@@ -98,6 +104,7 @@ impl<'a> Membership<'a> {
             cancel,
             arrivals: Mutex::default(),
             selves: Mutex::default(),
+            joined: Mutex::default(),
             founding: tokio::sync::Mutex::default(),
             standing: watch::Sender::default(),
         }
@@ -129,7 +136,11 @@ impl<'a> Membership<'a> {
                 step.skipped("in the swarm already");
                 joined
             }
-            other => step.end_with(other)?,
+            other => {
+                let joined = step.end_with(other)?;
+                self.has_joined(&machine.name);
+                joined
+            }
         };
         self.is_node(&machine.name, joined.node);
         Ok(())
@@ -215,6 +226,17 @@ impl<'a> Membership<'a> {
         arrivals.insert(machine.clone(), arrival);
     }
 
+    fn has_joined(&self, machine: &MachineName) {
+        self.joined.lock().unwrap_or_else(PoisonError::into_inner).insert(machine.clone());
+    }
+
+    /// The machines that became nodes just now, in the record's order.
+    pub(super) fn newcomers(&self) -> Vec<MachineName> {
+        let joined = self.joined.lock().unwrap_or_else(PoisonError::into_inner);
+        let machines = self.cluster.record().machines.iter().map(|machine| &machine.name);
+        machines.filter(|name| joined.contains(*name)).cloned().collect()
+    }
+
     fn is_node(&self, machine: &MachineName, node: NodeId) {
         let mut selves = self.selves.lock().unwrap_or_else(PoisonError::into_inner);
         selves.insert(machine.clone(), node);
@@ -274,6 +296,7 @@ impl<'a> Membership<'a> {
             let step = self.events.step(&machine, "founding the swarm");
             let options = InitOptions::new(address);
             step.end_with(swarm.init(&options, self.cancel).await)?;
+            self.has_joined(&machine);
         }
         let local = swarm.local(self.cancel).await?;
         let tokens = swarm.tokens(self.cancel).await?;
@@ -332,7 +355,12 @@ impl<'a> Membership<'a> {
                 Standing::Ready(entry) => return Ok(entry),
                 Standing::Refused(doubt) => {
                     let cluster = self.cluster.record().name.clone();
-                    return Err(ClusterError::NoSwarm { cluster, doubt, failures: Vec::new() });
+                    return Err(ClusterError::NoSwarm {
+                        cluster,
+                        doubt,
+                        untouched: false,
+                        failures: Vec::new(),
+                    });
                 }
                 Standing::Open => {}
             }
@@ -364,7 +392,11 @@ impl<'a> Membership<'a> {
             if !self.is_of_this_swarm(machine, &node, entry) && !self.is_given_up(&local) {
                 return Err(SwarmError::OtherSwarm { node }.into());
             }
-            let text = "the swarm does not list its node any more: it joins anew";
+            let text = if self.replace {
+                "it leaves the swarm whose managers are gone"
+            } else {
+                "the swarm does not list its node any more: it joins anew"
+            };
             self.events.warn(&machine.name, text);
             swarm.leave(true, self.cancel).await?;
         }
@@ -416,6 +448,36 @@ impl<'a> Membership<'a> {
 
     fn address_of(&self, machine: &MachineName) -> Result<IpAddr, ClusterError> {
         self.cluster.address(self.cluster.machine(machine.as_str())?)
+    }
+}
+
+/// Refuses before anything is touched where all machines that were there before have answered, and
+/// no swarm can come of what they say.
+///
+/// # Errors
+/// [`ClusterError::NoSwarm`].
+pub(super) fn look_ahead(
+    record: &ClusterRecord,
+    found: &Survey,
+    replace: bool,
+) -> Result<(), ClusterError> {
+    let seen = record.machines.iter().map(|machine| {
+        let seen = match found.part(&machine.name) {
+            Some(Asked::Known(local)) => Seen::Here(part(Some(local), machine.role)),
+            // One that is off, or still starting, may answer once it is waited for.
+            Some(Asked::Off(_) | Asked::Silent(_)) => Seen::Awaited { existed: true },
+            None => Seen::Awaited { existed: machine.node.is_some() },
+        };
+        (machine.name.clone(), machine.role == Some(Role::Manager), seen)
+    });
+    match decide(&seen.collect::<Vec<_>>(), replace) {
+        Decision::Refuse(doubt) if doubt != Doubt::NoManager => Err(ClusterError::NoSwarm {
+            cluster: record.name.clone(),
+            doubt,
+            untouched: true,
+            failures: Vec::new(),
+        }),
+        _ => Ok(()),
     }
 }
 
