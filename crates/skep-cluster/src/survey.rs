@@ -360,3 +360,6 @@ impl Group {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

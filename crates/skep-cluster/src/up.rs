@@ -19,6 +19,7 @@
 mod founding;
 pub(crate) mod machine;
 mod membership;
+mod observed;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -88,7 +89,7 @@ pub async fn up(
     let found = ask_engines(home, name, cancel).await?;
     let (_, record) = wanted(home, name, desired, &found).await?;
     found.only_one_swarm(&record)?;
-    membership::look_ahead(&record, &found, desired.replace_swarm)?;
+    observed::look_ahead(&record, &found, desired.replace_swarm)?;
     let (kind, checks) = look(home, &record, desired, fresh, options).await?;
     let driver = home.driver(kind);
     let desired = &Desired { driver: Some(kind), ..desired.clone() };

@@ -20,12 +20,11 @@ use skep_swarm::{
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::founding::{Decision, Doubt, Part, Seen, decide};
-use crate::{
-    ClusterError, ClusterRecord, MachineFailure, MachineRecord,
-    reach::Cluster,
-    survey::{Part as Asked, Survey},
+use super::{
+    founding::{Decision, Doubt, Part, Seen, decide},
+    observed::part,
 };
+use crate::{ClusterError, MachineFailure, MachineRecord, reach::Cluster};
 
 /// How often an engine is asked whether it has found its way back into its swarm.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -448,56 +447,5 @@ impl<'a> Membership<'a> {
 
     fn address_of(&self, machine: &MachineName) -> Result<IpAddr, ClusterError> {
         self.cluster.address(self.cluster.machine(machine.as_str())?)
-    }
-}
-
-/// Refuses before anything is touched where all machines that were there before have answered, and
-/// no swarm can come of what they say.
-///
-/// # Errors
-/// [`ClusterError::NoSwarm`].
-pub(super) fn look_ahead(
-    record: &ClusterRecord,
-    found: &Survey,
-    replace: bool,
-) -> Result<(), ClusterError> {
-    let seen = record.machines.iter().map(|machine| {
-        let seen = match found.part(&machine.name) {
-            Some(Asked::Known(local)) => Seen::Here(part(Some(local), machine.role)),
-            // One that is off, or still starting, may answer once it is waited for.
-            Some(Asked::Off(_) | Asked::Silent(_)) => Seen::Awaited { existed: true },
-            None => Seen::Awaited { existed: machine.node.is_some() },
-        };
-        (machine.name.clone(), machine.role == Some(Role::Manager), seen)
-    });
-    match decide(&seen.collect::<Vec<_>>(), replace) {
-        Decision::Refuse(doubt) if doubt != Doubt::NoManager => Err(ClusterError::NoSwarm {
-            cluster: record.name.clone(),
-            doubt,
-            untouched: true,
-            failures: Vec::new(),
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// The part an engine has, from what it says; nothing for a machine that was just made.
-///
-/// An engine that has not got an identity tells no node ID; neither does one that failed to start
-/// as the manager it is, as with expired certificates. So of those that are pending or in error
-/// only a worker's is known to have nothing to lose.
-fn part(local: Option<&LocalState>, role: Option<Role>) -> Part {
-    let Some(local) = local else { return Part::Outside };
-    match (local.state, &local.node) {
-        (LocalNodeState::Inactive, _) => Part::Outside,
-        (LocalNodeState::Locked, _) => Part::Locked,
-        (LocalNodeState::Active, _) if local.is_manager => match &local.cluster {
-            Some(swarm) => Part::Manager { swarm: swarm.clone() },
-            None => Part::NoQuorum,
-        },
-        (LocalNodeState::Pending | LocalNodeState::Error, None) if role == Some(Role::Worker) => {
-            Part::Outside
-        }
-        (LocalNodeState::Active | LocalNodeState::Pending | LocalNodeState::Error, _) => Part::Node,
     }
 }
