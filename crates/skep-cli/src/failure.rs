@@ -268,6 +268,9 @@ impl From<ClusterError> for Failure {
                     "put the file back from a copy; `skep down --name CLUSTER` removes a cluster \
                      without its record, too",
                 ),
+            ClusterError::Machine(MachineError::Acceleration { fix, .. }) => {
+                Failure::of(Exit::Preflight, &error).with_fix(fix)
+            }
             ClusterError::Machine(MachineError::Subnet { .. } | MachineError::Foreign { .. }) => {
                 Failure::of(Exit::Preflight, &error)
             }

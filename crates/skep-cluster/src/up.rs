@@ -28,7 +28,7 @@ use std::{
 
 use futures_util::future::join_all;
 use skep_guest::certificate::CaCertificate;
-use skep_machine::{DriverKind, DriverOptions, Request, Work};
+use skep_machine::{DriverKind, DriverOptions, MachineError, Request, Work};
 use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Verdict};
 use skep_store::Journal;
 use tokio_util::sync::CancellationToken;
@@ -113,7 +113,13 @@ pub async fn up(
         unmade::clear(home, &before, &record, desired, work).await?;
     }
     record.save(home)?;
-    record.subnet = driver.prepare(name, record.subnet.or(desired.subnet), work).await?;
+    let prepared = driver.prepare(name, record.subnet.or(desired.subnet), work).await;
+    if fresh && matches!(prepared, Err(MachineError::Acceleration { .. })) {
+        // As a preflight would have refused it, had there been a guest system to try: nothing was
+        // made for the cluster, and none is to stay.
+        skep_store::file::remove_dir_at_once(files.directory())?;
+    }
+    record.subnet = prepared?;
     record.save(home)?;
     let authority = home.authority()?;
     let states = driver.states(name).await?;

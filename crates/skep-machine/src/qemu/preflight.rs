@@ -7,8 +7,8 @@ use skep_process::ProcessError;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    QemuDriver, Segment,
-    accel::Native,
+    Accel, QemuDriver, Segment,
+    accel::{Host, NATIVE, Native, closed},
     addresses, bridge,
     life::MEMORY,
     making::Networks,
@@ -37,7 +37,7 @@ pub(super) async fn look(
 ) -> Vec<Check> {
     let cluster = driver.cluster(&request.cluster).ok();
     let binary = driver.binary(cluster.as_ref());
-    let asked = driver.options.accel.or(cluster.as_ref().and_then(|cluster| cluster.accel));
+    let asked = driver.asked(cluster.as_ref());
     let recorded = || cluster.as_ref().map(|cluster| cluster.segment.choice());
     let segment = driver.options.segment.clone().or_else(recorded);
     let mut checks = Vec::new();
@@ -46,7 +46,9 @@ pub(super) async fn look(
         Ok(qemu) => {
             checks.push(version(&binary, &qemu));
             checks.push(networks(&qemu, segment.as_ref()));
-            match Native::look(&driver.layout.accel(), &binary, &qemu.version, cancel).await {
+            let host =
+                Host { record: driver.layout.accel(), binary: &binary, version: &qemu.version };
+            match accelerates(driver, &host, asked, cancel).await {
                 Ok(native) => checks.push(native.check(asked)),
                 Err(error) => checks.push(absent(&binary, &error)),
             }
@@ -79,6 +81,27 @@ pub(super) async fn look(
     ));
     checks.extend(addresses_at_host(driver, request));
     checks
+}
+
+/// Whether this host accelerates, as far as it is known or soon told: a kernel is only waited for
+/// if nothing but the accelerator will do. Otherwise it is tried when it is needed.
+async fn accelerates(
+    driver: &QemuDriver,
+    host: &Host<'_>,
+    asked: Option<Accel>,
+    cancel: &CancellationToken,
+) -> Result<Native, ProcessError> {
+    if let Some(closed) = closed() {
+        return Ok(closed);
+    }
+    let guest = (driver.os)().ok().and_then(|os| os.cached_vm().ok().flatten());
+    let Some(guest) = guest else { return host.try_firmware(cancel).await };
+    match (host.known(&guest), asked) {
+        (Some(Native::Works), _) => Ok(Native::Works),
+        (_, Some(NATIVE)) => host.try_kernel(&guest, cancel).await,
+        (Some(known), _) => Ok(known),
+        (None, _) => host.try_firmware(cancel).await,
+    }
 }
 
 fn absent(binary: &Path, error: &ProcessError) -> Check {
