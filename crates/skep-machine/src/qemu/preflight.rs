@@ -75,9 +75,9 @@ pub(super) async fn look(
     checks.extend(size(request.size, processors, room::total_memory()));
     let machines = request.new_machines as u64;
     checks.extend(room::disk(driver.layout.root(), shared + machines * DISK_PER_MACHINE));
-    let each = request.size.memory.unwrap_or(MEMORY) + MEMORY_FOR_QEMU;
+    let each = request.size.memory.unwrap_or(MEMORY).saturating_add(MEMORY_FOR_QEMU);
     checks.extend(room::memory(
-        machines * each,
+        machines.saturating_mul(each),
         "close something, make fewer machines, or give each less with --memory",
     ));
     checks.extend(addresses_at_host(driver, request));

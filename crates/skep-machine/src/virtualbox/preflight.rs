@@ -84,7 +84,7 @@ pub(super) async fn look(
     let machines = request.new_machines as u64;
     checks.extend(room::disk(driver.layout.root(), machines * DISK_PER_MACHINE));
     checks.extend(room::memory(
-        machines * request.size.memory.unwrap_or(MEMORY),
+        machines.saturating_mul(request.size.memory.unwrap_or(MEMORY)),
         "close something, make fewer machines, or give each less memory",
     ));
     checks
