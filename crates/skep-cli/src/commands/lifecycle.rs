@@ -1,7 +1,7 @@
 //! `skep up`, `skep down`, `skep status`.
 
 use skep_cluster::{
-    ClusterError, Home,
+    ClusterError, ClusterRecord, Home,
     down::{Removed, down as take_down},
     reach::Cluster,
     status::{MachineStatus, Status, status as look},
@@ -24,6 +24,14 @@ pub(super) async fn up(context: &Context, args: Up) -> Result<(), Failure> {
     desired.replace_swarm = args.new_swarm;
     let home = context.home()?.with_qemu(wish::qemu(&args.wish)?);
     let name = context.cluster_name(&home)?;
+    // One that is chosen is known afterwards only.
+    let driver = match desired.driver {
+        None => ClusterRecord::load(&home, &name).ok().flatten().map(|record| record.driver),
+        named => named,
+    };
+    if let Some(driver) = driver {
+        wish::warn_of_ignored(context, driver, &args.wish);
+    }
     let ca_certificates = super::cert::read(&home, &args.ca_certificates, &context.events)?;
     desired.ca_certificates = ca_certificates;
     if let Some(advice) = args.wish.managers.filter(|&count| count > 0).and_then(quorum::advice) {
@@ -42,6 +50,9 @@ pub(super) async fn up(context: &Context, args: Up) -> Result<(), Failure> {
         let failure = Failure::from(error);
         if resumable { failure.with_fix(resume(&name)) } else { failure }
     })?;
+    if driver.is_none() {
+        wish::warn_of_ignored(context, report.record.driver, &args.wish);
+    }
     context.say(&summary(&home, &report));
     Ok(())
 }
