@@ -362,7 +362,8 @@ impl Context {
     /// The program that started this one, by its name, where the system tells (Linux).
     pub fn parent_program(&self) -> Option<String> {
         let parent = rustix::process::getppid()?.as_raw_nonzero();
-        let name = std::fs::read_to_string(format!("/proc/{parent}/comm")).ok()?;
+        let name =
+            skep_read::text(format!("/proc/{parent}/comm"), skep_read::limit::SYSTEM).ok()?;
         Some(name.trim_end().to_owned())
     }
 }

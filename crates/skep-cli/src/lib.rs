@@ -15,6 +15,7 @@ pub mod context;
 pub mod docker_context;
 pub mod failure;
 pub mod filters;
+pub mod input;
 pub mod node_ls;
 pub mod persona;
 pub mod progress;

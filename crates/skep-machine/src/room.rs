@@ -36,7 +36,7 @@ fn enough_memory(available: u64, needed: u64, remedy: &str) -> Check {
 
 /// Memory that can be had without swapping, in bytes, from Linux's `/proc/meminfo`.
 fn available_memory() -> Option<u64> {
-    let text = fs_err::read_to_string("/proc/meminfo").ok()?;
+    let text = skep_read::text("/proc/meminfo", skep_read::limit::SYSTEM).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
 }

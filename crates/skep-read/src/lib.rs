@@ -36,6 +36,16 @@ pub enum Refusal {
         /// The limit in bytes.
         limit: u64,
     },
+    /// One of its lines is longer than the limit.
+    #[error("line {line} has {size} bytes; at most {limit} are read of a line")]
+    LongLine {
+        /// The line, from 1.
+        line: usize,
+        /// Its length in bytes.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
     /// It should be text and is not UTF-8.
     #[error("line {line} is not UTF-8 text")]
     NotText {
@@ -61,7 +71,7 @@ impl From<Refusal> for io::Error {
     fn from(refusal: Refusal) -> Self {
         let kind = match refusal {
             Refusal::NotRegular { .. } => io::ErrorKind::InvalidInput,
-            Refusal::TooLong { .. } => io::ErrorKind::FileTooLarge,
+            Refusal::TooLong { .. } | Refusal::LongLine { .. } => io::ErrorKind::FileTooLarge,
             Refusal::NotText { .. } => io::ErrorKind::InvalidData,
         };
         io::Error::new(kind, refusal)
@@ -95,7 +105,8 @@ fn check(data: &std::fs::Metadata) -> io::Result<()> {
 ///
 /// # Errors
 /// [`Refusal::NotRegular`], and what the system says. The path is not in the error's text.
-pub fn open(path: &Path) -> io::Result<File> {
+pub fn open(path: impl AsRef<Path>) -> io::Result<File> {
+    let path = path.as_ref();
     // Before it is opened, since opening some devices does something already; and after, since it
     // may have been replaced between. Without O_NONBLOCK a named pipe would be waited for.
     check(&std::fs::metadata(path)?)?;
@@ -110,7 +121,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// [`Refusal`], and what the system says. The path is not in the error's text.
-pub fn bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+pub fn bytes(path: impl AsRef<Path>, limit: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
     let size = file.metadata()?.len();
     if size > limit {
@@ -124,8 +135,22 @@ pub fn bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// As [`bytes`].
-pub fn text(path: &Path, limit: u64) -> io::Result<String> {
+pub fn text(path: impl AsRef<Path>, limit: u64) -> io::Result<String> {
     utf8(bytes(path, limit)?)
+}
+
+/// As [`text`], of lines that have at most `line` bytes each.
+///
+/// # Errors
+/// As [`bytes`].
+pub fn lines(path: impl AsRef<Path>, limit: u64, line: usize) -> io::Result<String> {
+    let text = text(path, limit)?;
+    match text.lines().zip(1..).find(|(content, _)| content.len() > line) {
+        None => Ok(text),
+        Some((content, number)) => {
+            Err(Refusal::LongLine { line: number, size: content.len(), limit: line }.into())
+        }
+    }
 }
 
 /// All that `from` has, which is at most `limit` bytes. It blocks as long as `from` does: what may
@@ -205,14 +230,14 @@ mod tests {
         std::os::unix::fs::symlink(at("file"), at("good")).unwrap();
         let whole = "; only a regular file is read";
         for (name, what) in [("pipe", "a named pipe"), ("link", "a named pipe")] {
-            assert_eq!(said(bytes(&at(name), 9)), format!("it is {what}{whole}"));
+            assert_eq!(said(bytes(at(name), 9)), format!("it is {what}{whole}"));
         }
-        assert_eq!(said(open(&at("socket"))), format!("it is a socket{whole}"));
+        assert_eq!(said(open(at("socket"))), format!("it is a socket{whole}"));
         assert_eq!(said(open(home.path())), format!("it is a directory{whole}"));
-        assert_eq!(said(text(Path::new("/dev/zero"), 9)), format!("it is a device{whole}"));
-        assert!(bytes(&at("loop"), 9).is_err());
-        assert_eq!(bytes(&at("gone"), 9).unwrap_err().kind(), io::ErrorKind::NotFound);
-        assert_eq!(text(&at("good"), 1).unwrap(), "x");
+        assert_eq!(said(text("/dev/zero", 9)), format!("it is a device{whole}"));
+        assert!(bytes(at("loop"), 9).is_err());
+        assert_eq!(bytes(at("gone"), 9).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(text(at("good"), 1).unwrap(), "x");
     }
 
     #[test]
@@ -235,8 +260,8 @@ mod tests {
 
     #[test]
     fn what_the_system_says_about_itself_has_no_length_and_is_read() {
-        assert!(text(Path::new("/proc/self/status"), limit::SYSTEM).unwrap().contains("Pid:"));
-        assert!(text(Path::new("/proc/self/status"), 5).is_err());
+        assert!(text("/proc/self/status", limit::SYSTEM).unwrap().contains("Pid:"));
+        assert!(text("/proc/self/status", 5).is_err());
     }
 
     proptest! {

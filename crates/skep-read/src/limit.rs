@@ -14,8 +14,8 @@ pub const COMPOSE_FILE: u64 = 8 << 20;
 pub const ENV_FILE: u64 = 1 << 20;
 
 /// A line of such a file. Source: Go's `bufio.MaxScanTokenSize`, with which docker reads it
-/// (`opts/file.go`).
-pub const ENV_LINE: usize = 64 * 1024;
+/// (`opts/file.go`); the line's end counts.
+pub const ENV_LINE: usize = 64 * 1024 - 1;
 
 /// A private or public key, a list of known hosts.
 pub const KEY: u64 = 64 * 1024;

@@ -123,7 +123,8 @@ fn key(binary: &Path, version: &str) -> String {
             |meta| format!("{}:{}:{:o}:{}", meta.uid(), meta.gid(), meta.mode(), meta.mtime()),
         )
     };
-    let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let boot = skep_read::text("/proc/sys/kernel/random/boot_id", skep_read::limit::SYSTEM)
+        .unwrap_or_default();
     let device = fs_err::metadata(KVM).map_or(0, |meta| meta.rdev());
     let parts = [
         format!("{} {version} {}", binary.display(), stamp(binary)),
