@@ -32,6 +32,7 @@ use crate::{
     progress::Progress,
     screens::{service_ls, stack_plan},
     table::Table,
+    visible,
 };
 
 pub(super) async fn run(context: &Context, command: Stack) -> Result<(), Failure> {
@@ -82,7 +83,7 @@ async fn deploy(context: &Context, args: &DeployArgs) -> Result<(), Failure> {
     // What reads JSON lines reads the plan with --dry-run.
     if context.global.progress != Progress::Json {
         let plan = stack_plan::screen(&plan, false, args.prune);
-        io::stderr().lock().write_all(plan.as_bytes())?;
+        io::stderr().lock().write_all(visible::text(&plan).as_bytes())?;
     }
     apply(context, &stacks, &plan, args).await
 }

@@ -22,6 +22,7 @@ use crate::{
     failure::{Exit, Failure, one_line},
     input,
     persona::Persona,
+    visible,
 };
 
 /// How long a machine may take where the verb has no option to say so.
@@ -39,6 +40,7 @@ async fn ask(context: &Context, question: &str) -> Result<Option<bool>, Failure>
         Persona::Skep => {
             let mut stderr = io::stderr().lock();
             // Who cannot be asked does not answer.
+            let question = visible::text(question);
             let _ = stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush());
         }
     }
@@ -51,7 +53,7 @@ fn preface(context: &Context, text: &str) {
     match context.persona {
         Persona::DockerMachine => context.message(text),
         Persona::Skep => {
-            let _ = writeln!(io::stderr(), "{text}");
+            let _ = writeln!(io::stderr(), "{}", visible::text(text));
         }
     }
 }
