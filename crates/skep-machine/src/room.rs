@@ -46,7 +46,7 @@ pub(crate) fn total_memory() -> Option<u64> {
 
 /// An amount from Linux's `/proc/meminfo`.
 fn meminfo(field: &str) -> Option<u64> {
-    let text = fs_err::read_to_string("/proc/meminfo").ok()?;
+    let text = skep_read::text("/proc/meminfo", skep_read::limit::SYSTEM).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(field))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
 }

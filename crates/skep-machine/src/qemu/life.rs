@@ -403,7 +403,10 @@ pub(super) fn port_error(
 pub(super) fn refusal(port: Port, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            let first = fs_err::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+            let first = skep_read::text(
+                "/proc/sys/net/ipv4/ip_unprivileged_port_start",
+                skep_read::limit::SYSTEM,
+            );
             let first = first.ok().and_then(|text| text.trim().parse::<u16>().ok());
             format!(
                 "ports below {} take a permission (`sudo sysctl \

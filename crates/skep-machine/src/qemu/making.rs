@@ -51,7 +51,8 @@ impl QemuDriver {
     /// A cluster's network, and the networks of everybody else: the host's own, and those of the
     /// store's other clusters of virtual machines.
     pub(super) fn networks(&self, cluster: &ClusterName) -> Result<Networks, StoreError> {
-        let routes = fs_err::read_to_string("/proc/net/route").unwrap_or_default();
+        let routes =
+            skep_read::text("/proc/net/route", skep_read::limit::SYSTEM).unwrap_or_default();
         let mut taken = subnet::parse_routes(&routes);
         let (mut own, mut loopback) = (None, Vec::new());
         for name in names(&self.layout.clusters())? {

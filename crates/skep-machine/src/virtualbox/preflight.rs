@@ -118,7 +118,8 @@ fn module(warning: &str) -> Check {
 
 /// The flags of the first processor, on Linux.
 fn cpu_flags(root: &Path) -> String {
-    let text = fs_err::read_to_string(root.join("proc/cpuinfo")).unwrap_or_default();
+    let text =
+        skep_read::text(root.join("proc/cpuinfo"), skep_read::limit::SYSTEM).unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with("flags"));
     line.and_then(|line| line.split_once(':')).map_or(String::new(), |(_, flags)| flags.to_owned())
 }
@@ -225,7 +226,7 @@ fn iso(path: &Path) -> Check {
     const DESCRIPTOR: u64 = 32_768;
     let name = path.display().to_string();
     let read = || {
-        let mut file = fs_err::File::open(path)?;
+        let mut file = skep_read::open(path)?;
         file.seek(SeekFrom::Start(DESCRIPTOR + 1))?;
         let mut magic = [0; 5];
         file.read_exact(&mut magic)?;
