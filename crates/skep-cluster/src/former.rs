@@ -119,17 +119,16 @@ fn is_at(node: &Node, address: Ipv4Addr) -> bool {
 }
 
 /// What the former nodes had that the new one has not. Labels are taken from all of them, the
-/// newest deciding; what the new node was given already stays. A node that is down because its
-/// machine was drained on the way out comes back drained: only its user knows whether that is over.
+/// newest deciding, and so is an availability that somebody has set: one that joins by hand comes
+/// as active, which nobody has asked for. What the new node was given already stays.
 fn handed_over(own: &Node, former: &[&Node]) -> NodeUpdate {
     let mut labels = BTreeMap::new();
     for node in former.iter().rev() {
         labels.extend(node.labels.clone());
     }
     labels.retain(|name, _| !own.labels.contains_key(name));
-    let last = former.first().map(|node| node.availability);
-    let availability =
-        last.filter(|last| own.availability == Availability::Active && *last != own.availability);
+    let set = former.iter().map(|node| node.availability).find(|one| *one != Availability::Active);
+    let availability = set.filter(|_| own.availability == Availability::Active);
     NodeUpdate { availability, label_add: labels, ..NodeUpdate::default() }
 }
 

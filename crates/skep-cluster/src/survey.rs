@@ -19,7 +19,7 @@ use skep_model::{MachineName, MachineState, Role};
 use skep_swarm::{LocalNodeState, LocalState, Node, NodeId, Swarm};
 use tokio_util::sync::CancellationToken;
 
-use crate::{ClusterError, ClusterRecord, MachineRecord, reach::Cluster};
+use crate::{ClusterError, ClusterRecord, MachineRecord, reach::Cluster, up::Doubt};
 
 /// How long one engine may take to answer. An emulated machine on a busy host takes seconds.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -197,9 +197,8 @@ impl Survey {
 
     /// The machines whose engines need the swarm's unlock key.
     pub fn locked(&self) -> Vec<MachineName> {
-        let is_locked = |part: &Part| {
-            part.local().is_some_and(|local| local.state == LocalNodeState::Locked)
-        };
+        let is_locked =
+            |part: &Part| part.local().is_some_and(|local| local.state == LocalNodeState::Locked);
         let locked = self.parts.iter().filter(|(_, part)| is_locked(part));
         locked.map(|(name, _)| name.clone()).collect()
     }
@@ -220,6 +219,44 @@ impl Survey {
                 machine.node = Some(node);
             }
         }
+    }
+
+    /// Refuses to let `machine` found a swarm while another machine is in one, or may be. A machine
+    /// that is in one itself is for its engine to refuse.
+    ///
+    /// # Errors
+    /// [`ClusterError::SwarmExists`], [`ClusterError::NoSwarm`].
+    pub fn may_found(
+        &self,
+        machine: &MachineName,
+        record: &ClusterRecord,
+    ) -> Result<(), ClusterError> {
+        if self.swarm_of(machine).is_some() {
+            return Ok(());
+        }
+        let cluster = record.name.clone();
+        if let Some(swarm) = self.swarms.first() {
+            let (machine, members) = (machine.clone(), swarm.machines.clone());
+            return Err(ClusterError::SwarmExists { cluster, machine, members });
+        }
+        let others = |wanted: &dyn Fn(&Part) -> bool| -> Vec<MachineName> {
+            let others = self.parts.iter().filter(|(name, part)| name != machine && wanted(part));
+            others.map(|(name, _)| name.clone()).collect()
+        };
+        let locked = self.locked();
+        // One that is off and was never seen as a node has at most a swarm of its own, which its
+        // user has left on purpose.
+        let was_node = |name: &MachineName| {
+            record.machine(name.as_str()).is_some_and(|machine| machine.node.is_some())
+        };
+        let mut unasked = others(&|part| part.local().is_none());
+        unasked.retain(was_node);
+        let doubt = match (locked.is_empty(), unasked.is_empty()) {
+            (true, true) => return Ok(()),
+            (false, _) => Doubt::Locked(locked),
+            (true, false) => Doubt::Unasked(unasked),
+        };
+        Err(ClusterError::NoSwarm { cluster, doubt, failures: Vec::new() })
     }
 
     /// Refuses a cluster whose machines are in more than one swarm. Nodes whose managers do not

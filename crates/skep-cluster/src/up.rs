@@ -20,7 +20,10 @@ mod founding;
 pub(crate) mod machine;
 mod membership;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use skep_guest::certificate::CaCertificate;
@@ -38,7 +41,7 @@ use crate::{
     reach::Cluster,
     settle::settle,
     survey::{Survey, survey_with},
-    turn,
+    turn, unmade,
 };
 
 /// What `up` needs besides the store.
@@ -81,7 +84,7 @@ pub async fn up(
     let files = home.layout().cluster(name.as_str());
     let fresh = !files.directory().exists();
     let found = ask_engines(home, name, cancel).await?;
-    let record = wanted(home, name, desired, &found)?;
+    let (_, record) = wanted(home, name, desired, &found).await?;
     found.only_one_swarm(&record)?;
     let (kind, checks) = look(home, &record, desired, fresh, options).await?;
     let driver = home.driver(kind);
@@ -92,14 +95,20 @@ pub async fn up(
 
     let _lock = home.lock(name)?;
     // Another command may have changed it until now.
-    let mut record = wanted(home, name, desired, &found)?;
+    let (before, mut record) = wanted(home, name, desired, &found).await?;
     let certificates = CaCertificate::parse_trusted(&record.ca_certificates)?;
-    let names = record.machines.iter().map(|machine| &machine.name);
+    let names: BTreeSet<_> =
+        before.machines.iter().chain(&record.machines).map(|machine| &machine.name).collect();
     let _machines = turn::machines(home, name, names)?;
-    record.save(home)?;
     let journal = Journal::open(&files.journal())?;
     let work = Work { journal: &journal, events, cancel };
-    settle(driver.as_ref(), name, work).await?;
+    if !before.machines.is_empty() {
+        settle(home.driver(before.driver).as_ref(), name, work).await?;
+        // What was on its way has come, and is a machine now that binds.
+        (_, record) = wanted(home, name, desired, &found).await?;
+        unmade::clear(home, &before, &record, desired, work).await?;
+    }
+    record.save(home)?;
     record.subnet = driver.prepare(name, record.subnet.or(desired.subnet), work).await?;
     record.save(home)?;
     let authority = home.authority()?;
@@ -219,28 +228,31 @@ async fn ask_engines(
     survey_with(&cluster, &states, cancel).await
 }
 
-/// The cluster's record as it is to be: what it is, by what the engines say, and what is wished.
-fn wanted(
+/// The cluster's record as it is by what the engines say, or as one that nobody has wished for yet,
+/// and as it is to be.
+async fn wanted(
     home: &Home,
     name: &ClusterName,
     desired: &Desired,
     found: &Survey,
-) -> Result<ClusterRecord, ClusterError> {
-    let mut record = match ClusterRecord::load(home, name)? {
+) -> Result<(ClusterRecord, ClusterRecord), ClusterError> {
+    let mut before = match ClusterRecord::load(home, name)? {
         Some(record) => record,
         None => ClusterRecord::new(name.clone(), desired.driver.unwrap_or(DriverKind::Container)),
     };
-    found.tell(&mut record);
-    desired.apply_to(&mut record)?;
-    Ok(record)
+    found.tell(&mut before);
+    let made = match before.machines[..] {
+        [] => BTreeSet::new(),
+        _ => unmade::made(home, home.driver(before.driver).as_ref(), &before).await?,
+    };
+    let mut record = before.clone();
+    desired.apply_to(&mut record, &made)?;
+    Ok((before, record))
 }
 
 /// Writes down which node each machine is. What may be behind a machine that leaves, or is taken
 /// off the list, is known by that.
-fn remember(
-    cluster: &Cluster,
-    membership: &Membership<'_>,
-) -> Result<ClusterRecord, ClusterError> {
+fn remember(cluster: &Cluster, membership: &Membership<'_>) -> Result<ClusterRecord, ClusterError> {
     let mut record = cluster.record().clone();
     let (swarm, members) = membership.members();
     record.swarm = swarm.or(record.swarm);

@@ -314,7 +314,8 @@ impl<'a> Membership<'a> {
         }
         let members = swarm.local(self.cancel).await?.managers.len();
         let seen = self.seen();
-        let is_manager = |seen: &Seen| matches!(seen, Seen::Here(Part::NoQuorum | Part::Manager { .. }));
+        let is_manager =
+            |seen: &Seen| matches!(seen, Seen::Here(Part::NoQuorum | Part::Manager { .. }));
         let reachable = seen.iter().filter(|(_, _, seen)| is_manager(seen)).count();
         self.standing.send_replace(Standing::Refused(Doubt::NoQuorum { reachable, members }));
         Ok(())
@@ -388,9 +389,8 @@ impl<'a> Membership<'a> {
             .filter_map(|machine| self.cluster.record().address(machine))
             .map(|address| address.to_string())
             .collect();
-        let is_ours = |address: &str| {
-            address.rsplit_once(':').is_some_and(|(host, _)| own.contains(host))
-        };
+        let is_ours =
+            |address: &str| address.rsplit_once(':').is_some_and(|(host, _)| own.contains(host));
         self.replace
             && !local.is_manager
             && local.state != LocalNodeState::Locked
