@@ -12,7 +12,9 @@ pub struct NodeAddress {
 
 /// Why a text is no such address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no address of a node: {wrong}; write an IP address or an interface, with or without :PORT")]
+#[error(
+    "`{text}` is no address of a node: {wrong}; write an IP address or an interface, with or without :PORT"
+)]
 pub struct AddressError {
     text: String,
     wrong: &'static str,
@@ -27,6 +29,12 @@ impl NodeAddress {
     /// The host: an IP address, or an interface's name.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// The same host, for what has a port of its own.
+    #[must_use]
+    pub fn without_port(&self) -> Self {
+        Self { host: self.host.clone(), port: None }
     }
 
     /// The port, if one was given.
@@ -56,8 +64,8 @@ impl FromStr for NodeAddress {
             return Ok(address.into());
         }
         let (host, port) = match text.rsplit_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (text, None),
+            Some((host, port)) if !text.ends_with(']') => (host, Some(port)),
+            _ => (text, None),
         };
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let host = match bare {

@@ -204,8 +204,10 @@ mod tests {
     #[test]
     fn certificates_come_before_roots_and_roots_before_the_end() {
         let info = |root: &str, issuer: &str| json!({"TrustRoot": root, "CertIssuerPublicKey": issuer, "CertIssuerSubject": "s"});
-        let mut nodes = vec![node("a", "m1", "ready", Some("leader")), node("b", "w1", "ready", None)];
-        let swarm = |busy: bool| json!({"TLSInfo": info("new", "new"), "RootRotationInProgress": busy});
+        let mut nodes =
+            vec![node("a", "m1", "ready", Some("leader")), node("b", "w1", "ready", None)];
+        let swarm =
+            |busy: bool| json!({"TLSInfo": info("new", "new"), "RootRotationInProgress": busy});
         nodes[0].tls_info = info("new", "new");
         nodes[1].tls_info = info("old", "old");
         let begun = Rotation::of(&swarm(true), &nodes);

@@ -123,10 +123,7 @@ impl Cause {
 
     /// Whether the same request may succeed a moment later.
     pub fn may_pass(self) -> bool {
-        matches!(
-            self,
-            Cause::Unsettled | Cause::NoLeader | Cause::NotInRaft | Cause::OutOfSequence
-        )
+        matches!(self, Cause::Unsettled | Cause::NoLeader | Cause::NotInRaft | Cause::OutOfSequence)
     }
 
     /// What to do about it. Whoever does exactly that loses no swarm by it: nothing here lets a

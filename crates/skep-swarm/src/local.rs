@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Swarm, error::SwarmError, node::NodeId};
+use crate::{Swarm, cause::Cause, error::SwarmError, node::NodeId};
 
 /// How an engine stands to swarm mode.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -123,6 +123,15 @@ impl LocalState {
             LocalNodeState::Active => self.is_manager,
             LocalNodeState::Pending => self.is_manager || !self.has_never_joined(),
             LocalNodeState::Error | LocalNodeState::Locked => true,
+        }
+    }
+
+    /// What is wrong, in the engine's words but for its advice: one that was away for too long says
+    /// to leave the swarm, whatever that node has of it. Empty where nothing is wrong.
+    pub fn problem(&self) -> String {
+        match Cause::of(&self.error) {
+            Some(cause @ Cause::CertificatesExpired) => cause.to_string(),
+            _ => self.error.clone(),
         }
     }
 

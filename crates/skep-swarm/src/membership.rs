@@ -402,6 +402,9 @@ mod tests {
         assert_eq!(body["DefaultAddrPool"], json!(["10.77.0.0/16"]));
         assert_eq!(body["SubnetSize"], 26);
         assert_eq!(body["Spec"], json!({"EncryptionConfig": {"AutoLockManagers": true}}));
-        assert_eq!((&body["AutoLockManagers"], &body["ForceNewCluster"]), (&json!(true), &json!(true)));
+        assert_eq!(
+            (&body["AutoLockManagers"], &body["ForceNewCluster"]),
+            (&json!(true), &json!(true))
+        );
     }
 }

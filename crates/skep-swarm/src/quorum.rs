@@ -91,6 +91,11 @@ impl Quorum {
         self.reachable >= needed(self.members)
     }
 
+    /// How many more may be lost with the others still deciding.
+    pub fn spare(self) -> usize {
+        self.reachable.saturating_sub(needed(self.members))
+    }
+
     /// `1 of 3 managers reachable`, and what stands before the number that is needed.
     fn shown(self, and: &str) -> String {
         let Quorum { members, reachable } = self;
@@ -193,7 +198,10 @@ fn judge_loss(before: Quorum, change: Change, managers: &[&Node]) -> Judgement {
     if change == Change::Stop {
         let spare = after.reachable - needed(after.members);
         return warned((spare == 0).then(|| {
-            format!("{change} {who} leaves {}: the loss of one more stops the swarm", after.shown(" and"))
+            format!(
+                "{change} {who} leaves {}: the loss of one more stops the swarm",
+                after.shown(" and")
+            )
         }));
     }
     warned(advice(after.members))

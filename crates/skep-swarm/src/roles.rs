@@ -48,10 +48,7 @@ impl Swarm {
     ///
     /// # Errors
     /// As [`Swarm::nodes`].
-    pub async fn settled_nodes(
-        &self,
-        cancel: &CancellationToken,
-    ) -> Result<Vec<Node>, SwarmError> {
+    pub async fn settled_nodes(&self, cancel: &CancellationToken) -> Result<Vec<Node>, SwarmError> {
         let end = Instant::now() + SETTLED;
         loop {
             let nodes = self.nodes(cancel).await?;
@@ -77,7 +74,8 @@ impl Swarm {
         while Instant::now() < end && !cancel.is_cancelled() {
             match self.nodes(cancel).await {
                 Ok(nodes) => {
-                    let changes = |node: &Node| is_leaving_managers(node) || is_entering_managers(node);
+                    let changes =
+                        |node: &Node| is_leaving_managers(node) || is_entering_managers(node);
                     if !nodes.iter().any(|one| one.id == *node && changes(one)) {
                         return Ok(());
                     }

@@ -64,10 +64,10 @@ impl SwarmUpdate {
     /// Edits a swarm's specification (the API's `SwarmSpec`) and says whether that changed it.
     /// `root` is the root certificate of external authorities that name none.
     pub fn apply(&self, spec: &mut Value, root: Option<&str>) -> bool {
-        let before = spec.clone();
         if !spec.is_object() {
             *spec = Map::new().into();
         }
+        let before = spec.clone();
         let mut set = |part: &str, field: &str, value: Value| {
             // An engine may send null for a part that has only defaults.
             if !spec[part].is_object() {

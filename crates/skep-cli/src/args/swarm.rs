@@ -181,7 +181,7 @@ pub struct CaArgs {
 
 fn span(text: &str) -> Result<Duration, String> {
     let span: PositiveSpan = text.parse().map_err(|error| format!("{error}"))?;
-    let nanoseconds = u64::try_from(span.as_nanoseconds()).unwrap_or_default();
+    let nanoseconds = u64::try_from(span.0.as_nanoseconds()).unwrap_or_default();
     Ok(Duration::from_nanos(nanoseconds))
 }
 
