@@ -6,6 +6,7 @@ pub mod machine;
 pub mod objects;
 pub mod service;
 pub mod stack;
+pub mod swarm;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -136,7 +137,7 @@ pub enum Command {
     Cert(Cert),
     /// The swarm itself
     #[command(subcommand)]
-    Swarm(Swarm),
+    Swarm(swarm::Swarm),
     /// Nodes of the swarm
     #[command(subcommand)]
     Node(Node),
@@ -323,48 +324,6 @@ pub struct Target {
     /// On this machine only; may be repeated [default: all]
     #[arg(long, value_name = "MACHINE")]
     pub machine: Vec<String>,
-}
-
-/// `skep swarm …`
-#[derive(Debug, Subcommand)]
-pub enum Swarm {
-    /// Make a machine the first manager of a swarm
-    Init {
-        /// The machine [default: the first manager]
-        machine: Option<String>,
-    },
-    /// Join machines to the swarm
-    Join {
-        /// The machines
-        #[arg(required = true)]
-        machines: Vec<String>,
-        /// As managers
-        #[arg(long)]
-        manager: bool,
-    },
-    /// Print how to join, or the token alone
-    JoinToken {
-        /// worker or manager
-        #[arg(value_enum)]
-        role: RoleArg,
-        /// Make a new token; the old one is worth nothing from then on
-        #[arg(long)]
-        rotate: bool,
-        /// Print the token only
-        #[arg(long, short)]
-        quiet: bool,
-    },
-    /// Make machines leave the swarm
-    Leave {
-        /// The machines
-        #[arg(required = true)]
-        machines: Vec<String>,
-        /// Even if the swarm loses its quorum, or its last manager
-        #[arg(long, short)]
-        force: bool,
-    },
-    /// Say what the swarm looks like from its managers
-    Status,
 }
 
 /// A role on the command line.

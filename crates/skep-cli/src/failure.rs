@@ -11,7 +11,7 @@ use skep_service::{
     stack::{Fault, Obstacle, StackError},
 };
 use skep_store::StoreError;
-use skep_swarm::SwarmError;
+use skep_swarm::{Cause, LocalNodeState, SwarmError};
 
 /// The exit codes, as `docs/exit-codes.md` publishes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -241,9 +241,8 @@ impl From<ClusterError> for Failure {
             ClusterError::NoManager { name, tried } => {
                 let option = name_option(name);
                 let causes = tried.iter().map(machine_line).collect();
-                Failure::of(Exit::Failed, &error).listing(causes).with_fix(format!(
-                    "`skep status{option}` says what is true, `skep up{option}` mends it"
-                ))
+                let fix = no_manager_fix(tried, &option);
+                Failure::of(Exit::Failed, &error).listing(causes).with_fix(fix)
             }
             ClusterError::SeveralSwarms { swarms, .. } => several_swarms(&error, swarms),
             ClusterError::NoSwarm { cluster, doubt, untouched, failures } => {
@@ -258,6 +257,9 @@ impl From<ClusterError> for Failure {
             ClusterError::Certificates(wrong) => {
                 let causes = wrong.iter().map(ToString::to_string).collect();
                 Failure::of(Exit::Usage, &error).listing(causes)
+            }
+            ClusterError::Swarm(SwarmError::Setting { .. } | SwarmError::Pool(_)) => {
+                Failure::of(Exit::Usage, &error)
             }
             ClusterError::Swarm(SwarmError::NotReady { .. }) => {
                 Failure::of(Exit::NotConverged, &error)
@@ -278,6 +280,34 @@ impl From<ClusterError> for Failure {
             _ => Failure::of(Exit::Failed, &error),
         }
     }
+}
+
+/// What to do where no manager answers. A machine that is locked, failed or still looks for its
+/// managers may have the swarm, so none of it lets one go.
+fn no_manager_fix(tried: &[MachineFailure], option: &str) -> String {
+    let with = |wanted: LocalNodeState| -> Vec<MachineName> {
+        let is = |failure: &&MachineFailure| matches!(&failure.error, ClusterError::NotManager { local, .. } if local.state == wanted);
+        tried.iter().filter(is).map(|failure| failure.machine.clone()).collect()
+    };
+    let locked = with(LocalNodeState::Locked);
+    if !locked.is_empty() {
+        return way_out_of(&Doubt::Locked(locked), option);
+    }
+    let has_expired = tried.iter().any(|failure| {
+        let expired = Some(Cause::CertificatesExpired);
+        matches!(&failure.error, ClusterError::NotManager { local, .. } if Cause::of(&local.error) == expired)
+    });
+    if has_expired {
+        return Cause::CertificatesExpired.fix().to_owned();
+    }
+    let ill = [with(LocalNodeState::Error), with(LocalNodeState::Pending)].concat();
+    if !ill.is_empty() {
+        return format!(
+            "start the other managers of the swarm (`skep machine start`); `skep status{option}` \
+             shows what each machine says"
+        );
+    }
+    format!("`skep status{option}` says what is true, `skep up{option}` mends it")
 }
 
 /// Both swarms shown, and ways out that end neither unasked.
@@ -499,6 +529,35 @@ mod tests {
           because: Docker Engine: connection refused
               fix: start it
         ");
+    }
+
+    #[test]
+    fn no_advice_for_a_manager_that_cannot_be_asked_lets_it_go() {
+        let tried = |state: &str, error: &str| {
+            let local = serde_json::from_value(
+                serde_json::json!({"LocalNodeState": state, "Error": error}),
+            );
+            let machine: MachineName = "manager1".parse().unwrap();
+            let error = ClusterError::NotManager {
+                machine: machine.clone(),
+                local: Box::new(local.unwrap()),
+            };
+            let tried = vec![MachineFailure { machine, error }];
+            let error = ClusterError::NoManager { name: "lab".parse().unwrap(), tried };
+            Failure::from(error).render(Persona::Skep, false)
+        };
+        let expired =
+            "Swarm certificates have expired. To replace them, leave the swarm and join again.";
+        let texts = [
+            tried("locked", ""),
+            tried("pending", ""),
+            tried("error", "no route"),
+            tried("error", expired),
+        ];
+        for text in &texts {
+            assert!(!text.contains("leave") && !text.contains("skep down"), "{text}");
+        }
+        insta::assert_snapshot!(texts.concat(), @"");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use skep_model::{Check, ClusterName, MachineName, MachineState};
 use skep_os::OsError;
 use skep_process::ProcessError;
 use skep_store::StoreError;
-use skep_swarm::SwarmError;
+use skep_swarm::{LocalNodeState, LocalState, SwarmError};
 
 use crate::{survey::Found, up::Doubt};
 
@@ -102,6 +102,14 @@ pub enum ClusterError {
         name: ClusterName,
         /// Which were tried, each with its reason.
         tried: Vec<MachineFailure>,
+    },
+    /// A machine's engine is no manager that can be asked.
+    #[error("{}", part_text(.machine, .local))]
+    NotManager {
+        /// Which machine.
+        machine: MachineName,
+        /// What its engine says of its part in a swarm.
+        local: Box<LocalState>,
     },
     /// The machines are in more than one swarm, and nothing was touched.
     #[error("the machines of cluster {cluster} are in {} swarms, and nothing was touched", .swarms.len())]
@@ -245,6 +253,23 @@ pub(crate) fn is_are(names: &[MachineName]) -> String {
 
 pub(crate) fn was_were(names: &[MachineName]) -> String {
     format!("{} {}", list(names), if names.len() == 1 { "was" } else { "were" })
+}
+
+/// How a machine that is no manager stands.
+fn part_text(machine: &MachineName, local: &LocalState) -> String {
+    let error = match local.problem().as_str() {
+        "" => String::new(),
+        error => format!(": {error}"),
+    };
+    match local.state {
+        LocalNodeState::Inactive => format!("{machine} is in no swarm"),
+        LocalNodeState::Active => format!("{machine} is a worker"),
+        LocalNodeState::Locked => format!("{machine} is locked: it needs the swarm's unlock key"),
+        LocalNodeState::Pending => {
+            format!("{machine} has not found the managers of its swarm yet (state pending){error}")
+        }
+        LocalNodeState::Error => format!("{machine} cannot take its part in its swarm{error}"),
+    }
 }
 
 fn console_text(console: &str) -> String {
