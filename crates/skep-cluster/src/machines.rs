@@ -5,6 +5,7 @@
 //! Machines of one driver share a cluster, and so a network: see `docs/design/0007`.
 
 mod create;
+mod goodbye;
 mod keep;
 mod remove;
 

@@ -67,13 +67,18 @@ impl Found {
     /// Whether none of its managers answered, while all are at addresses of the cluster's own
     /// machines: the swarm of a manager that is off, or that is gone with its disk.
     pub fn lacks_its_managers(&self, record: &ClusterRecord) -> bool {
+        self.managers.is_empty() && self.has_own_managers(record)
+    }
+
+    /// Whether all of its managers are at addresses of the cluster's own machines.
+    pub fn has_own_managers(&self, record: &ClusterRecord) -> bool {
         let own: BTreeSet<String> = record
             .machines
             .iter()
             .filter_map(|machine| record.address(machine))
             .map(|address| address.to_string())
             .collect();
-        self.managers.is_empty() && self.manager_hosts.is_subset(&own)
+        self.manager_hosts.is_subset(&own)
     }
 }
 
