@@ -383,7 +383,7 @@ fn judge_removal(
 }
 
 fn judge_stop(nodes: &[Node], targets: &[NodeId]) -> Verdict {
-    const FIX: &str = "start or promote others first; --force goes on";
+    const FIX: &str = "start or promote others first, or use --force";
     let managers = Managers::of(nodes, targets);
     if managers.lost() > 0 && managers.reachable < needed(managers.members) {
         let lost = quorum_lost(managers.reachable, managers.members);
@@ -392,7 +392,11 @@ fn judge_stop(nodes: &[Node], targets: &[NodeId]) -> Verdict {
     match judge_change(nodes, Change::Stop, targets) {
         Judgement::Fine => Verdict::Fine,
         Judgement::Warn { text } => Verdict::Warn(text),
-        Judgement::Refuse { text, .. } => Verdict::refuse(text, FIX),
+        // Its last clause is what to do.
+        Judgement::Refuse { text, .. } => match text.rsplit_once("; ") {
+            Some((reason, fix)) => Verdict::refuse(reason.to_owned(), fix),
+            None => Verdict::refuse(text, FIX),
+        },
     }
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use skep_model::{Events, MachineName};
-use skep_swarm::{Expected, NodeId, Swarm};
+use skep_swarm::{Expected, LocalNodeState, NodeId, Swarm};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Loss, Standing, corrected, standing};
@@ -13,6 +14,8 @@ use crate::{ClusterError, MachineFailure, MachineRecord, reach::Cluster, survey:
 /// How long a manager may take to be heard by the others again. Emulated engines take half a
 /// minute to elect a leader.
 const BACK: Duration = Duration::from_secs(60);
+/// How often its engine is asked whether it has found its swarm.
+const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Does `work` to machines. Managers that take part in a swarm come one after another, each once
 /// the one before takes part again, so that a swarm that can spare one keeps its quorum; everybody
@@ -53,7 +56,7 @@ pub(crate) async fn in_turn(
             }
             let locks = survey.local(&machine.name).is_some_and(|local| local.auto_lock);
             if let (Some(node), true, false) = (node, left.peek().is_some(), locks)
-                && let Err(error) = see_back(cluster, survey, machine, &node, events, cancel).await
+                && let Err(error) = see_back(cluster, machine, &node, events, cancel).await
             {
                 gone = Some(&machine.name);
                 failures.push(failed(machine, error));
@@ -82,23 +85,30 @@ fn taking_part(cluster: &Cluster, survey: &Survey, machine: &MachineRecord) -> O
     own.is_reachable_manager().then_some(own.id)
 }
 
-/// Waits until a manager is heard by the others again, asking another one if there is one.
+/// Waits until a manager takes part again: it is asked itself, for the others notice only after some
+/// seconds that it was away, and so would say at once that they hear it.
 async fn see_back(
     cluster: &Cluster,
-    survey: &Survey,
     machine: &MachineRecord,
     node: &NodeId,
     events: &Events,
     cancel: &CancellationToken,
 ) -> Result<(), ClusterError> {
-    let managers = survey.swarm_of(&machine.name).map(|swarm| swarm.managers.as_slice());
-    let other = managers.unwrap_or_default().iter().find(|name| **name != machine.name);
-    let engine = match other.and_then(|name| survey.engine(name)) {
-        Some(engine) => engine.clone(),
-        None => cluster.engine(machine, cancel).await?,
+    let end = Instant::now() + BACK;
+    let swarm = Swarm::new(&cluster.engine(machine, cancel).await?);
+    let step = events.step(&machine.name, "waiting until it takes part in the swarm again");
+    let back = async {
+        loop {
+            let local = swarm.local(cancel).await?;
+            if local.is_manager || local.state == LocalNodeState::Locked || Instant::now() >= end {
+                break;
+            }
+            let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
+        }
+        let left = end.saturating_duration_since(Instant::now()).max(INTERVAL);
+        let expected = [Expected::id(node).as_manager()];
+        swarm.wait_until_ready(&expected, left, cancel).await
     };
-    let step = events.step(&machine.name, "waiting until the other managers hear it");
-    let expected = [Expected::id(node).as_manager()];
-    step.end_with(Swarm::new(&engine).wait_until_ready(&expected, BACK, cancel).await)?;
+    step.end_with(back.await)?;
     Ok(())
 }

@@ -213,7 +213,7 @@ impl Party<'_> {
         let local = self.cleared.survey.local(&one.machine.name);
         let own = local.and_then(|local| local.node.as_ref());
         if let Some(node) = nodes.iter().find(|node| Some(&node.id) == own)
-            && node.state == NodeState::Ready
+            && node.state != NodeState::Down
         {
             self.drain(one.machine, &node.id).await?;
             former::demote(&swarm, node, cancel).await?;
