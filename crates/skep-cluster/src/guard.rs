@@ -46,17 +46,6 @@ pub enum Loss {
     Restart,
 }
 
-impl Loss {
-    /// As it stands before a name.
-    fn doing(self) -> &'static str {
-        match self {
-            Loss::Remove => "removing",
-            Loss::Stop => "stopping",
-            Loss::Restart => "restarting",
-        }
-    }
-}
-
 /// Whether machines may be taken away.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Verdict {
@@ -375,8 +364,13 @@ fn judge_removal(
                     "removing {who} {}: nothing in the swarm {then}, while its running tasks stay",
                     managers.leaves(left)
                 ),
-                "start the missing managers first, remove those that are gone for good, or promote \
-                 others; --force goes on",
+                match (missing(nodes).as_str(), had) {
+                    ("", _) => "promote others first; --force goes on".to_owned(),
+                    (missing, true) => {
+                        format!("start {missing} first, or promote others; --force goes on")
+                    }
+                    (missing, false) => format!("start {missing} first; --force goes on"),
+                },
             )
         }
     }
@@ -456,6 +450,12 @@ fn missing(nodes: &[Node]) -> String {
         .filter(|node| node.manager.is_some() && !node.is_reachable_manager())
         .map(Node::called);
     missing.collect::<Vec<_>>().join(", ")
+}
+
+/// Whether the managers of a list can decide anything.
+pub(crate) fn has_quorum(nodes: &[Node]) -> bool {
+    let managers = Managers::of(nodes, &[]);
+    managers.reachable >= needed(managers.members)
 }
 
 /// What is said of managers that have no quorum.

@@ -145,6 +145,16 @@ pub async fn survey_with(
     Ok(survey)
 }
 
+/// The role that an engine says it has. None for one that is in no swarm, or not yet again.
+pub fn role_in(local: &LocalState) -> Option<Role> {
+    match local.state {
+        LocalNodeState::Locked => Some(Role::Manager),
+        LocalNodeState::Active if local.is_manager => Some(Role::Manager),
+        LocalNodeState::Active => Some(Role::Worker),
+        LocalNodeState::Inactive | LocalNodeState::Pending | LocalNodeState::Error => None,
+    }
+}
+
 async fn ask(
     cluster: &Cluster,
     machine: &MachineRecord,
@@ -191,13 +201,7 @@ impl Survey {
         if let Some(node) = self.node_of(machine) {
             return Some(if node.manager.is_some() { Role::Manager } else { node.role });
         }
-        let local = self.local(machine)?;
-        match local.state {
-            LocalNodeState::Locked => Some(Role::Manager),
-            LocalNodeState::Active if local.is_manager => Some(Role::Manager),
-            LocalNodeState::Active => Some(Role::Worker),
-            LocalNodeState::Inactive | LocalNodeState::Pending | LocalNodeState::Error => None,
-        }
+        role_in(self.local(machine)?)
     }
 
     /// The machines whose engines need the swarm's unlock key.

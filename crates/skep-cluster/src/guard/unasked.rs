@@ -50,7 +50,8 @@ pub(super) fn refuse(
                 reasons.push(format!("{} does not answer: {error}", machine.name));
                 first.push(format!("look at it with `skep status --name {}`", record.name));
             }
-            Some(Part::Known(local)) if !local.error.is_empty() => {
+            // The engine's own words for a lost quorum are many.
+            Some(Part::Known(local)) if !local.error.is_empty() && reasons.is_empty() => {
                 reasons.push(format!("{}: {}", machine.name, local.error));
             }
             _ => {}
@@ -85,11 +86,7 @@ pub(super) fn refuse(
             list(unasked),
             reasons.join("; ")
         ),
-        format!(
-            "{} first; --force goes on with {} it all the same",
-            first.join(", "),
-            loss.doing()
-        ),
+        format!("{} first; --force goes on all the same", first.join(", ")),
     )
 }
 

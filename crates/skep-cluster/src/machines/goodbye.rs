@@ -15,7 +15,7 @@ use skep_swarm::{Change, Judgement, Node, NodeId, NodeState, NodeUpdate, Swarm, 
 
 use crate::{
     ClusterError, MachineFailure, MachineRecord, former,
-    guard::{Cleared, Standing, corrected, standing},
+    guard::{Cleared, Standing, corrected, has_quorum, standing},
     reach::Cluster,
     turn,
     up::Options,
@@ -72,14 +72,19 @@ pub(super) async fn say_goodbye(
         };
         let speaker = swarm.managers.iter().filter(stays);
         let mut speaker = speaker.filter_map(|name| cleared.survey.engine(name));
-        let Some(engine) = speaker.next() else {
+        let can_decide = has_quorum(&corrected(record, &cleared.survey, place));
+        let Some(engine) = speaker.next().filter(|_| can_decide) else {
             let others = swarm.nodes.iter().flatten().any(|node| {
                 node.is_reachable_manager()
                     && !leaving.iter().any(|one| one.entries.contains(&node.id))
             });
-            // Its other managers are no machines of this cluster.
-            if others {
-                for one in leaving {
+            // Its other managers are no machines of this cluster, or can decide nothing; then no
+            // manager can be made a worker either.
+            for one in leaving {
+                let local = cleared.survey.local(&one.machine.name);
+                let is_manager = local.is_none_or(|local| local.is_manager);
+                let by_itself = if can_decide { others } else { !is_manager };
+                if by_itself && !goes_too(one.machine) {
                     leave_alone(cleared, one.machine, options).await;
                 }
             }
