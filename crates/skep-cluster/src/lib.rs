@@ -6,6 +6,7 @@
 //! - [`choice`]: which driver `auto` takes, and why.
 //! - [`up`], [`down`], [`status`]: bring it about, take it away, say what is true.
 //! - [`survey`]: what the engines say of their part in a swarm, asked before a wish is written.
+//! - [`guard`]: whether a manager can be taken away; asked before anything takes one away.
 //! - [`power`]: switch machines on and off; `turn`: who waits for whom.
 //! - [`machines`]: one machine by itself, made, provisioned, removed; [`import`]: docker-machine's.
 //! - [`find`]: a machine by its name, whatever cluster it is in.
@@ -30,6 +31,7 @@ pub mod error;
 pub mod find;
 mod former;
 mod forward;
+pub mod guard;
 pub mod home;
 pub mod images;
 pub mod import;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use skep_engine::pki::{Authority, store::new_client};
 use skep_guest::{
     Command, Guest, Requirement,
@@ -10,10 +9,12 @@ use skep_guest::{
     wait_until_ready,
 };
 use skep_machine::System;
+use skep_store::Lock;
 
 use crate::{
-    ClusterError, MachineFailure, MachineRecord,
+    ClusterError, MachineRecord,
     adopt::{self, Allowed},
+    guard::{Cleared, Loss, guard, in_turn},
     provision,
     reach::Cluster,
     turn,
@@ -58,20 +59,24 @@ case $newest in
 esac
 "#;
 
-/// Does again what is done to a machine when it is made: certificates, settings, engine.
+/// Does again what is done to a machine when it is made: certificates, settings, engine. Where that
+/// restarts the engines of managers, it goes from one to the next.
 ///
 /// # Errors
-/// [`ClusterError::NoMachine`] and [`ClusterError::Store`] before anything is touched;
+/// [`ClusterError::NoMachine`], [`ClusterError::Store`], and [`ClusterError::Guarded`] unless
+/// forced, before anything is touched;
 /// [`ClusterError::Partly`] with each machine that could not be provisioned;
 /// [`ClusterError::Cancelled`].
 pub async fn provision(
     cluster: &Cluster,
     names: &[String],
+    force: bool,
     options: Options<'_>,
 ) -> Result<(), ClusterError> {
+    let (cleared, _turns) = clear(cluster, names, force, options).await?;
     let certificates = CaCertificate::parse_trusted(&cluster.record().ca_certificates)?;
     let authority = cluster.home().authority()?;
-    each(cluster, names, options, async |machine| {
+    each(cluster, &cleared, options, async |machine| {
         let allowed = Allowed::default();
         renew(cluster, machine, &authority, &certificates, allowed, options).await
     })
@@ -87,15 +92,17 @@ pub async fn regenerate_certificates(
     cluster: &Cluster,
     names: &[String],
     client: bool,
+    force: bool,
     options: Options<'_>,
 ) -> Result<(), ClusterError> {
+    let (cleared, _turns) = clear(cluster, names, force, options).await?;
     let home = cluster.home();
     let authority = home.authority()?;
     if client {
         let settings = home.settings();
         new_client(home.layout(), &settings.holder, settings.now)?;
     }
-    each(cluster, names, options, async |machine| {
+    each(cluster, &cleared, options, async |machine| {
         let allowed = Allowed { renew: true, ..Allowed::default() };
         renew(cluster, machine, &authority, &[], allowed, options).await
     })
@@ -109,10 +116,12 @@ pub async fn regenerate_certificates(
 pub async fn upgrade(
     cluster: &Cluster,
     names: &[String],
+    force: bool,
     options: Options<'_>,
 ) -> Result<(), ClusterError> {
+    let (cleared, _turns) = clear(cluster, names, force, options).await?;
     let Options { timeout, events, cancel } = options;
-    each(cluster, names, options, async |machine| {
+    each(cluster, &cleared, options, async |machine| {
         if machine.options.system() == System::Boot2docker {
             return refuse(format!(
                 "there is no newer boot2docker than 19.03.12: make {} anew without \
@@ -167,27 +176,37 @@ async fn renew(
     Ok(())
 }
 
-/// Does something to each of the machines of these names, all at once, under their locks.
-async fn each(
+/// Takes the locks of machines, and asks whether their engines may be restarted.
+async fn clear(
     cluster: &Cluster,
     names: &[String],
-    Options { cancel, .. }: Options<'_>,
+    force: bool,
+    Options { events, cancel, .. }: Options<'_>,
+) -> Result<(Cleared, Vec<Lock>), ClusterError> {
+    let machines = names.iter().map(|name| Ok(cluster.machine(name)?.name.clone()));
+    let machines: Vec<_> = machines.collect::<Result<_, ClusterError>>()?;
+    let turns = turn::machines(cluster.home(), &cluster.record().name, &machines)?;
+    Ok((guard(cluster, &machines, Loss::Restart, force, events, cancel).await?, turns))
+}
+
+/// Does something to each of the machines: managers one after another, all others at once.
+async fn each(
+    cluster: &Cluster,
+    cleared: &Cleared,
+    Options { events, cancel, .. }: Options<'_>,
     work: impl AsyncFn(&MachineRecord) -> Result<(), ClusterError>,
 ) -> Result<(), ClusterError> {
-    let machines: Vec<_> =
-        names.iter().map(|name| cluster.machine(name)).collect::<Result<_, _>>()?;
-    let own = machines.iter().map(|machine| &machine.name);
-    let _turns = turn::machines(cluster.home(), &cluster.record().name, own)?;
-    let done = machines.iter().map(|machine| async {
-        let done = match machine.options.system() {
-            System::Nothing => refuse(
-                "it is an engine's URL and nothing else: there is nothing to log in to".into(),
-            ),
-            _ => work(machine).await,
-        };
-        done.map_err(|error| MachineFailure { machine: machine.name.clone(), error })
-    });
-    let failures: Vec<_> = join_all(done).await.into_iter().filter_map(Result::err).collect();
+    let machines = cleared.machines.iter().map(|name| cluster.machine(name.as_str()));
+    let machines: Vec<_> = machines.collect::<Result<_, _>>()?;
+    let work = async |machine: &MachineRecord| match machine.options.system() {
+        System::Nothing => {
+            refuse("it is an engine's URL and nothing else: there is nothing to log in to".into())
+        }
+        _ => work(machine).await,
+    };
+    let restart = Some(Loss::Restart);
+    let failures =
+        in_turn(cluster, &cleared.survey, restart, &machines, (events, cancel), work).await;
     if cancel.is_cancelled() {
         return Err(ClusterError::Cancelled);
     }
