@@ -88,7 +88,6 @@ pub async fn up(
     let fresh = !files.directory().exists();
     let found = ask_engines(home, name, cancel).await?;
     let (_, record) = wanted(home, name, desired, &found).await?;
-    found.only_one_swarm(&record)?;
     observed::look_ahead(&record, &found, desired.replace_swarm)?;
     let (kind, checks) = look(home, &record, desired, fresh, options).await?;
     let driver = home.driver(kind);
@@ -230,7 +229,8 @@ async fn look(
     Ok((kind, checks))
 }
 
-/// Asks the engines of the machines that run what they are in a swarm.
+/// Asks the engines of the machines that run what they are in a swarm, and refuses two swarms,
+/// whatever else is wished.
 async fn ask_engines(
     home: &Home,
     name: &ClusterName,
@@ -240,7 +240,9 @@ async fn ask_engines(
     let cluster = Cluster::new(home, record);
     // A driver that cannot say so now says why in its preflight.
     let states = home.driver(cluster.record().driver).states(name).await.unwrap_or_default();
-    survey_with(&cluster, &states, cancel).await
+    let found = survey_with(&cluster, &states, cancel).await?;
+    found.only_one_swarm(cluster.record())?;
+    Ok(found)
 }
 
 /// The cluster's record as it is by what the engines say, or as one that nobody has wished for yet,
