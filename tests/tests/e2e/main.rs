@@ -101,6 +101,7 @@ fn main() -> ExitCode {
     tests.extend(tests!(&[Engine, DockerCli], managers::{
         three_managers_survive_one,
         a_manager_that_lost_its_disk_is_replaced,
+        removed_workers_leave_no_node,
     }));
     tests.extend(tests!(&[Engine, DockerCli], images::{
         loaded_once_and_run_without_a_registry,
