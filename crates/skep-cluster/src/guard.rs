@@ -342,12 +342,13 @@ fn judge_removal(
                 1 => ("the last manager", "it"),
                 _ => ("the last managers", "them"),
             };
-            let down = format!("`skep down --name {cluster}` removes a whole cluster");
             let fix = match is_everything {
-                true => format!("{down}; --force removes the machines all the same"),
-                false => format!(
-                    "promote another node first (`skep node promote NODE`); {down}; --force goes on"
+                true => format!(
+                    "`skep down --name {cluster}` removes a whole cluster; --force removes the \
+                     machines all the same"
                 ),
+                false => "promote another node first (`skep node promote NODE`); --force goes on"
+                    .to_owned(),
             };
             Verdict::refuse(
                 format!("removing {who} takes {last} away, and with {them} {SWARM_GONE}"),
