@@ -36,6 +36,7 @@ pub mod power;
 mod provision;
 pub mod reach;
 pub mod record;
+mod regular;
 mod settle;
 pub mod status;
 mod turn;

@@ -18,6 +18,7 @@ use crate::{
     choose, engine_options,
     find::everything,
     reach::Cluster,
+    regular,
     settle::settle,
     turn,
     up::{Options, machine::Bringer},
@@ -25,9 +26,6 @@ use crate::{
 
 /// How long undoing may take; nobody who has interrupted a command waits for ever.
 const UNDO: Duration = Duration::from_secs(60);
-
-/// The longest file that may be a private key, in bytes.
-const MAX_KEY: u64 = 64 * 1024;
 
 /// Makes a machine, and waits until its engine answers. `told` hears of each stage as it begins.
 ///
@@ -48,6 +46,9 @@ pub async fn create(
     let system = machine.options.system();
     if system == System::Skep {
         engine_options::daemon_json(&machine.engine)?;
+    }
+    if system != System::Nothing {
+        engine_options::check(&machine.engine)?;
     }
     let key = machine.key.as_deref().map(read_key).transpose()?;
     told(Stage::Looking);
@@ -192,7 +193,6 @@ pub fn check_name(home: &Home, name: &MachineName) -> Result<(), ClusterError> {
 
 /// Reads a private key, before anything is touched.
 fn read_key(path: &Path) -> Result<SecretString, ClusterError> {
-    use std::io::Read as _;
     let refuse = |why: String| ClusterError::Preflight {
         driver: DriverKind::Ssh.to_string(),
         checks: vec![Check::fail(
@@ -201,24 +201,14 @@ fn read_key(path: &Path) -> Result<SecretString, ClusterError> {
             "name the private key that the host knows with --ssh-key",
         )],
     };
-    let mut text = String::new();
-    fs_err::File::open(path)
-        .and_then(|file| file.take(MAX_KEY).read_to_string(&mut text))
-        .map_err(|error| {
-            refuse(match error.kind() {
-                std::io::ErrorKind::NotFound => "there is no such file".into(),
-                _ => error.to_string(),
-            })
-        })?;
-    let text = SecretString::from(text);
-    let lines = text.expose_secret();
-    if !lines.contains("-----BEGIN") || !lines.contains("PRIVATE KEY-----") {
-        return Err(refuse("it is no private key".into()));
-    }
-    if lines.contains("ENCRYPTED") {
-        return Err(refuse("it has a passphrase, which nobody is here to type".into()));
-    }
-    Ok(text)
+    let text = regular::read(path).map_err(|error| {
+        refuse(match error.kind() {
+            std::io::ErrorKind::NotFound => "there is no such file".into(),
+            _ => error.to_string(),
+        })
+    })?;
+    skep_guest::check_private_key(&text).map_err(|why| refuse(why.to_owned()))?;
+    Ok(SecretString::from(text))
 }
 
 /// Chooses driver and cluster, and looks whether the machine can be had there.
