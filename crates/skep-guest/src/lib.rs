@@ -33,11 +33,11 @@ pub mod ready;
 pub mod run;
 pub mod transfer;
 
-pub use access::Access;
+pub use access::{Access, check_user};
 pub use command::Command;
 pub use error::GuestError;
 pub use guest::Guest;
-pub use keys::{KeyPair, known_hosts_line};
+pub use keys::{KeyPair, check_private_key, known_hosts_line};
 pub use obstacle::Obstacle;
 pub use ready::{Requirement, wait_until_ready};
 pub use run::Output;

@@ -3,7 +3,7 @@
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use skep_model::{Bytes, Port};
+use skep_model::{Bytes, MachineName, Port};
 
 use super::{EnvArgs, Global, MOST_SECONDS, duration, given::Given};
 
@@ -184,6 +184,9 @@ pub enum Machine {
         from: Option<PathBuf>,
         /// These machines only
         machines: Vec<String>,
+        /// Take a machine over under another name; may be repeated
+        #[arg(id = "as", long = "as", value_name = "OLD=NEW", value_parser = renamed)]
+        renamed: Vec<(String, MachineName)>,
         /// Say what would be done
         #[arg(long)]
         dry_run: bool,
@@ -350,6 +353,7 @@ pub struct Generic {
         visible_alias = "ssh-user",
         default_value = "root",
         value_name = "USER",
+        value_parser = user,
         env = "GENERIC_SSH_USER",
         hide_env_values = true
     )]
@@ -371,6 +375,20 @@ pub struct Generic {
     /// Take the host over even if it is in another swarm, or its engine is somebody else's
     #[arg(long)]
     pub force: bool,
+}
+
+fn renamed(text: &str) -> Result<(String, MachineName), String> {
+    match text.split_once('=') {
+        Some((old, new)) if !old.is_empty() => {
+            let new = new.parse().map_err(|error: skep_model::NameError| error.to_string())?;
+            Ok((old.to_owned(), new))
+        }
+        _ => Err("write the name there and the name here: OLD=NEW".into()),
+    }
+}
+
+fn user(text: &str) -> Result<String, skep_guest::GuestError> {
+    skep_guest::check_user(text).map(|()| text.to_owned())
 }
 
 /// `--virtualbox-…`

@@ -46,6 +46,9 @@ pub async fn create(
     if system == System::Skep {
         engine_options::daemon_json(&machine.engine)?;
     }
+    if system != System::Nothing {
+        engine_options::check(&machine.engine)?;
+    }
     let key = machine.key.as_deref().map(read_key).transpose()?;
     told(Stage::Looking);
     let (name, kind) = Box::pin(look(home, &machine, options)).await?;
@@ -203,15 +206,8 @@ fn read_key(path: &Path) -> Result<SecretString, ClusterError> {
             _ => error.to_string(),
         })
     })?;
-    let text = SecretString::from(text);
-    let lines = text.expose_secret();
-    if !lines.contains("-----BEGIN") || !lines.contains("PRIVATE KEY-----") {
-        return Err(refuse("it is no private key".into()));
-    }
-    if lines.contains("ENCRYPTED") {
-        return Err(refuse("it has a passphrase, which nobody is here to type".into()));
-    }
-    Ok(text)
+    skep_guest::check_private_key(&text).map_err(|why| refuse(why.to_owned()))?;
+    Ok(SecretString::from(text))
 }
 
 /// Chooses driver and cluster, and looks whether the machine can be had there.

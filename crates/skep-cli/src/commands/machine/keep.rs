@@ -277,6 +277,7 @@ pub(super) async fn import(
     context: &Context,
     from: Option<&Path>,
     machines: &[String],
+    renamed: &[(String, MachineName)],
     dry_run: bool,
 ) -> Result<(), Failure> {
     let set = |name: &str| context.environment(name).filter(|value| !value.is_empty());
@@ -292,6 +293,7 @@ pub(super) async fn import(
     let source = Source {
         from: &from,
         only: machines,
+        renamed,
         cluster: context.global.name.clone(),
         default_cluster: default_cluster(),
         dry_run,

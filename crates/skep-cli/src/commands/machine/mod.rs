@@ -112,8 +112,8 @@ pub(super) async fn run(context: &Context, verb: Machine) -> Result<(), Failure>
         Machine::Upgrade(args) => keep::upgrade(context, &args).await,
         Machine::Url { machine } => where_is::url(context, &machine).await,
         Machine::Version { machine } => where_is::version(context, &machine).await,
-        Machine::Import { from, machines, dry_run } => {
-            keep::import(context, from.as_deref(), &machines, dry_run).await
+        Machine::Import { from, machines, renamed, dry_run } => {
+            keep::import(context, from.as_deref(), &machines, &renamed, dry_run).await
         }
     }
 }
