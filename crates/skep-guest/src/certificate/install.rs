@@ -36,6 +36,9 @@ pub struct Installed {
     pub new: Vec<CaCertificate>,
     /// The certificates that were.
     pub already: Vec<CaCertificate>,
+    /// Whether the system's bundle of roots had certificates twice, in part, or not at all, and was
+    /// made anew.
+    pub repaired: bool,
     /// Whether the engine was restarted.
     pub restarted: bool,
     /// Whether the engine still works with older roots.
@@ -86,21 +89,21 @@ pub async fn install(
         .partition(|certificate| state.of(registry).any(|file| file.content == certificate.pem()));
     if !new.is_empty() {
         let directory = registry.map_or(script::SYSTEM.into(), Registry::directory);
-        let place = Command::script("copying CA certificates", script::PLACE)
+        let place = Command::exclusive("copying CA certificates", script::PLACE)
             .args([directory, new.len().to_string()])
-            .stdin(archive(&new))
-            .as_root();
+            .stdin(archive(&new));
         guest.run(&place, cancel).await?;
     }
     if registry.is_some() {
-        return Ok(Installed { new, already, restarted: false, restart_due: state.restart });
+        let (repaired, restarted) = (false, false);
+        return Ok(Installed { new, already, repaired, restarted, restart_due: state.restart });
     }
-    let updated = !new.is_empty() || state.update || state.of(None).any(|file| !file.trusted);
+    let updated = !new.is_empty() || state.is_stale();
     if updated {
-        update(guest, state.update, cancel).await?;
+        update(guest, state.update || state.damaged, cancel).await?;
     }
     let (restarted, restart_due) = settle(guest, updated, &state, restart, cancel).await?;
-    Ok(Installed { new, already, restarted, restart_due })
+    Ok(Installed { new, already, repaired: state.damaged, restarted, restart_due })
 }
 
 /// The certificates that skep installed in a machine, the system's first.
@@ -139,7 +142,7 @@ pub async fn remove(
     let (path, certificate) = select(guest.machine(), selector, installed)?;
     let what = "removing a CA certificate";
     let script = if registry.is_some() { script::REMOVE } else { script::SET_ASIDE };
-    guest.run(&Command::script(what, script).arg(path).as_root(), cancel).await?;
+    guest.run(&Command::exclusive(what, script).arg(path), cancel).await?;
     if registry.is_some() {
         return Ok(Removed { certificate, restarted: false, restart_due: state.restart });
     }
@@ -162,9 +165,9 @@ pub(crate) async fn remove_all(
         state.files.iter().partition(|file| file.registry.is_none());
     for (script, files) in [(script::SET_ASIDE, &system), (script::REMOVE, &registries)] {
         if !files.is_empty() {
-            let remove = Command::script("removing CA certificates", script);
+            let remove = Command::exclusive("removing CA certificates", script);
             let paths = files.iter().map(|file| file.path.clone());
-            guest.run(&remove.args(paths).as_root(), cancel).await?;
+            guest.run(&remove.args(paths), cancel).await?;
         }
     }
     let changed = !system.is_empty() || state.update;
@@ -188,8 +191,8 @@ pub async fn restart_due(guest: &Guest, cancel: &CancellationToken) -> Result<bo
 /// # Errors
 /// As [`Guest::run`]; [`GuestError::NotReady`].
 pub async fn restart_engine(guest: &Guest, cancel: &CancellationToken) -> Result<(), GuestError> {
-    let restart = Command::script("restarting the engine", script::RESTART);
-    guest.run(&restart.as_root().deadline(RESTART), cancel).await?;
+    let restart = Command::exclusive("restarting the engine", script::RESTART);
+    guest.run(&restart.deadline(RESTART), cancel).await?;
     // Its caller has a step of its own for all this.
     let (engine, events) = ([Requirement::engine()], Events::none());
     wait_until_ready(guest, &engine, RESTART, &events, cancel).await
@@ -206,10 +209,10 @@ async fn update(
     removed: bool,
     cancel: &CancellationToken,
 ) -> Result<(), GuestError> {
-    let update = Command::script("updating the system's roots", script::UPDATE);
+    let update = Command::exclusive("updating the system's roots", script::UPDATE);
     // Only a fresh start forgets what is no longer there.
     let update = if removed { update.arg("--fresh") } else { update };
-    guest.run(&update.as_root(), cancel).await.map(drop)
+    guest.run(&update, cancel).await.map(drop)
 }
 
 /// Sees to the engine after a look at the machine, and perhaps an update of its roots: whether it
