@@ -273,6 +273,9 @@ pub enum Cert {
         /// The places.
         #[command(flatten)]
         target: Target,
+        /// Move a node's tasks to others before its engine is restarted, and give it its availability back
+        #[arg(long)]
+        drain: bool,
     },
     /// List the CA certificates that were installed
     Ls {
@@ -303,6 +306,9 @@ pub enum Cert {
         /// The places.
         #[command(flatten)]
         target: Target,
+        /// Move a node's tasks to others before its engine is restarted, and give it its availability back
+        #[arg(long)]
+        drain: bool,
     },
 }
 

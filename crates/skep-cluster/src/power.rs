@@ -9,7 +9,7 @@ use skep_model::Events;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{ClusterError, MachineFailure, MachineRecord, reach::Cluster, turn};
+use crate::{ClusterError, MachineFailure, MachineRecord, certificates, reach::Cluster, turn};
 
 /// How often is looked whether a host that was told to start again has begun to.
 const LOOK: Duration = Duration::from_millis(200);
@@ -95,7 +95,8 @@ async fn switch(
         return Ok(());
     }
     let guest = Guest::wait(&cluster.access(machine)?, timeout, events, cancel).await?;
-    Ok(wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?)
+    wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?;
+    certificates::catch_up(cluster, machine, &guest, events, cancel).await
 }
 
 /// Does something to a machine as a step. Where there is only a URL nothing is done, and no step
@@ -148,7 +149,8 @@ async fn reboot(
         }
     };
     let guest = step.end_with(rebooted.await)?;
-    Ok(wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?)
+    wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?;
+    certificates::catch_up(cluster, machine, &guest, events, cancel).await
 }
 
 /// Asks which boot of the host's this is.

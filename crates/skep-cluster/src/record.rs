@@ -8,7 +8,10 @@ use skep_machine::{DriverKind, DriverOptions, subnet};
 use skep_model::{ClusterName, MachineName, Port, Role, Size};
 use skep_store::StoreError;
 
-use crate::{EngineOptions, Home};
+use crate::{
+    EngineOptions, Home,
+    trust::{StoredAnchor, StoredName},
+};
 
 /// The newest schema of `cluster.json` this program knows.
 pub const SCHEMA: u64 = 1;
@@ -29,6 +32,9 @@ pub struct ClusterRecord {
     pub machines: Vec<MachineRecord>,
     /// The CA certificates every machine trusts from its first moment, each one PEM block.
     pub ca_certificates: Vec<String>,
+    /// The certificates every machine trusts for one registry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub registry_certificates: Vec<StoredAnchor>,
     /// How big its machines are; what is left out was the driver's to choose.
     #[serde(default)]
     pub size: Size,
@@ -63,6 +69,12 @@ pub struct MachineRecord {
     /// What its engine is told.
     #[serde(default, skip_serializing_if = "is_default")]
     pub engine: EngineOptions,
+    /// The certificates it alone is to trust, besides the cluster's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<StoredAnchor>,
+    /// The cluster's certificates that it alone is not to trust.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<StoredName>,
 }
 
 impl MachineRecord {
@@ -76,6 +88,8 @@ impl MachineRecord {
             size: Size::default(),
             options: DriverOptions::Default,
             engine: EngineOptions::default(),
+            certificates: Vec::new(),
+            without: Vec::new(),
         }
     }
 }
@@ -94,6 +108,7 @@ impl ClusterRecord {
             subnet: None,
             machines: Vec::new(),
             ca_certificates: Vec::new(),
+            registry_certificates: Vec::new(),
             size: Size::default(),
             publish: Vec::new(),
             contexts: Vec::new(),

@@ -18,10 +18,13 @@
 pub(crate) mod machine;
 mod membership;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
-use skep_guest::certificate::CaCertificate;
 use skep_machine::{DriverKind, DriverOptions, Request, Work};
 use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Verdict};
 use skep_store::Journal;
@@ -30,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use self::{machine::Bringer, membership::Membership};
 use crate::{
     ClusterError, ClusterRecord, Desired, Home, MachineFailure, MachineRecord, adopt::Allowed,
-    choose, reach::Cluster, settle::settle, turn,
+    choose, reach::Cluster, restarts, settle::settle, trust, turn,
 };
 
 /// What `up` needs besides the store.
@@ -83,9 +86,11 @@ pub async fn up(
     let _lock = home.lock(name)?;
     // Another command may have changed it until now.
     let mut record = wanted(home, name, desired)?;
-    let certificates = CaCertificate::parse_trusted(&record.ca_certificates)?;
     let names = record.machines.iter().map(|machine| &machine.name);
     let _machines = turn::machines(home, name, names)?;
+    if let Some(there) = ClusterRecord::load(home, name)? {
+        trust::note_before(home, &there)?;
+    }
     record.save(home)?;
     let journal = Journal::open(&files.journal())?;
     let work = Work { journal: &journal, events, cancel };
@@ -97,11 +102,12 @@ pub async fn up(
 
     let cluster = Cluster::new(home, record);
     let membership = Membership::new(&cluster, &states, events, cancel);
+    let due = Mutex::default();
     let bringer = Bringer {
         cluster: &cluster,
         driver: driver.as_ref(),
         authority: &authority,
-        certificates: &certificates,
+        due: &due,
         states: &states,
         allowed: Allowed::default(),
         switched_on: &|| {},
@@ -131,6 +137,12 @@ pub async fn up(
     let mut failures: Vec<_> = ended.into_iter().filter_map(Result::err).collect();
     if cancel.is_cancelled() {
         return Err(ClusterError::Cancelled);
+    }
+    let due: Vec<MachineName> =
+        std::mem::take(&mut due.lock().unwrap_or_else(PoisonError::into_inner));
+    for answer in restarts::engines(&cluster, &due, false, options).await? {
+        let machine = answer.machine;
+        failures.extend(answer.result.err().map(|error| MachineFailure { machine, error }));
     }
     let settled = membership.settle(&failures, options.timeout);
     match membership.entry_machine().and_then(|name| cluster.record().machine(name.as_str())) {

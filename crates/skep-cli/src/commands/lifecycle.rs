@@ -7,6 +7,7 @@ use skep_cluster::{
     status::{Status, status as look},
     up::{Options, Report, up as bring_up},
 };
+use skep_guest::certificate::Purpose;
 use skep_model::{ClusterName, Role};
 use skep_swarm::{SwarmError, quorum};
 
@@ -23,7 +24,8 @@ pub(super) async fn up(context: &Context, args: Up) -> Result<(), Failure> {
     let mut desired = wish::desired(&args.wish)?;
     let home = context.home()?.with_qemu(wish::qemu(&args.wish)?);
     let name = context.cluster_name(&home)?;
-    let ca_certificates = super::cert::read(&home, &args.ca_certificates, &context.events)?;
+    let ca_certificates =
+        super::cert::read(&home, &args.ca_certificates, Purpose::System, &context.events)?;
     desired.ca_certificates = ca_certificates;
     if let Some(advice) = args.wish.managers.filter(|&count| count > 0).and_then(quorum::advice) {
         context.events.warn("", advice);

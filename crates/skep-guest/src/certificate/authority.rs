@@ -81,6 +81,15 @@ impl CaCertificate {
         self.not_a_ca
     }
 
+    /// Whether it may be meant by a text: the beginning of its fingerprint (colons and upper case
+    /// allowed), or a part of its subject.
+    pub fn is_meant_by(&self, text: &str) -> bool {
+        let digits = text.replace(':', "").to_ascii_lowercase();
+        let subject = self.subject.to_lowercase();
+        !digits.is_empty()
+            && (self.fingerprint.starts_with(&digits) || subject.contains(&text.to_lowercase()))
+    }
+
     /// The name of its file inside a machine.
     pub fn file_name(&self) -> String {
         format!("skep-{}.crt", self.short_fingerprint())

@@ -324,6 +324,13 @@ impl File {
         Some(Self { registry, path: path.to_owned(), content: String::new(), trusted })
     }
 
+    /// Whether it is the certificate's of this fingerprint, intact or not.
+    pub(super) fn is_named(&self, fingerprint: &str) -> bool {
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        let digits = name.strip_prefix("skep-").and_then(|name| name.strip_suffix(".crt"));
+        digits.is_some_and(|digits| !digits.is_empty() && fingerprint.starts_with(digits))
+    }
+
     /// The certificate, if the file still holds one.
     pub(super) fn certificate(&self) -> Option<CaCertificate> {
         CaCertificate::parse_trusted([&self.content]).ok()?.pop()

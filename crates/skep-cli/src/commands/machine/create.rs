@@ -7,6 +7,7 @@ use skep_cluster::{
     machines::{NewMachine, Stage, check_name, create as make},
     up::Options,
 };
+use skep_guest::certificate::Purpose;
 use skep_machine::{
     DriverKind, DriverOptions,
     none::EngineUrl,
@@ -39,7 +40,8 @@ pub(super) async fn create(context: &Context, args: Create) -> Result<(), Failur
     let driver = driver(context, &args)?;
     let home = context.home()?;
     check_name(&home, &name).map_err(failure)?;
-    let ca_certificates = cert::read(&home, &args.ca_certificates, &context.events)?;
+    let ca_certificates =
+        cert::read(&home, &args.ca_certificates, Purpose::System, &context.events)?;
     let timeout = args.timeout;
     let (options, size) = match driver {
         Some(DriverKind::None) => (none(context, &args)?, size(&args)),
