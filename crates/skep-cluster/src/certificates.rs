@@ -320,7 +320,7 @@ pub async fn remove(
     let (known, unknown) = known(&scope, registry).await?;
     let mut named: Vec<AnchorName> = Vec::new();
     for selector in selectors {
-        for fingerprint in meant_by(&scope, &known, selector)? {
+        if let Some(fingerprint) = meant_by(&scope, &known, selector)? {
             let name = AnchorName { registry: registry.cloned(), fingerprint };
             if !named.contains(&name) {
                 named.push(name);
@@ -456,3 +456,7 @@ pub fn sort<T>(answers: Vec<Answer<T>>) -> (Vec<(MachineName, T)>, Result<(), Cl
         if failures.is_empty() { Ok(()) } else { Err(ClusterError::Partly { failures, of }) };
     (given, failed)
 }
+
+#[cfg(test)]
+#[path = "certificates_tests.rs"]
+mod tests;

@@ -117,10 +117,11 @@ pub(crate) async fn in_order<T>(
                 Answer { machine: machine.name.clone(), result: work(machine).await }
             });
             answers.extend(join_all(each).await);
-            restart.see_ready(&world, &batch).await?;
+            let own = batch.iter().map(|machine| machine.name.as_str());
+            restart.see_ready(&world, own).await?;
             continue;
         };
-        let result = restart.alone(machine, &work).await;
+        let result = restart.alone(machine, &world, &work).await;
         if result.is_err() {
             stopped = Some(machine.name.clone());
         }
@@ -147,11 +148,18 @@ impl Restart<'_> {
     async fn alone<T>(
         &self,
         machine: &MachineRecord,
+        first: &World,
         work: &impl AsyncFn(&MachineRecord) -> Result<T, ClusterError>,
     ) -> Result<T, ClusterError> {
-        let cancel = self.options.cancel;
-        // Others' restarts have moved tasks since the first look.
-        let world = picture::look(self.cluster, &[machine], cancel).await?;
+        // Others' restarts have moved tasks since the first look; and a manager that was restarted
+        // hears of its nodes, and so of their tasks, a moment later.
+        let world = match first {
+            World::Silent { .. } | World::None => return work(machine).await,
+            World::Swarm { .. } => {
+                self.see_ready(first, first.ready()).await?;
+                self.look_again(machine).await?
+            }
+        };
         let Some(load) = world.load(&machine.name).cloned() else { return work(machine).await };
         let drains = self.how.drain && !load.tasks.is_empty();
         let done = async {
@@ -161,7 +169,7 @@ impl Restart<'_> {
             let before = self.engine_process(machine).await;
             let done = work(machine).await?;
             let restarted = before.is_none() || self.engine_process(machine).await != before;
-            self.see_ready(&world, &[&machine]).await?;
+            self.see_ready(&world, [machine.name.as_str()]).await?;
             if restarted && !drains {
                 self.see_tasks_back(&load).await?;
             }
@@ -184,15 +192,34 @@ impl Restart<'_> {
         Some(text).filter(|text| !text.is_empty())
     }
 
-    /// Waits until the nodes of machines are ready in the swarm again, if they are in one.
-    async fn see_ready(
+    /// What runs where, from a manager that may have been restarted just now.
+    async fn look_again(&self, machine: &MachineRecord) -> Result<World, ClusterError> {
+        let end = Instant::now() + READY_AGAIN;
+        loop {
+            match picture::look(self.cluster, &[machine], self.options.cancel).await? {
+                world @ World::Swarm { .. } => return Ok(world),
+                World::Silent { reason } if Instant::now() >= end => {
+                    let reason = format!("no manager tells what runs there any more: {reason}");
+                    return Err(ClusterError::Request { reason });
+                }
+                World::None if Instant::now() >= end => {
+                    let reason = "it is in no swarm any more".to_owned();
+                    return Err(ClusterError::Request { reason });
+                }
+                World::Silent { .. } | World::None => self.pause().await,
+            }
+        }
+    }
+
+    /// Waits until the nodes of these names are ready in the swarm again, if they were.
+    async fn see_ready<'n>(
         &self,
         world: &World,
-        machines: &[&&MachineRecord],
+        names: impl IntoIterator<Item = &'n str>,
     ) -> Result<(), ClusterError> {
-        let expected: Vec<_> = machines
-            .iter()
-            .filter_map(|machine| world.load(&machine.name))
+        let expected: Vec<_> = names
+            .into_iter()
+            .filter_map(|name| world.of(name))
             .filter(|load| load.was_ready)
             .map(|load| {
                 let expected = Expected::id(&load.node);

@@ -147,7 +147,9 @@ fn short(name: &StoredName) -> String {
 /// wished changes.
 pub(crate) fn note_before(home: &Home, record: &ClusterRecord) -> Result<(), ClusterError> {
     for machine in &record.machines {
-        if Given::load(home, record, &machine.name).is_none() {
+        let files = home.layout().cluster(record.name.as_str()).machine(machine.name.as_str());
+        // One that has never been made gets what is wished then.
+        if files.directory().exists() && Given::load(home, record, &machine.name).is_none() {
             let names = record.wished(machine)?.iter().map(Into::into).collect();
             Given::just(names).save(home, record, &machine.name)?;
         }
@@ -285,4 +287,4 @@ fn fingerprint(pem: &str) -> String {
 
 #[cfg(test)]
 #[path = "trust_tests.rs"]
-mod tests;
+pub(crate) mod tests;

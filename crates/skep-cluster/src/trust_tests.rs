@@ -5,7 +5,7 @@ use skep_machine::DriverKind;
 use super::*;
 
 /// Three roots, made once.
-fn roots() -> &'static [CaCertificate] {
+pub(crate) fn roots() -> &'static [CaCertificate] {
     static ROOTS: std::sync::OnceLock<Vec<CaCertificate>> = std::sync::OnceLock::new();
     ROOTS.get_or_init(|| {
         let texts = [A, B, C];

@@ -76,8 +76,16 @@ fn scope<'a>(context: &'a Context, cluster: &'a Cluster, machines: &'a [String])
 /// Names the machines that are off and learn of a change when they are started.
 fn say_off(context: &Context, off: &[(MachineName, MachineState)]) {
     for (machine, state) in off {
-        let state = state.to_string().to_lowercase();
-        context.events.warn(machine, format!("it is {state}, and takes this when it is started"));
+        let text = match state {
+            MachineState::Absent => "it is not there, and takes this when it is made".to_owned(),
+            state => {
+                format!(
+                    "it is {}, and takes this when it is started",
+                    state.to_string().to_lowercase()
+                )
+            }
+        };
+        context.events.warn(machine, text);
     }
 }
 
@@ -93,6 +101,9 @@ fn say_behind(
     }
     for behind in trust::behind(cluster.home(), cluster.record())? {
         let name = &behind.machine;
+        if off.contains(&(name.clone(), MachineState::Absent)) {
+            continue;
+        }
         let takes = if off.iter().any(|(machine, _)| machine == name) {
             format!("`skep machine start {name}` brings it up to date")
         } else {

@@ -150,9 +150,25 @@ pub(super) fn world(nodes: &[Node], services: &[Service], tasks: &[Task]) -> Wor
 impl World {
     /// A machine's node and what runs there.
     pub(super) fn load(&self, machine: &MachineName) -> Option<&Load> {
+        self.of(machine.as_str())
+    }
+
+    /// The node of a name.
+    pub(super) fn of(&self, name: &str) -> Option<&Load> {
         match self {
-            World::Swarm { loads, .. } => loads.get(machine.as_str()),
+            World::Swarm { loads, .. } => loads.get(name),
             World::None | World::Silent { .. } => None,
+        }
+    }
+
+    /// The names of all nodes that are ready.
+    pub(super) fn ready(&self) -> Vec<&str> {
+        match self {
+            World::Swarm { loads, .. } => {
+                let ready = loads.iter().filter(|(_, load)| load.was_ready);
+                ready.map(|(name, _)| name.as_str()).collect()
+            }
+            World::None | World::Silent { .. } => Vec::new(),
         }
     }
 
