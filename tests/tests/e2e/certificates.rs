@@ -63,8 +63,8 @@ pub(crate) fn installed_on_machines_that_run() {
 
 /// How many certificates a machine's bundle has, and how many different ones.
 fn bundle(lab: &Lab, machine: &str) -> Vec<String> {
-    let count = "awk '/BEGIN/ { all++; block = \"\" } { block = block $0 } \
-                 /END/ && !seen[block]++ { some++ } END { print all, some }' \
+    let count = "awk '/-----BEGIN/ { all++; block = \"\" } { block = block $0 } \
+                 /-----END/ && !seen[block]++ { some++ } END { print all, some }' \
                  /etc/ssl/certs/ca-certificates.crt";
     let text = inside(lab, machine, count).succeeds().stdout;
     text.split_whitespace().map(str::to_owned).collect()
