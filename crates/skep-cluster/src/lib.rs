@@ -12,6 +12,7 @@
 //! - [`find`]: a machine by its name, whatever cluster it is in.
 //! - [`reach`]: from a machine's name to its guest, its engine, and a manager of its swarm.
 //! - [`images`]: images on every machine without a registry.
+//! - [`restarts`]: engines restarted in an order that services outlive; [`trust`]: who trusts what.
 //! - [`door`]: where this host reaches what a machine publishes.
 //! - [`certificates`], [`environment`]: CA certificates on every machine; the docker CLI's way in.
 //!
@@ -40,9 +41,11 @@ pub mod power;
 mod provision;
 pub mod reach;
 pub mod record;
+pub mod restarts;
 mod settle;
 pub mod status;
 pub mod survey;
+pub mod trust;
 mod turn;
 mod unmade;
 pub mod up;

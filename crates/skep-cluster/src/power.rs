@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ClusterError, ClusterRecord, MachineRecord,
+    ClusterError, ClusterRecord, MachineRecord, certificates,
     guard::{Cleared, Loss, guard, in_turn},
     reach::Cluster,
     turn,
@@ -139,7 +139,8 @@ async fn switch(
         return Ok(());
     }
     let guest = Guest::wait(&cluster.access(machine)?, timeout, events, cancel).await?;
-    Ok(wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?)
+    wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?;
+    certificates::catch_up(cluster, machine, &guest, events, cancel).await
 }
 
 /// Does something to a machine as a step. Where there is only a URL nothing is done, and no step
@@ -192,7 +193,8 @@ async fn reboot(
         }
     };
     let guest = step.end_with(rebooted.await)?;
-    Ok(wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?)
+    wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?;
+    certificates::catch_up(cluster, machine, &guest, events, cancel).await
 }
 
 /// Asks which boot of the host's this is.

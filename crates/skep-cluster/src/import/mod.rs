@@ -416,7 +416,7 @@ async fn write(
             cluster: &cluster,
             driver: driver.as_ref(),
             authority: &authority,
-            certificates: &[],
+            due: &std::sync::Mutex::default(),
             states: &BTreeMap::new(),
             allowed: Allowed::default(),
             switched_on: &|| {},

@@ -1,6 +1,6 @@
 //! A machine made by itself.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Mutex, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use skep_guest::certificate::CaCertificate;
@@ -19,7 +19,7 @@ use crate::{
     find::everything,
     reach::Cluster,
     settle::settle,
-    turn,
+    trust, turn,
     up::{Options, machine::Bringer},
 };
 
@@ -56,7 +56,6 @@ pub async fn create(
 
     let (lock, record, own) = Box::pin(enter(home, &machine, name, kind, options)).await?;
     let name = record.name.clone();
-    let certificates = CaCertificate::parse_trusted(&record.ca_certificates)?;
     let driver = home.driver(kind);
     let prepare = prepare(home, record, &own, &machine.options, driver.as_ref(), options);
     let prepared = Box::pin(prepare).await;
@@ -84,7 +83,7 @@ pub async fn create(
             cluster: &cluster,
             driver: driver.as_ref(),
             authority: &authority,
-            certificates: &certificates,
+            due: &Mutex::default(),
             states: &BTreeMap::new(),
             allowed: Allowed {
                 install_engine: machine.install_engine,
@@ -136,6 +135,7 @@ async fn enter(
             // Another command may have made the machine until now.
             check_name(home, &machine.name)?;
             let mut record = record_for(home, &name, kind)?;
+            trust::note_before(home, &record)?;
             let own = add(&mut record, machine)?;
             CaCertificate::parse_trusted(&record.ca_certificates)?;
             record.save(home)?;

@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use skep_engine::pki::{Authority, store::new_client};
 use skep_guest::{
-    Command, Guest, Requirement,
-    certificate::{self, CaCertificate, Restart},
-    wait_until_ready,
+    Command, Guest, Requirement, certificate::install::restart_engine, wait_until_ready,
 };
 use skep_machine::System;
 use skep_store::Lock;
 
 use crate::{
-    ClusterError, MachineRecord,
+    ClusterError, MachineFailure, MachineRecord,
     adopt::{self, Allowed},
-    guard::{Cleared, Loss, guard, in_turn},
+    certificates::{Answer, bring_up_to_date, has_any},
+    guard::{Cleared, Loss, guard},
     provision,
     reach::Cluster,
+    restarts::{self, How},
     turn,
     up::Options,
 };
@@ -39,15 +39,15 @@ if command -v apt-get >/dev/null; then
         fi
     done
     [ -n "$there" ] || { echo 'its engine was not installed from packages' >&2; exit 1; }
-    apt-get update -q
-    apt-get install -q -y --only-upgrade -o Dpkg::Options::=--force-confold $there
+    steadily apt-get update -q
+    steadily apt-get install -q -y --only-upgrade -o Dpkg::Options::=--force-confold $there
 elif command -v dnf >/dev/null; then
-    dnf -y upgrade $names
+    steadily dnf -y upgrade $names
 elif command -v apk >/dev/null; then
-    apk update
-    apk add --upgrade docker
+    steadily apk update
+    steadily apk add --upgrade docker
 elif command -v zypper >/dev/null; then
-    zypper --non-interactive update docker
+    steadily zypper --non-interactive update docker
 else
     echo 'it has none of apt-get, dnf, apk and zypper' >&2
     exit 1
@@ -74,11 +74,10 @@ pub async fn provision(
     options: Options<'_>,
 ) -> Result<(), ClusterError> {
     let (cleared, _turns) = clear(cluster, names, force, options).await?;
-    let certificates = CaCertificate::parse_trusted(&cluster.record().ca_certificates)?;
     let authority = cluster.home().authority()?;
     each(cluster, &cleared, options, async |machine| {
         let allowed = Allowed::default();
-        renew(cluster, machine, &authority, &certificates, allowed, options).await
+        renew(cluster, machine, &authority, allowed, options).await
     })
     .await
 }
@@ -104,7 +103,7 @@ pub async fn regenerate_certificates(
     }
     each(cluster, &cleared, options, async |machine| {
         let allowed = Allowed { renew: true, ..Allowed::default() };
-        renew(cluster, machine, &authority, &[], allowed, options).await
+        renew(cluster, machine, &authority, allowed, options).await
     })
     .await
 }
@@ -131,8 +130,7 @@ pub async fn upgrade(
         }
         let guest = cluster.guest(machine, cancel).await?;
         let step = events.step(&machine.name, "upgrading docker");
-        let script =
-            Command::script("upgrading docker", UPGRADE_SCRIPT).as_root().deadline(UPGRADE);
+        let script = Command::packages("upgrading docker", UPGRADE_SCRIPT).deadline(UPGRADE);
         let ran = guest.run_with(&script, cancel, |line| step.progress(line)).await;
         step.end_with(ran)?;
         Ok(wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?)
@@ -145,7 +143,6 @@ async fn renew(
     cluster: &Cluster,
     machine: &MachineRecord,
     authority: &Authority,
-    certificates: &[CaCertificate],
     allowed: Allowed,
     options: Options<'_>,
 ) -> Result<(), ClusterError> {
@@ -153,22 +150,27 @@ async fn renew(
     match machine.options.system() {
         System::Nothing => {}
         System::Found | System::Boot2docker => {
-            let adopted = adopt::adopt(cluster, machine, authority, certificates, allowed, options);
+            let adopted = adopt::adopt(cluster, machine, authority, allowed, options);
             Box::pin(adopted).await?;
         }
         System::Skep => {
             let guest = Guest::wait(&cluster.access(machine)?, timeout, events, cancel).await?;
-            if !certificates.is_empty() {
+            let mut due = false;
+            if has_any(cluster, machine)? {
                 let step = events.step(&machine.name, "installing CA certificates");
-                let installed =
-                    certificate::install(&guest, certificates, None, Restart::Now, cancel);
-                step.end_with(installed.await)?;
+                let changed = bring_up_to_date(cluster, machine, &guest, &[], cancel).await;
+                due = step.end_with(changed)?.restart_due;
             }
-            let due = provision::server_is_due(cluster, machine, &guest, cancel).await?;
-            if due || allowed.renew {
+            let expires = provision::server_is_due(cluster, machine, &guest, cancel).await?;
+            if expires || allowed.renew {
                 let step = events.step(&machine.name, "renewing the engine's certificate");
                 let renewed = provision::renew_server(cluster, machine, authority, &guest, cancel);
                 step.end_with(renewed.await)?;
+                due = true;
+            }
+            if due {
+                let step = events.step(&machine.name, "restarting the engine");
+                step.end_with(restart_engine(&guest, cancel).await)?;
             }
             wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?;
         }
@@ -189,27 +191,29 @@ async fn clear(
     Ok((guard(cluster, &machines, Loss::Restart, force, events, cancel).await?, turns))
 }
 
-/// Does something to each of the machines: managers one after another, all others at once.
+/// Does something that may restart engines to each of the machines: all at once where no tasks run,
+/// else in the order of [`restarts`].
 async fn each(
     cluster: &Cluster,
     cleared: &Cleared,
-    Options { events, cancel, .. }: Options<'_>,
+    options: Options<'_>,
     work: impl AsyncFn(&MachineRecord) -> Result<(), ClusterError>,
 ) -> Result<(), ClusterError> {
     let machines = cleared.machines.iter().map(|name| cluster.machine(name.as_str()));
     let machines: Vec<_> = machines.collect::<Result<_, _>>()?;
-    let work = async |machine: &MachineRecord| match machine.options.system() {
-        System::Nothing => {
-            refuse("it is an engine's URL and nothing else: there is nothing to log in to".into())
+    let done = restarts::in_order(cluster, &machines, How::default(), options, async |machine| {
+        match machine.options.system() {
+            System::Nothing => refuse(
+                "it is an engine's URL and nothing else: there is nothing to log in to".into(),
+            ),
+            _ => work(machine).await,
         }
-        _ => work(machine).await,
+    });
+    let failed = |answer: Answer<()>| {
+        let machine = answer.machine;
+        answer.result.err().map(|error| MachineFailure { machine, error })
     };
-    let restart = Some(Loss::Restart);
-    let failures =
-        in_turn(cluster, &cleared.survey, restart, &machines, (events, cancel), work).await;
-    if cancel.is_cancelled() {
-        return Err(ClusterError::Cancelled);
-    }
+    let failures: Vec<_> = done.await?.into_iter().filter_map(failed).collect();
     if failures.is_empty() {
         return Ok(());
     }
