@@ -219,6 +219,10 @@ pub struct Up {
     /// How long machines may take to be ready
     #[arg(long, value_parser = duration, default_value = "5m", value_name = "TIME")]
     pub timeout: Duration,
+    /// Make a new swarm in place of one whose managers are all gone for good; the nodes that are
+    /// left leave it, which ends what they run
+    #[arg(long)]
+    pub new_swarm: bool,
 }
 
 /// `skep doctor`

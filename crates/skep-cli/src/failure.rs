@@ -3,9 +3,9 @@
 use std::{error::Error, fmt::Write as _};
 
 use crate::{context::name_option, persona::Persona};
-use skep_cluster::{ClusterError, MachineFailure};
+use skep_cluster::{ClusterError, MachineFailure, survey::Found, up::Doubt};
 use skep_machine::MachineError;
-use skep_model::{Check, Verdict};
+use skep_model::{Check, MachineName, Verdict};
 use skep_service::{
     ServiceError,
     stack::{Fault, Obstacle, StackError},
@@ -244,6 +244,15 @@ impl From<ClusterError> for Failure {
                     "`skep status{option}` says what is true, `skep up{option}` mends it"
                 ))
             }
+            ClusterError::SeveralSwarms { swarms, .. } => several_swarms(&error, swarms),
+            ClusterError::NoSwarm { cluster, doubt, failures } => {
+                let causes = failures.iter().map(machine_line).collect();
+                Failure::of(Exit::NotConverged, &error)
+                    .listing(causes)
+                    .with_fix(way_out_of(doubt, &name_option(cluster)))
+            }
+            ClusterError::SwarmExists { machine, .. } => Failure::of(Exit::Preflight, &error)
+                .with_fix(format!("`skep swarm join {machine}` makes it a node of that one")),
             ClusterError::Certificates(wrong) => {
                 let causes = wrong.iter().map(ToString::to_string).collect();
                 Failure::of(Exit::Usage, &error).listing(causes)
@@ -263,6 +272,63 @@ impl From<ClusterError> for Failure {
             }
             _ => Failure::of(Exit::Failed, &error),
         }
+    }
+}
+
+/// Both swarms shown, and ways out that end neither unasked.
+fn several_swarms(error: &ClusterError, swarms: &[Found]) -> Failure {
+    let names = |names: &[MachineName]| {
+        names.iter().map(MachineName::as_str).collect::<Vec<_>>().join(", ")
+    };
+    let line = |swarm: &Found| {
+        let id = swarm.id.as_deref().unwrap_or("of unknown ID");
+        let workers: Vec<MachineName> =
+            swarm.machines.iter().filter(|name| !swarm.managers.contains(name)).cloned().collect();
+        let managers = match swarm.managers.as_slice() {
+            [] => format!("managers not among the machines ({})", hosts(swarm)),
+            some => format!("managed by {}", names(some)),
+        };
+        let others =
+            if workers.is_empty() { String::new() } else { format!(", with {}", names(&workers)) };
+        format!("swarm {id}: {managers}{others}")
+    };
+    let fix = "keep one: move what runs in the other to it, then let the other's machines leave, \
+               workers first and its last manager last (`skep swarm leave MACHINE` says what that \
+               ends, and wants --force for it); `skep up` then takes them in";
+    Failure::of(Exit::Preflight, error).listing(swarms.iter().map(line).collect()).with_fix(fix)
+}
+
+fn hosts(swarm: &Found) -> String {
+    swarm.manager_hosts.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// What to do where somebody may have the swarm. None of it ends one that may live.
+fn way_out_of(doubt: &Doubt, option: &str) -> String {
+    match doubt {
+        Doubt::Several(_) => format!("`skep status{option}` shows who is in which"),
+        Doubt::Locked(machines) => {
+            let names: Vec<_> = machines.iter().map(MachineName::as_str).collect();
+            format!(
+                "`skep swarm unlock{option} {}` with the swarm's unlock key, then the same command \
+                 again",
+                names.join(" ")
+            )
+        }
+        Doubt::Unasked(_) => format!(
+            "see why it does not answer (`skep status{option}`); the same command goes on once it \
+             does"
+        ),
+        Doubt::ManagersAway(_) => format!(
+            "start the machine that manages it, wherever that is. Only if its managers are gone for \
+             good, and with them all that the swarm knew, `skep up{option} --new-swarm` makes \
+             another one, which ends what the nodes still run"
+        ),
+        Doubt::NoQuorum { .. } => format!(
+            "start the missing managers, or put their disks back. Only if they are gone for good: \
+             `skep swarm init{option} --force-new-cluster MACHINE` on a manager that is left makes \
+             it the only one, with all services"
+        ),
+        Doubt::NoManager => format!("`skep up{option}` goes on where it stopped"),
     }
 }
 

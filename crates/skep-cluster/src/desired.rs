@@ -1,5 +1,7 @@
 //! What is asked for: how many machines, of which names, with which certificates.
 
+use std::collections::BTreeSet;
+
 use ipnet::Ipv4Net;
 use skep_guest::certificate::CaCertificate;
 use skep_machine::{DriverKind, subnet::MAX_MACHINES};
@@ -29,17 +31,67 @@ pub struct Desired {
     pub size: Size,
     /// The ports every machine answers on at its host address, in addition to those it does.
     pub publish: Vec<Port>,
+    /// Whether a new swarm is made in place of one whose managers are all gone, with all it had.
+    pub replace_swarm: bool,
 }
 
 impl Desired {
     /// The record of the cluster as it is to be, from the one of the cluster as it is.
     ///
+    /// `made` are the machines that exist: those the driver knows, or that the journal says were
+    /// made. Only they, and machines that were made by themselves, bind a new wish: a machine that
+    /// an `up` has only written down is changed or dropped as asked.
+    ///
     /// # Errors
     /// [`ClusterError::Request`] naming what cannot be had: no manager, too many machines, fewer
-    /// machines than there are, another driver or subnet than the machines have.
-    pub fn apply_to(&self, record: &mut ClusterRecord) -> Result<(), ClusterError> {
-        let fresh = record.machines.is_empty();
-        let kind = self.driver.unwrap_or(record.driver);
+    /// machines than there are, another driver, subnet or size than they have. The record is then
+    /// as it was.
+    pub fn apply_to(
+        &self,
+        record: &mut ClusterRecord,
+        made: &BTreeSet<MachineName>,
+    ) -> Result<(), ClusterError> {
+        let mut wanted = record.clone();
+        let is_bound =
+            |machine: &&MachineRecord| machine.role.is_none() || made.contains(&machine.name);
+        let bound: Vec<MachineName> =
+            record.machines.iter().filter(is_bound).map(|machine| machine.name.clone()).collect();
+        self.refuse_machines_by_themselves(record)?;
+        self.choose_driver(&mut wanted, &bound)?;
+        self.choose_subnet(&mut wanted, &bound)?;
+        self.choose_size(&mut wanted, &bound)?;
+        if bound.is_empty() && !self.publish.is_empty() {
+            wanted.publish.clear();
+        }
+        wanted.add_publish(&self.publish)?;
+        self.choose_machines(&mut wanted, made)?;
+        wanted.add_ca_certificates(&self.ca_certificates);
+        *record = wanted;
+        Ok(())
+    }
+
+    fn refuse_machines_by_themselves(&self, record: &ClusterRecord) -> Result<(), ClusterError> {
+        let alone = record.machines.iter().all(|machine| machine.role.is_none());
+        if record.machines.is_empty() || !alone || self.managers.is_some() {
+            return Ok(());
+        }
+        let names = record.machines.iter().map(|machine| &machine.name);
+        refuse(format!(
+            "the machines of cluster {} were made by themselves ({}) and are in no swarm: `skep \
+             swarm init MACHINE` and `skep swarm join MACHINE` make one of them, `skep up \
+             --managers N --workers N` takes those that are called manager1, worker1 and so on and \
+             adds what is missing, and `skep up --name OTHER` makes another cluster",
+            record.name,
+            list(names)
+        ))
+    }
+
+    fn choose_driver(
+        &self,
+        wanted: &mut ClusterRecord,
+        bound: &[MachineName],
+    ) -> Result<(), ClusterError> {
+        let kind = self.driver.unwrap_or(wanted.driver);
         if !kind.makes_machines() {
             return refuse(format!(
                 "driver {kind} makes no machines: take those there are one by one with `skep \
@@ -47,77 +99,107 @@ impl Desired {
                  and `skep swarm join`"
             ));
         }
-        let alone = record.machines.iter().all(|machine| machine.role.is_none());
-        if !fresh && alone && self.managers.is_none() {
-            let names: Vec<_> =
-                record.machines.iter().map(|machine| machine.name.as_str()).collect();
+        if kind == wanted.driver {
+            return Ok(());
+        }
+        if !bound.is_empty() {
             return refuse(format!(
-                "the machines of cluster {} were made by themselves ({}): `skep swarm init MACHINE` \
-                 and `skep swarm join MACHINE` make a swarm of them, `skep up --managers 1` adds \
-                 machines that are one, and `skep up --name OTHER` makes another cluster",
-                record.name,
-                names.join(", ")
+                "the machines of cluster {} are of driver {} ({}): it cannot change to {kind}; \
+                 `skep up --name OTHER --driver {kind}` makes another cluster",
+                wanted.name,
+                wanted.driver,
+                list(bound)
             ));
         }
-        let has =
-            |role| record.machines.iter().filter(|machine| machine.role == Some(role)).count();
-        let (has_managers, has_workers) = (has(Role::Manager), has(Role::Worker));
-        let default = |count, default| if fresh { default } else { count };
-        let managers = self.managers.unwrap_or(default(has_managers, DEFAULT_MANAGERS));
-        let workers = self.workers.unwrap_or(default(has_workers, DEFAULT_WORKERS));
+        // What was asked of the other driver may mean nothing to this one.
+        wanted.driver = kind;
+        wanted.subnet = None;
+        wanted.size = Size::default();
+        wanted.publish.clear();
+        Ok(())
+    }
+
+    /// Forgets the network that no machine is on if another one is asked for: it is to be made.
+    fn choose_subnet(
+        &self,
+        wanted: &mut ClusterRecord,
+        bound: &[MachineName],
+    ) -> Result<(), ClusterError> {
+        let (Some(asked), Some(there)) = (self.subnet, wanted.subnet) else { return Ok(()) };
+        if asked == there {
+            return Ok(());
+        }
+        if !bound.is_empty() {
+            return refuse(format!(
+                "the machines of cluster {} are on the network {there} ({}), which cannot change \
+                 to {asked}: leave --subnet out, or make another cluster with `skep up --name \
+                 OTHER`",
+                wanted.name,
+                list(bound)
+            ));
+        }
+        wanted.subnet = None;
+        Ok(())
+    }
+
+    fn choose_size(
+        &self,
+        wanted: &mut ClusterRecord,
+        bound: &[MachineName],
+    ) -> Result<(), ClusterError> {
+        let size = self.size.or(wanted.size);
+        if size != wanted.size && !bound.is_empty() {
+            return refuse(format!(
+                "the machines of cluster {} keep the size they were made with ({}): leave \
+                 --memory, --cpus and --disk-size out, or make another cluster with `skep up \
+                 --name OTHER`",
+                wanted.name,
+                list(bound)
+            ));
+        }
+        wanted.size = size;
+        Ok(())
+    }
+
+    fn choose_machines(
+        &self,
+        wanted: &mut ClusterRecord,
+        made: &BTreeSet<MachineName>,
+    ) -> Result<(), ClusterError> {
+        let fresh = wanted.machines.is_empty();
+        let default = |role, default| if fresh { default } else { wanted.count(Some(role)) };
+        let managers = self.managers.unwrap_or(default(Role::Manager, DEFAULT_MANAGERS));
+        let workers = self.workers.unwrap_or(default(Role::Worker, DEFAULT_WORKERS));
         if managers == 0 {
             return refuse("a swarm needs at least one manager: give --managers 1 or more");
         }
-        if managers.saturating_add(workers) > MAX_MACHINES {
+        let by_themselves = wanted.count(None);
+        let all = managers.saturating_add(workers).saturating_add(by_themselves);
+        if all > MAX_MACHINES {
+            let others = match by_themselves {
+                0 => String::new(),
+                count => format!(", with the {count} that were made by themselves,"),
+            };
             return refuse(format!(
-                "{managers} managers and {workers} workers are more than the {MAX_MACHINES} \
-                 machines a cluster may have"
+                "{managers} managers and {workers} workers{others} are more than the \
+                 {MAX_MACHINES} machines a cluster may have"
             ));
         }
-        for (what, asked, there) in
-            [("managers", managers, has_managers), ("workers", workers, has_workers)]
-        {
+        for (role, asked) in [(Role::Manager, managers), (Role::Worker, workers)] {
+            wanted.drop_unmade(role, asked, made);
+            let there = wanted.count(Some(role));
             if asked < there {
                 return refuse(format!(
-                    "cluster {} has {there} {what} and `up` removes no machine: ask for {there} or \
-                     more, or begin again with `skep down`",
-                    record.name
+                    "cluster {} has {there} {role}{} and `up` removes no machine: ask for --{role}s \
+                     {there} or more; `skep machine rm MACHINE` takes one away",
+                    wanted.name,
+                    if there == 1 { "" } else { "s" }
                 ));
             }
-        }
-        if let Some(driver) = self.driver {
-            if !fresh && driver != record.driver {
-                return refuse(format!(
-                    "cluster {} has {} machines: its driver cannot change to {driver}",
-                    record.name, record.driver
-                ));
-            }
-            record.driver = driver;
-        }
-        if let (Some(asked), Some(there)) = (self.subnet, record.subnet)
-            && asked != there
-        {
-            return refuse(format!(
-                "cluster {} has the subnet {there}, which cannot change to {asked}",
-                record.name
-            ));
-        }
-        let size = self.size.or(record.size);
-        if !fresh && size != record.size {
-            return refuse(format!(
-                "the machines of cluster {} keep the size they were made with: leave --memory, \
-                 --cpus and --disk-size out, or begin again with `skep down`",
-                record.name
-            ));
-        }
-        record.size = size;
-        record.add_publish(&self.publish)?;
-        for (role, count) in [(Role::Manager, managers), (Role::Worker, workers)] {
-            for number in 1..=count {
-                record.add_machine(machine_name(role, number)?, role);
+            for _ in there..asked {
+                wanted.add_machine(role)?;
             }
         }
-        record.add_ca_certificates(&self.ca_certificates);
         Ok(())
     }
 }
@@ -129,17 +211,52 @@ fn machine_name(role: Role, number: usize) -> Result<MachineName, ClusterError> 
         .map_err(|_| ClusterError::Request { reason: format!("{number} machines are too many") })
 }
 
+fn list<'a>(names: impl IntoIterator<Item = &'a MachineName>) -> String {
+    names.into_iter().map(MachineName::as_str).collect::<Vec<_>>().join(", ")
+}
+
 fn refuse<T>(reason: impl Into<String>) -> Result<T, ClusterError> {
     Err(ClusterError::Request { reason: reason.into() })
 }
 
 impl ClusterRecord {
-    fn add_machine(&mut self, name: MachineName, role: Role) {
-        if self.machines.iter().any(|machine| machine.name == name) {
-            return;
+    /// How many of its machines have a role, or none.
+    fn count(&self, role: Option<Role>) -> usize {
+        self.machines.iter().filter(|machine| machine.role == role).count()
+    }
+
+    /// Forgets machines of a role that were never made, the last ones first, until `asked` are
+    /// left.
+    fn drop_unmade(&mut self, role: Role, asked: usize, made: &BTreeSet<MachineName>) {
+        for _ in asked..self.count(Some(role)) {
+            let unmade = |machine: &MachineRecord| {
+                machine.role == Some(role) && !made.contains(&machine.name)
+            };
+            let Some(last) = self.machines.iter().rposition(unmade) else { return };
+            self.machines.remove(last);
         }
-        let place = self.free_place();
-        self.machines.push(MachineRecord::new(name, Some(role), place));
+    }
+
+    /// Adds a machine of a role, under the first name by number that is free: roles change, and a
+    /// worker of old may be a manager by now. A machine that was made by itself under that very
+    /// name is the one that is meant, and gets the role.
+    fn add_machine(&mut self, role: Role) -> Result<(), ClusterError> {
+        for number in 1.. {
+            let name = machine_name(role, number)?;
+            match self.machines.iter_mut().find(|machine| machine.name == name) {
+                Some(machine) if machine.role.is_none() => {
+                    machine.role = Some(role);
+                    break;
+                }
+                Some(_) => {}
+                None => {
+                    let place = self.free_place();
+                    self.machines.push(MachineRecord::new(name, Some(role), place));
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Adds the ports its machines are to answer on, each once.
@@ -190,6 +307,16 @@ mod tests {
         Desired { managers, workers, ..Default::default() }
     }
 
+    fn all(record: &ClusterRecord) -> BTreeSet<MachineName> {
+        record.machines.iter().map(|machine| machine.name.clone()).collect()
+    }
+
+    /// As for a cluster whose machines all exist.
+    fn apply(desired: Desired, record: &mut ClusterRecord) -> Result<(), ClusterError> {
+        let made = all(record);
+        desired.apply_to(record, &made)
+    }
+
     fn names(record: &ClusterRecord) -> Vec<&str> {
         record.machines.iter().map(|machine| machine.name.as_str()).collect()
     }
@@ -197,29 +324,29 @@ mod tests {
     #[test]
     fn nothing_asked_is_the_walkthroughs_four() {
         let mut record = fresh();
-        Desired::default().apply_to(&mut record).unwrap();
+        apply(Desired::default(), &mut record).unwrap();
         assert_eq!(names(&record), ["manager1", "worker1", "worker2", "worker3"]);
     }
 
     #[test]
     fn asking_again_for_nothing_changes_nothing() {
         let mut record = fresh();
-        asking(Some(3), Some(2)).apply_to(&mut record).unwrap();
+        apply(asking(Some(3), Some(2)), &mut record).unwrap();
         let before = names(&record).into_iter().map(str::to_owned).collect::<Vec<_>>();
-        Desired::default().apply_to(&mut record).unwrap();
+        apply(Desired::default(), &mut record).unwrap();
         assert_eq!(names(&record), before);
     }
 
     #[test]
     fn what_cannot_be_had_is_said_with_its_reason() {
         let error = |desired: Desired, record: &mut ClusterRecord| {
-            desired.apply_to(record).unwrap_err().to_string()
+            apply(desired, record).unwrap_err().to_string()
         };
         assert!(error(asking(Some(0), None), &mut fresh()).contains("at least one manager"));
         assert!(error(asking(Some(1), Some(100)), &mut fresh()).contains("100 machines"));
         assert!(error(asking(Some(usize::MAX), Some(2)), &mut fresh()).contains("100 machines"));
         let mut record = fresh();
-        asking(Some(1), Some(3)).apply_to(&mut record).unwrap();
+        apply(asking(Some(1), Some(3)), &mut record).unwrap();
         assert!(error(asking(None, Some(2)), &mut record).contains("has 3 workers"));
         let other = Desired { driver: Some(DriverKind::Container), ..Default::default() };
         assert!(error(other, &mut record).contains("cannot change to container"));
@@ -229,6 +356,95 @@ mod tests {
         assert!(error(other, &mut record).contains("192.168.99.0/24"));
     }
 
+    #[test]
+    fn machines_that_were_never_made_bind_nothing() {
+        let nothing = BTreeSet::new();
+        let mut record = fresh();
+        let first = Desired {
+            driver: Some(DriverKind::Container),
+            managers: Some(3),
+            workers: Some(3),
+            size: Size { memory: Some(5 << 20), ..Size::default() },
+            publish: vec!["80".parse().unwrap()],
+            ..Desired::default()
+        };
+        first.apply_to(&mut record, &nothing).unwrap();
+        record.subnet = Some("192.168.99.0/24".parse().unwrap());
+
+        let second = Desired {
+            managers: Some(1),
+            workers: Some(0),
+            subnet: Some("192.168.98.0/24".parse().unwrap()),
+            size: Size { memory: Some(512 << 20), ..Size::default() },
+            publish: vec!["80:81".parse().unwrap()],
+            ..Desired::default()
+        };
+        second.apply_to(&mut record, &nothing).unwrap();
+        assert_eq!(names(&record), ["manager1"]);
+        assert_eq!(record.size, second.size);
+        assert_eq!(record.subnet, None, "the other network is to be made");
+        assert_eq!(record.publish, second.publish);
+
+        let third = Desired { driver: Some(DriverKind::Qemu), ..Desired::default() };
+        third.apply_to(&mut record, &nothing).unwrap();
+        assert_eq!(record.driver, DriverKind::Qemu);
+        assert_eq!((record.size, &*record.publish), (Size::default(), [].as_slice()));
+        assert_eq!(names(&record), ["manager1"], "what is left out stays as it was asked for");
+    }
+
+    #[test]
+    fn machines_that_were_made_bind_what_they_have_and_no_more() {
+        let mut record = fresh();
+        apply(asking(Some(1), Some(3)), &mut record).unwrap();
+        let made: BTreeSet<MachineName> =
+            ["manager1", "worker2"].map(|name| name.parse().unwrap()).into();
+        let error = |desired: Desired, record: &mut ClusterRecord| {
+            let before = record.clone();
+            let error = desired.apply_to(record, &made).unwrap_err().to_string();
+            assert_eq!(*record, before, "a refused wish changes nothing");
+            error
+        };
+        let sized =
+            Desired { size: Size { cpus: Some(1), ..Size::default() }, ..asking(None, None) };
+        let said = error(sized, &mut record);
+        assert!(said.contains("(manager1, worker2)"), "{said}");
+        let said = error(asking(None, Some(0)), &mut record);
+        assert!(said.contains("has 1 worker "), "{said}");
+        asking(None, Some(1)).apply_to(&mut record, &made).unwrap();
+        assert_eq!(names(&record), ["manager1", "worker2"]);
+        asking(None, Some(2)).apply_to(&mut record, &made).unwrap();
+        assert_eq!(names(&record), ["manager1", "worker2", "worker1"]);
+    }
+
+    #[test]
+    fn no_refusal_advises_to_remove_the_cluster() {
+        let mut record = fresh();
+        apply(asking(Some(3), Some(3)), &mut record).unwrap();
+        record.subnet = Some("192.168.99.0/24".parse().unwrap());
+        let wishes = [
+            asking(Some(2), None),
+            asking(None, Some(2)),
+            Desired { driver: Some(DriverKind::Qemu), ..Desired::default() },
+            Desired { subnet: Some("192.168.9.0/24".parse().unwrap()), ..Desired::default() },
+            Desired { size: Size { cpus: Some(1), ..Size::default() }, ..Desired::default() },
+        ];
+        for wish in wishes {
+            let said = apply(wish, &mut record).unwrap_err().to_string();
+            assert!(!said.contains("skep down"), "{said}");
+        }
+    }
+
+    #[test]
+    fn machines_are_counted_by_their_roles_and_not_by_their_names() {
+        let mut record = fresh();
+        apply(asking(Some(1), Some(2)), &mut record).unwrap();
+        record.machines[1].role = Some(Role::Manager);
+        apply(asking(Some(2), Some(1)), &mut record).unwrap();
+        assert_eq!(names(&record), ["manager1", "worker1", "worker2"]);
+        apply(asking(Some(3), Some(2)), &mut record).unwrap();
+        assert_eq!(names(&record), ["manager1", "worker1", "worker2", "manager2", "worker3"]);
+    }
+
     proptest! {
         #[test]
         fn growing_keeps_every_machine_where_it_is(
@@ -236,9 +452,9 @@ mod tests {
             more in (0usize..10, 0usize..40),
         ) {
             let mut record = fresh();
-            asking(Some(first.0), Some(first.1)).apply_to(&mut record).unwrap();
+            apply(asking(Some(first.0), Some(first.1)), &mut record).unwrap();
             let before = record.machines.clone();
-            asking(Some(first.0 + more.0), Some(first.1 + more.1)).apply_to(&mut record).unwrap();
+            apply(asking(Some(first.0 + more.0), Some(first.1 + more.1)), &mut record).unwrap();
             prop_assert!(record.machines.starts_with(&before));
             let mut places: Vec<_> = record.machines.iter().map(|machine| machine.place).collect();
             places.sort_unstable();

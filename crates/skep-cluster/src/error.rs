@@ -9,7 +9,9 @@ use skep_model::{Check, ClusterName, MachineName, MachineState};
 use skep_os::OsError;
 use skep_process::ProcessError;
 use skep_store::StoreError;
-use skep_swarm::SwarmError;
+use skep_swarm::{SwarmError, quorum};
+
+use crate::{survey::Found, up::Doubt};
 
 /// Why a cluster is not as it was asked to be.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +102,35 @@ pub enum ClusterError {
         name: ClusterName,
         /// Which were tried, each with its reason.
         tried: Vec<MachineFailure>,
+    },
+    /// The machines are in more than one swarm, and nothing was touched.
+    #[error("the machines of cluster {cluster} are in {} swarms, and nothing was touched", .swarms.len())]
+    SeveralSwarms {
+        /// The cluster.
+        cluster: ClusterName,
+        /// Which, with who is in each.
+        swarms: Vec<Found>,
+    },
+    /// A swarm is to be made where one is already.
+    #[error("cluster {cluster} has a swarm: {} in it", is_are(.members))]
+    SwarmExists {
+        /// The cluster.
+        cluster: ClusterName,
+        /// The machine that was to be its first manager.
+        machine: MachineName,
+        /// The machines in it.
+        members: Vec<MachineName>,
+    },
+    /// There is no swarm that the machines could join, and none was founded, for somebody may have
+    /// it.
+    #[error("cluster {cluster} has no swarm to join, and none was made: {}", doubt_text(.doubt))]
+    NoSwarm {
+        /// The cluster.
+        cluster: ClusterName,
+        /// Why.
+        doubt: Doubt,
+        /// The machines that are not ready for a reason of their own.
+        failures: Vec<MachineFailure>,
     },
     /// The work was cancelled.
     #[error("interrupted")]
@@ -201,6 +232,37 @@ impl ClusterError {
             _ => false,
         }
     }
+}
+
+fn doubt_text(doubt: &Doubt) -> String {
+    match doubt {
+        Doubt::Several(managers) => {
+            let each = managers.iter().map(|(name, id)| format!("{name} is a manager of {id}"));
+            format!("they are of several ({})", each.collect::<Vec<_>>().join(", "))
+        }
+        Doubt::Locked(machines) => {
+            format!("{} locked and may have it", is_are(machines))
+        }
+        Doubt::Unasked(machines) => {
+            format!("{} there before, may have it, and cannot be asked", was_were(machines))
+        }
+        Doubt::ManagersAway(machines) => {
+            format!("{} in one whose managers do not answer", is_are(machines))
+        }
+        Doubt::NoQuorum { reachable, members } => format!(
+            "quorum lost: {reachable} of {members} managers reachable, {} needed",
+            quorum::needed(*members)
+        ),
+        Doubt::NoManager => "no manager came up".into(),
+    }
+}
+
+fn is_are(names: &[MachineName]) -> String {
+    format!("{} {}", list(names), if names.len() == 1 { "is" } else { "are" })
+}
+
+fn was_were(names: &[MachineName]) -> String {
+    format!("{} {}", list(names), if names.len() == 1 { "was" } else { "were" })
 }
 
 fn console_text(console: &str) -> String {

@@ -5,6 +5,7 @@
 //! - [`desired`] → [`record`]: what is asked for becomes what the store keeps.
 //! - [`choice`]: which driver `auto` takes, and why.
 //! - [`up`], [`down`], [`status`]: bring it about, take it away, say what is true.
+//! - [`survey`]: what the engines say of their part in a swarm, asked before a wish is written.
 //! - [`power`]: switch machines on and off; `turn`: who waits for whom.
 //! - [`machines`]: one machine by itself, made, provisioned, removed; [`import`]: docker-machine's.
 //! - [`find`]: a machine by its name, whatever cluster it is in.
@@ -27,6 +28,7 @@ pub mod engine_options;
 pub mod environment;
 pub mod error;
 pub mod find;
+mod former;
 mod forward;
 pub mod home;
 pub mod images;
@@ -38,7 +40,9 @@ pub mod reach;
 pub mod record;
 mod settle;
 pub mod status;
+pub mod survey;
 mod turn;
+mod unmade;
 pub mod up;
 
 #[cfg(test)]

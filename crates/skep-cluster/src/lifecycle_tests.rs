@@ -4,7 +4,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use skep_machine::{Driver, DriverKind, fake::FakeDriver};
-use skep_model::{ClusterName, Events, Transition};
+use skep_model::{ClusterName, Events, Size, Transition};
 use skep_store::Journal;
 use tokio_util::sync::CancellationToken;
 
@@ -81,6 +81,55 @@ async fn an_impossible_wish_touches_nothing() {
     let ended = up(&bench.home, &bench.name, &desired, options).await;
     assert!(matches!(ended, Err(ClusterError::Request { .. })));
     assert!(!bench.cluster_directory().exists());
+}
+
+#[tokio::test]
+async fn a_wish_of_which_no_machine_was_made_is_replaced_by_the_next() {
+    let bench = Bench::new();
+    bench.driver.refuse("manager1".parse().unwrap(), Transition::Create);
+    let events = Events::none();
+    let options = Options { timeout: Duration::ZERO, events: &events, cancel: &bench.cancel };
+    let first = Desired {
+        driver: Some(DriverKind::Fake),
+        workers: Some(0),
+        size: Size { memory: Some(5 << 20), ..Size::default() },
+        subnet: Some("192.168.77.0/24".parse().unwrap()),
+        ..Desired::default()
+    };
+    let ended = up(&bench.home, &bench.name, &first, options).await;
+    assert!(matches!(ended, Err(ClusterError::Partly { .. })));
+
+    let second = Desired {
+        managers: Some(1),
+        size: Size { memory: Some(512 << 20), ..Size::default() },
+        subnet: Some("192.168.78.0/24".parse().unwrap()),
+        ..first
+    };
+    let ended = up(&bench.home, &bench.name, &second, options).await;
+    assert!(matches!(ended, Err(ClusterError::Partly { .. })), "it is refused as before");
+    let record = ClusterRecord::load(&bench.home, &bench.name).unwrap().unwrap();
+    assert_eq!((record.size, record.subnet), (second.size, second.subnet));
+    assert_eq!(bench.driver.resources(&bench.name).await.unwrap().len(), 1, "one network");
+    bench.down().await.unwrap();
+    assert!(bench.driver.resources(&bench.name).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn machines_that_were_never_made_are_dropped_with_what_the_store_has_of_them() {
+    let bench = Bench::new();
+    bench.driver.refuse("worker1".parse().unwrap(), Transition::Create);
+    bench.up().await.unwrap_err();
+    let events = Events::none();
+    let options = Options { timeout: Duration::ZERO, events: &events, cancel: &bench.cancel };
+    let none = Desired { workers: Some(0), ..Desired::default() };
+    up(&bench.home, &bench.name, &none, options).await.unwrap_err();
+    let record = ClusterRecord::load(&bench.home, &bench.name).unwrap().unwrap();
+    let names: Vec<_> = record.machines.iter().map(|machine| machine.name.as_str()).collect();
+    assert_eq!(names, ["manager1"]);
+    assert!(!bench.home.layout().cluster("demo").machine("worker1").directory().exists());
+    let other = Desired { size: Size { cpus: Some(1), ..Size::default() }, ..Desired::default() };
+    let ended = up(&bench.home, &bench.name, &other, options).await;
+    assert!(matches!(ended, Err(ClusterError::Request { .. })), "manager1 was made");
 }
 
 #[tokio::test]

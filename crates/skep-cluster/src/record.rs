@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use skep_machine::{DriverKind, DriverOptions, subnet};
 use skep_model::{ClusterName, MachineName, Port, Role, Size};
 use skep_store::StoreError;
+use skep_swarm::NodeId;
 
 use crate::{EngineOptions, Home};
 
@@ -35,6 +36,9 @@ pub struct ClusterRecord {
     /// The ports its machines answer on at their host addresses, besides SSH and the engine.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub publish: Vec<Port>,
+    /// The swarm its machines were last seen in, by its ID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swarm: Option<String>,
     /// The contexts of the docker CLI that were made for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contexts: Vec<String>,
@@ -45,10 +49,14 @@ pub struct ClusterRecord {
 pub struct MachineRecord {
     /// Its name.
     pub name: MachineName,
-    /// What it does in the swarm when it is made; roles may be changed later, in the swarm. A
-    /// machine without one was made by itself (`skep machine create`), and joins nothing by itself.
+    /// What it is to do in the swarm, or was last seen to do. A machine without one was made by
+    /// itself (`skep machine create`), and joins nothing by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
+    /// Which node it was last seen to be. Roles, labels and availability are the swarm's to say;
+    /// this tells a machine that has left, or was taken off the list, from one of another swarm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<NodeId>,
     /// Its place in the network, which gives its address.
     pub place: usize,
     /// Its address among the nodes, where it is not the driver's network that gives it.
@@ -71,6 +79,7 @@ impl MachineRecord {
         Self {
             name,
             role,
+            node: None,
             place,
             address: None,
             size: Size::default(),
@@ -96,6 +105,7 @@ impl ClusterRecord {
             ca_certificates: Vec::new(),
             size: Size::default(),
             publish: Vec::new(),
+            swarm: None,
             contexts: Vec::new(),
         }
     }

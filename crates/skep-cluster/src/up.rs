@@ -13,12 +13,17 @@
 //!
 //! Whatever is already so is passed over, so `up` is also what resumes an interrupted `up` and
 //! what repairs a cluster: machines that are gone are made again, stopped ones started, nodes that
-//! fell out of the swarm joined again.
+//! fell out of the swarm joined again. The engines are asked first: a swarm that somebody made by
+//! hand is this cluster's, with the roles its nodes have.
 
+mod founding;
 pub(crate) mod machine;
 mod membership;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use skep_guest::certificate::CaCertificate;
@@ -27,10 +32,16 @@ use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Verdict}
 use skep_store::Journal;
 use tokio_util::sync::CancellationToken;
 
+pub use self::founding::Doubt;
 use self::{machine::Bringer, membership::Membership};
 use crate::{
-    ClusterError, ClusterRecord, Desired, Home, MachineFailure, MachineRecord, adopt::Allowed,
-    choose, reach::Cluster, settle::settle, turn,
+    ClusterError, ClusterRecord, Desired, Home, MachineFailure, MachineRecord,
+    adopt::Allowed,
+    choose,
+    reach::Cluster,
+    settle::settle,
+    survey::{Survey, survey_with},
+    turn, unmade,
 };
 
 /// What `up` needs besides the store.
@@ -70,9 +81,11 @@ pub async fn up(
     options: Options<'_>,
 ) -> Result<Report, ClusterError> {
     let Options { events, cancel, .. } = options;
-    let record = wanted(home, name, desired)?;
     let files = home.layout().cluster(name.as_str());
     let fresh = !files.directory().exists();
+    let found = ask_engines(home, name, cancel).await?;
+    let (_, record) = wanted(home, name, desired, &found).await?;
+    found.only_one_swarm(&record)?;
     let (kind, checks) = look(home, &record, desired, fresh, options).await?;
     let driver = home.driver(kind);
     let desired = &Desired { driver: Some(kind), ..desired.clone() };
@@ -82,21 +95,27 @@ pub async fn up(
 
     let _lock = home.lock(name)?;
     // Another command may have changed it until now.
-    let mut record = wanted(home, name, desired)?;
+    let (before, mut record) = wanted(home, name, desired, &found).await?;
     let certificates = CaCertificate::parse_trusted(&record.ca_certificates)?;
-    let names = record.machines.iter().map(|machine| &machine.name);
+    let names: BTreeSet<_> =
+        before.machines.iter().chain(&record.machines).map(|machine| &machine.name).collect();
     let _machines = turn::machines(home, name, names)?;
-    record.save(home)?;
     let journal = Journal::open(&files.journal())?;
     let work = Work { journal: &journal, events, cancel };
-    settle(driver.as_ref(), name, work).await?;
+    if !before.machines.is_empty() {
+        settle(home.driver(before.driver).as_ref(), name, work).await?;
+        // What was on its way has come, and is a machine now that binds.
+        (_, record) = wanted(home, name, desired, &found).await?;
+        unmade::clear(home, &before, &record, desired, work).await?;
+    }
+    record.save(home)?;
     record.subnet = driver.prepare(name, record.subnet.or(desired.subnet), work).await?;
     record.save(home)?;
     let authority = home.authority()?;
     let states = driver.states(name).await?;
 
     let cluster = Cluster::new(home, record);
-    let membership = Membership::new(&cluster, &states, events, cancel);
+    let membership = Membership::new(&cluster, &states, desired.replace_swarm, events, cancel);
     let bringer = Bringer {
         cluster: &cluster,
         driver: driver.as_ref(),
@@ -132,6 +151,11 @@ pub async fn up(
     if cancel.is_cancelled() {
         return Err(ClusterError::Cancelled);
     }
+    if let Some(doubt) = membership.doubt() {
+        failures.retain(|failure| !matches!(failure.error, ClusterError::NoSwarm { .. }));
+        return Err(ClusterError::NoSwarm { cluster: name.clone(), doubt, failures });
+    }
+    let record = remember(&cluster, &membership)?;
     let settled = membership.settle(&failures, options.timeout);
     match membership.entry_machine().and_then(|name| cluster.record().machine(name.as_str())) {
         None => settled.await?,
@@ -142,7 +166,7 @@ pub async fn up(
         },
     }
     if failures.is_empty() {
-        Ok(report(cluster.record(), &states))
+        Ok(report(&record, &states))
     } else {
         Err(ClusterError::Partly { failures, of: machines.len() })
     }
@@ -191,17 +215,55 @@ async fn look(
     Ok((kind, checks))
 }
 
-/// The cluster's record as it is to be.
-fn wanted(
+/// Asks the engines of the machines that run what they are in a swarm.
+async fn ask_engines(
+    home: &Home,
+    name: &ClusterName,
+    cancel: &CancellationToken,
+) -> Result<Survey, ClusterError> {
+    let Some(record) = ClusterRecord::load(home, name)? else { return Ok(Survey::default()) };
+    let cluster = Cluster::new(home, record);
+    // A driver that cannot say so now says why in its preflight.
+    let states = home.driver(cluster.record().driver).states(name).await.unwrap_or_default();
+    survey_with(&cluster, &states, cancel).await
+}
+
+/// The cluster's record as it is by what the engines say, or as one that nobody has wished for yet,
+/// and as it is to be.
+async fn wanted(
     home: &Home,
     name: &ClusterName,
     desired: &Desired,
-) -> Result<ClusterRecord, ClusterError> {
-    let mut record = match ClusterRecord::load(home, name)? {
+    found: &Survey,
+) -> Result<(ClusterRecord, ClusterRecord), ClusterError> {
+    let mut before = match ClusterRecord::load(home, name)? {
         Some(record) => record,
         None => ClusterRecord::new(name.clone(), desired.driver.unwrap_or(DriverKind::Container)),
     };
-    desired.apply_to(&mut record)?;
+    found.tell(&mut before);
+    let made = match before.machines[..] {
+        [] => BTreeSet::new(),
+        _ => unmade::made(home, home.driver(before.driver).as_ref(), &before).await?,
+    };
+    let mut record = before.clone();
+    desired.apply_to(&mut record, &made)?;
+    Ok((before, record))
+}
+
+/// Writes down which node each machine is. What may be behind a machine that leaves, or is taken
+/// off the list, is known by that.
+fn remember(cluster: &Cluster, membership: &Membership<'_>) -> Result<ClusterRecord, ClusterError> {
+    let mut record = cluster.record().clone();
+    let (swarm, members) = membership.members();
+    record.swarm = swarm.or(record.swarm);
+    for machine in &mut record.machines {
+        if let Some(node) = members.get(&machine.name) {
+            machine.node = Some(node.clone());
+        }
+    }
+    if record != *cluster.record() {
+        record.save(cluster.home())?;
+    }
     Ok(record)
 }
 

@@ -230,6 +230,10 @@ pub trait Driver: fmt::Debug + Send + Sync {
         options: &DriverOptions,
     ) -> Result<Reach, MachineError>;
 
+    /// What a machine is called in the journal: the one of its resources without which it is no
+    /// machine.
+    fn resource(&self, id: &MachineId) -> Resource;
+
     /// Makes a machine answer on `ports` at its host address, from now on and after each start.
     /// Ports it answers on already, or with this driver on all of them, are success.
     async fn publish(

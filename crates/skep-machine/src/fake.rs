@@ -152,6 +152,9 @@ impl Driver for FakeDriver {
     ) -> Result<Reach, MachineError> {
         Ok(Reach::direct(address))
     }
+    fn resource(&self, id: &MachineId) -> Resource {
+        resource(id)
+    }
 
     async fn publish(
         &self,
@@ -170,7 +173,11 @@ impl Driver for FakeDriver {
         let resource = resource(&plan.id);
         work.journal.intent(&resource)?;
         Self::check(work.cancel)?;
-        self.apply(&plan.id, Transition::Create)?;
+        if let Err(refused) = self.apply(&plan.id, Transition::Create) {
+            // Nothing came of the intent.
+            work.journal.gone(&resource)?;
+            return Err(refused);
+        }
         Ok(work.journal.made(&resource)?)
     }
 

@@ -118,6 +118,9 @@ impl Driver for NoneDriver {
         })?;
         Ok(Reach { host, ssh: 22, engine: authority.port })
     }
+    fn resource(&self, id: &MachineId) -> Resource {
+        resource(id)
+    }
 
     async fn publish(
         &self,

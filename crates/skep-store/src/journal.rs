@@ -158,6 +158,20 @@ impl Journal {
         replay(&text, |stage| stage == Stage::Intent).map_err(|reason| self.damaged(reason))
     }
 
+    /// What the journal at `path` says was made and is not gone; nothing if there is no journal.
+    /// Touches nothing.
+    ///
+    /// # Errors
+    /// As [`Journal::outstanding`].
+    pub fn made_in(path: &Path) -> Result<Vec<Resource>, StoreError> {
+        let text = match fs_err::read_to_string(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            read => read.map_err(StoreError::io("read", path))?,
+        };
+        let damaged = |reason| StoreError::Damaged { path: path.to_owned(), reason };
+        replay(&text, |made| made).map_err(damaged)
+    }
+
     fn read(&self) -> Result<String, StoreError> {
         fs_err::read_to_string(&self.path).map_err(StoreError::io("read", &self.path))
     }
@@ -241,6 +255,8 @@ mod tests {
         journal.made(&container("a")).unwrap();
         journal.gone(&container("b")).unwrap();
         assert_eq!(journal.uncertain().unwrap(), [container("c")]);
+        assert_eq!(Journal::made_in(&journal.path).unwrap(), [container("a")]);
+        assert_eq!(Journal::made_in(&home.path().join("none")).unwrap(), []);
         // What is asked for again may be on its way again.
         journal.intent(&container("a")).unwrap();
         assert_eq!(journal.uncertain().unwrap(), [container("a"), container("c")]);

@@ -5,7 +5,7 @@ use skep_cluster::{
     down::{Removed, down as take_down},
     reach::Cluster,
     status::{Status, status as look},
-    up::{Options, Report, up as bring_up},
+    up::{Doubt, Options, Report, up as bring_up},
 };
 use skep_model::{ClusterName, Role};
 use skep_swarm::{SwarmError, quorum};
@@ -21,6 +21,7 @@ use crate::{
 
 pub(super) async fn up(context: &Context, args: Up) -> Result<(), Failure> {
     let mut desired = wish::desired(&args.wish)?;
+    desired.replace_swarm = args.new_swarm;
     let home = context.home()?.with_qemu(wish::qemu(&args.wish)?);
     let name = context.cluster_name(&home)?;
     let ca_certificates = super::cert::read(&home, &args.ca_certificates, &context.events)?;
@@ -34,7 +35,9 @@ pub(super) async fn up(context: &Context, args: Up) -> Result<(), Failure> {
         let resumable = error.is_cancelled()
             || matches!(
                 error,
-                ClusterError::Partly { .. } | ClusterError::Swarm(SwarmError::NotReady { .. })
+                ClusterError::Partly { .. }
+                    | ClusterError::Swarm(SwarmError::NotReady { .. })
+                    | ClusterError::NoSwarm { doubt: Doubt::NoManager, .. }
             );
         let failure = Failure::from(error);
         if resumable { failure.with_fix(resume(&name)) } else { failure }

@@ -34,6 +34,7 @@ pub(super) fn desired(wish: &Wish) -> Result<Desired, Failure> {
         ca_certificates: Vec::new(),
         size: size(wish),
         publish: wish.publish.clone(),
+        replace_swarm: false,
     })
 }
 

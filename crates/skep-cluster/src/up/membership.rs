@@ -1,12 +1,12 @@
 //! The machines of a cluster become the nodes of one swarm.
 //!
 //! Each machine calls [`Membership::join`] when its engine answers, in whatever order that
-//! happens. One manager founds the swarm, or is found to have it already; the others wait for that
-//! and for nothing else.
+//! happens. What its engine says of its own part is asked first; [`super::founding`] decides from
+//! all of that which swarm this is. The others wait for that and for nothing else.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,18 +14,22 @@ use std::{
 use skep_engine::Engine;
 use skep_model::{Events, MachineName, MachineState, Role};
 use skep_swarm::{
-    Expected, InitOptions, JoinOptions, Joined, Node, NodeId, NodeUpdate, Swarm, SwarmError,
-    Tokens, options::MANAGER_PORT, select::old_selves,
+    Expected, InitOptions, JoinOptions, Joined, LocalNodeState, LocalState, Node, NodeId, Swarm,
+    SwarmError, Tokens, options::MANAGER_PORT,
 };
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
+use super::founding::{Decision, Doubt, Part, Seen, decide};
 use crate::{ClusterError, MachineFailure, MachineRecord, reach::Cluster};
 
-/// How long a manager that is gone may take to be dropped from the managers.
-const DROPPED: Duration = Duration::from_secs(10);
-/// How often that is looked at.
+/// How often an engine is asked whether it has found its way back into its swarm.
 const INTERVAL: Duration = Duration::from_millis(50);
+/// How long an engine that was just started may take to find out what it is in its swarm.
+const PENDING: Duration = Duration::from_secs(15);
+/// How long managers that are all there may take to elect a leader: 10 to 20 s after a loss, more
+/// where engines are emulated.
+const ELECTION: Duration = Duration::from_secs(60);
 
 /// What joining needs: a manager that can be asked, its address, and the tokens.
 #[derive(Debug)]
@@ -35,24 +39,26 @@ struct Entry {
     address: SocketAddr,
     tokens: Tokens,
     nodes: Vec<Node>,
+    /// The swarm's ID; none where the engine did not say.
+    swarm: Option<String>,
 }
 
 /// Where the swarm stands while machines arrive.
 #[derive(Debug, Clone, Default)]
-enum Swarmed {
+enum Standing {
     /// Nobody has it yet.
     #[default]
-    Waiting,
+    Open,
     /// It is there.
     Ready(Arc<Entry>),
-    /// No manager came up, so there will be none.
-    Lost,
+    /// There is none to join, and none was founded.
+    Refused(Doubt),
 }
 
-/// What is known of one manager.
+/// What is known of one machine.
 #[derive(Debug, Clone)]
 enum Arrival {
-    Here { engine: Box<Engine>, has_it: bool },
+    Here { engine: Box<Engine>, local: Option<Box<LocalState>> },
     GaveUp,
 }
 
@@ -61,31 +67,39 @@ enum Arrival {
 pub(super) struct Membership<'a> {
     cluster: &'a Cluster,
     existed: BTreeSet<MachineName>,
+    /// Whether a swarm whose managers are gone is given up for a new one.
+    replace: bool,
     events: &'a Events,
     cancel: &'a CancellationToken,
     arrivals: Mutex<BTreeMap<MachineName, Arrival>>,
     /// Which node each machine that has joined says it is.
     selves: Mutex<BTreeMap<MachineName, NodeId>>,
     founding: tokio::sync::Mutex<()>,
-    swarmed: watch::Sender<Swarmed>,
+    standing: watch::Sender<Standing>,
 }
 
 impl<'a> Membership<'a> {
     pub(super) fn new(
         cluster: &'a Cluster,
         before: &BTreeMap<MachineName, MachineState>,
+        replace: bool,
         events: &'a Events,
         cancel: &'a CancellationToken,
     ) -> Self {
+        // One whose disk may be back: the driver has lost the machine, and the record knows that it
+        // was a node.
+        let was_node = cluster.record().machines.iter().filter(|machine| machine.node.is_some());
+        let was_node = was_node.map(|machine| machine.name.clone());
         Self {
             cluster,
-            existed: before.keys().cloned().collect(),
+            existed: before.keys().cloned().chain(was_node).collect(),
+            replace,
             events,
             cancel,
             arrivals: Mutex::default(),
             selves: Mutex::default(),
             founding: tokio::sync::Mutex::default(),
-            swarmed: watch::Sender::default(),
+            standing: watch::Sender::default(),
         }
     }
 
@@ -95,57 +109,77 @@ impl<'a> Membership<'a> {
         machine: &MachineRecord,
         engine: Engine,
     ) -> Result<(), ClusterError> {
-        let Some(role) = machine.role else { return Ok(()) };
         let swarm = Swarm::new(&engine);
-        if role == Role::Manager {
-            // A machine made just now is no manager yet; asking costs 10 ms.
-            let existed = self.existed.contains(&machine.name);
-            let has_it = existed && swarm.local(self.cancel).await?.is_manager;
-            self.arrived(&machine.name, Arrival::Here { engine: Box::new(engine), has_it });
-            self.found().await?;
-        }
+        // A machine made just now is no node yet; asking costs 10 ms.
+        let local = match self.existed.contains(&machine.name) {
+            true => Some(self.observe(&swarm).await?),
+            false => None,
+        };
+        let here = Arrival::Here { engine: Box::new(engine), local: local.clone().map(Box::new) };
+        self.arrived(&machine.name, here);
+        self.standing.send_modify(|_| {});
+        let Some(role) = machine.role else { return Ok(()) };
         let entry = self.entry().await?;
         if entry.machine == machine.name {
             return Ok(());
         }
         let step = self.events.step(&machine.name, format!("joining as {role}"));
-        let joined = match self.join_one(&swarm, machine, role, &entry).await {
+        let joined = match self.join_one(&swarm, machine, role, local, &entry).await {
             Ok(joined) if joined.already => {
                 step.skipped("in the swarm already");
                 joined
             }
             other => step.end_with(other)?,
         };
-        let mut selves = self.selves.lock().unwrap_or_else(PoisonError::into_inner);
-        selves.insert(machine.name.clone(), joined.node);
+        self.is_node(&machine.name, joined.node);
         Ok(())
     }
 
-    /// A machine will not come. Without any manager nobody waits for a swarm.
-    pub(super) fn gave_up(&self, machine: &MachineRecord) {
-        if machine.role != Some(Role::Manager) {
-            return;
+    /// What an engine says of its part, once it knows: one that was just started is pending until
+    /// it has found its managers.
+    async fn observe(&self, swarm: &Swarm) -> Result<LocalState, ClusterError> {
+        let end = Instant::now() + PENDING;
+        loop {
+            let local = swarm.local(self.cancel).await?;
+            if local.state != LocalNodeState::Pending || Instant::now() >= end {
+                return Ok(local);
+            }
+            let _ = tokio::time::timeout(INTERVAL, self.cancel.cancelled()).await;
         }
-        self.arrived(&machine.name, Arrival::GaveUp);
-        let arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
-        let none_left = self
-            .managers()
-            .all(|manager| matches!(arrivals.get(&manager.name), Some(Arrival::GaveUp)));
+    }
+
+    /// A machine will not come.
+    pub(super) fn gave_up(&self, machine: &MachineRecord) {
+        let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        arrivals.entry(machine.name.clone()).or_insert(Arrival::GaveUp);
         drop(arrivals);
-        if none_left {
-            self.swarmed.send_replace(Swarmed::Lost);
-        } else {
-            // Another manager that waited for this one may found the swarm now.
-            self.swarmed.send_modify(|_| {});
+        // Another manager that waited for this one may found the swarm now.
+        self.standing.send_modify(|_| {});
+    }
+
+    /// Why there is no swarm to join, if that is what came out.
+    pub(super) fn doubt(&self) -> Option<Doubt> {
+        match &*self.standing.borrow() {
+            Standing::Refused(doubt) => Some(doubt.clone()),
+            Standing::Open | Standing::Ready(_) => None,
         }
     }
 
     /// The machine whose engine is asked about the swarm, once there is one.
     pub(super) fn entry_machine(&self) -> Option<MachineName> {
-        match &*self.swarmed.borrow() {
-            Swarmed::Ready(entry) => Some(entry.machine.clone()),
-            _ => None,
+        match &*self.standing.borrow() {
+            Standing::Ready(entry) => Some(entry.machine.clone()),
+            Standing::Open | Standing::Refused(_) => None,
         }
+    }
+
+    /// The swarm's ID, once there is one, and which node each machine in it is.
+    pub(super) fn members(&self) -> (Option<String>, BTreeMap<MachineName, NodeId>) {
+        let swarm = match &*self.standing.borrow() {
+            Standing::Ready(entry) => entry.swarm.clone(),
+            Standing::Open | Standing::Refused(_) => None,
+        };
+        (swarm, self.selves.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     /// Waits until every machine that did not fail is a ready node, and clears away nodes that
@@ -155,7 +189,7 @@ impl<'a> Membership<'a> {
         failed: &[MachineFailure],
         timeout: Duration,
     ) -> Result<(), ClusterError> {
-        let Swarmed::Ready(entry) = self.swarmed.borrow().clone() else { return Ok(()) };
+        let Standing::Ready(entry) = self.standing.borrow().clone() else { return Ok(()) };
         let swarm = Swarm::new(&entry.engine);
         let machines = self.cluster.record().machines.iter();
         let expected: Vec<_> = machines
@@ -164,62 +198,16 @@ impl<'a> Membership<'a> {
             .map(|machine| Expected::host(machine.name.as_str()))
             .collect();
         // Before the wait: a machine's old self may pass for it until it is noticed to be down.
-        self.clear_old_selves(&swarm).await;
+        let (_, selves) = self.members();
+        for (machine, own) in &selves {
+            let replacing =
+                self.cluster.replace_former_nodes(&swarm, machine, own, self.events, self.cancel);
+            replacing.await?;
+        }
         let step = self.events.step("", "waiting until every node is ready");
         let waited = swarm.wait_until_ready(&expected, timeout, self.cancel).await;
         step.end_with(waited)?;
         Ok(())
-    }
-
-    /// A machine that was made anew is a new node; its old self stays in the list for ever, and a
-    /// manager's counts against the quorum, unless somebody removes it. The swarm works meanwhile,
-    /// so what cannot be removed is shown by its step and no failure.
-    async fn clear_old_selves(&self, swarm: &Swarm) {
-        let Ok(nodes) = swarm.nodes(self.cancel).await else { return };
-        for old in nodes.iter().filter(|node| self.is_old_self(node, &nodes)) {
-            let step = self.events.step(&old.hostname, "removing its former node");
-            let removed = async {
-                if old.manager.is_some() {
-                    swarm.update(&old.id, &NodeUpdate::demote(), self.cancel).await?;
-                    self.see_dropped(swarm, &old.id).await?;
-                }
-                swarm.remove(&old.id, true, self.cancel).await
-            };
-            let _ = step.end_with(removed.await);
-        }
-    }
-
-    /// Whether a node is one that a machine of the record used to be: it has its name and its
-    /// address, and is not the one the machine says it is now, or is down while another of its
-    /// name is ready. A host of that name elsewhere, which somebody else has joined, is not ours.
-    fn is_old_self(&self, node: &Node, nodes: &[Node]) -> bool {
-        let record = self.cluster.record();
-        let Some(machine) = record.machine(&node.hostname) else { return false };
-        if !record.address(machine).is_some_and(|address| is_at(node, address)) {
-            return false;
-        }
-        let selves = self.selves.lock().unwrap_or_else(PoisonError::into_inner);
-        match selves.get(&machine.name) {
-            Some(own) => *own != node.id,
-            None => old_selves(nodes).iter().any(|old| old.id == node.id),
-        }
-    }
-
-    /// Waits until a node that was demoted is no manager any more.
-    async fn see_dropped(&self, swarm: &Swarm, node: &NodeId) -> Result<(), SwarmError> {
-        let end = Instant::now() + DROPPED;
-        while Instant::now() < end {
-            let nodes = swarm.nodes(self.cancel).await?;
-            if !nodes.iter().any(|other| other.id == *node && other.manager.is_some()) {
-                break;
-            }
-            let _ = tokio::time::timeout(INTERVAL, self.cancel.cancelled()).await;
-        }
-        Ok(())
-    }
-
-    fn managers(&self) -> impl Iterator<Item = &MachineRecord> {
-        self.cluster.record().machines.iter().filter(|machine| machine.role == Some(Role::Manager))
     }
 
     fn arrived(&self, machine: &MachineName, arrival: Arrival) {
@@ -227,69 +215,130 @@ impl<'a> Membership<'a> {
         arrivals.insert(machine.clone(), arrival);
     }
 
+    fn is_node(&self, machine: &MachineName, node: NodeId) {
+        let mut selves = self.selves.lock().unwrap_or_else(PoisonError::into_inner);
+        selves.insert(machine.clone(), node);
+    }
+
     /// Founds the swarm, or finds it, if what has arrived so far allows to decide that.
     async fn found(&self) -> Result<(), ClusterError> {
         let _one_at_a_time = self.founding.lock().await;
-        if matches!(*self.swarmed.borrow(), Swarmed::Ready(_)) {
+        if !matches!(*self.standing.borrow(), Standing::Open) {
             return Ok(());
         }
-        let Some((machine, engine, has_it)) = self.founder() else { return Ok(()) };
+        match decide(&self.seen(), self.replace) {
+            Decision::Wait => {}
+            Decision::Refuse(doubt) => {
+                self.standing.send_replace(Standing::Refused(doubt));
+            }
+            Decision::Join(place) => self.open(place, false).await?,
+            Decision::AwaitQuorum(place) => self.await_quorum(place).await?,
+            Decision::Found(place) => self.open(place, true).await?,
+        }
+        Ok(())
+    }
+
+    /// What is known of each machine, in the record's order.
+    fn seen(&self) -> Vec<(MachineName, bool, Seen)> {
+        let arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        let machines = self.cluster.record().machines.iter().map(|machine| {
+            let existed = self.existed.contains(&machine.name);
+            let seen = match arrivals.get(&machine.name) {
+                None => Seen::Awaited { existed },
+                Some(Arrival::GaveUp) => Seen::GaveUp { existed },
+                Some(Arrival::Here { local, .. }) => {
+                    Seen::Here(part(local.as_deref(), machine.role))
+                }
+            };
+            (machine.name.clone(), machine.role == Some(Role::Manager), seen)
+        });
+        machines.collect()
+    }
+
+    fn engine_at(&self, place: usize) -> Option<(MachineName, Engine)> {
+        let name = &self.cluster.record().machines.get(place)?.name;
+        let arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
+        match arrivals.get(name)? {
+            Arrival::Here { engine, .. } => Some((name.clone(), (**engine).clone())),
+            Arrival::GaveUp => None,
+        }
+    }
+
+    /// Lets everybody in through the manager at a place, which founds the swarm first if need be.
+    async fn open(&self, place: usize, founds: bool) -> Result<(), ClusterError> {
+        let Some((machine, engine)) = self.engine_at(place) else { return Ok(()) };
         let swarm = Swarm::new(&engine);
         let address = self.address_of(&machine)?;
-        if !has_it {
+        if founds {
+            self.leave_what_is_gone(&machine, &swarm).await?;
             let step = self.events.step(&machine, "founding the swarm");
             let options = InitOptions::new(address);
             step.end_with(swarm.init(&options, self.cancel).await)?;
         }
+        let local = swarm.local(self.cancel).await?;
         let tokens = swarm.tokens(self.cancel).await?;
         let nodes = swarm.nodes(self.cancel).await?;
-        let address = SocketAddr::new(address, MANAGER_PORT);
-        let entry = Entry { machine, engine, address, tokens, nodes };
-        self.swarmed.send_replace(Swarmed::Ready(Arc::new(entry)));
+        if let Some(node) = local.node {
+            self.is_node(&machine, node);
+        }
+        // Where a manager that somebody made by hand listens is its own to say.
+        let advertised = local.address.parse().unwrap_or(address);
+        let address = SocketAddr::new(advertised, MANAGER_PORT);
+        let entry = Entry { machine, engine, address, tokens, nodes, swarm: local.cluster };
+        self.standing.send_replace(Standing::Ready(Arc::new(entry)));
         Ok(())
     }
 
-    /// Which manager founds the swarm, or has it, and whether it has it; see [`choose`].
-    fn founder(&self) -> Option<(MachineName, Engine, bool)> {
-        let arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
-        let managers = self.managers().map(|manager| {
-            let arrival = arrivals.get(&manager.name);
-            let seen = match arrival {
-                None => Seen::Awaited { existed: self.existed.contains(&manager.name) },
-                Some(Arrival::GaveUp) => Seen::GaveUp,
-                Some(Arrival::Here { has_it, .. }) => Seen::Here { has_it: *has_it },
-            };
-            (manager, seen)
-        });
-        let (managers, seen): (Vec<_>, Vec<_>) = managers.unzip();
-        let place = choose(&seen)?;
-        match arrivals.get(&managers[place].name) {
-            Some(Arrival::Here { engine, has_it }) => {
-                Some((managers[place].name.clone(), (**engine).clone(), *has_it))
+    /// Waits until the managers that are there have a leader again.
+    async fn await_quorum(&self, place: usize) -> Result<(), ClusterError> {
+        let Some((machine, engine)) = self.engine_at(place) else { return Ok(()) };
+        let swarm = Swarm::new(&engine);
+        let step = self.events.step(&machine, "waiting for the managers to elect a leader");
+        let end = Instant::now() + ELECTION;
+        loop {
+            match swarm.nodes(self.cancel).await {
+                Ok(_) => {
+                    step.done();
+                    return self.open(place, false).await;
+                }
+                Err(error) if error.may_pass() && Instant::now() < end => {}
+                Err(error) if error.may_pass() => {
+                    step.failed(&error);
+                    break;
+                }
+                Err(error) => return step.end_with(Err(error.into())),
             }
-            Some(Arrival::GaveUp) | None => None,
+            if tokio::time::timeout(INTERVAL, self.cancel.cancelled()).await.is_ok() {
+                return step.end_with(Err(ClusterError::Cancelled));
+            }
         }
+        let members = swarm.local(self.cancel).await?.managers.len();
+        let seen = self.seen();
+        let is_manager =
+            |seen: &Seen| matches!(seen, Seen::Here(Part::NoQuorum | Part::Manager { .. }));
+        let reachable = seen.iter().filter(|(_, _, seen)| is_manager(seen)).count();
+        self.standing.send_replace(Standing::Refused(Doubt::NoQuorum { reachable, members }));
+        Ok(())
     }
 
     /// The way in, once there is one.
     async fn entry(&self) -> Result<Arc<Entry>, ClusterError> {
-        let mut swarmed = self.swarmed.subscribe();
+        let mut standing = self.standing.subscribe();
         loop {
             // Whoever waits founds the swarm if a manager that was waited for has given up.
             self.found().await?;
-            let now = swarmed.borrow_and_update().clone();
+            let now = standing.borrow_and_update().clone();
             match now {
-                Swarmed::Ready(entry) => return Ok(entry),
-                Swarmed::Lost => {
-                    return Err(ClusterError::Request {
-                        reason: "no manager came up, so there is no swarm to join".into(),
-                    });
+                Standing::Ready(entry) => return Ok(entry),
+                Standing::Refused(doubt) => {
+                    let cluster = self.cluster.record().name.clone();
+                    return Err(ClusterError::NoSwarm { cluster, doubt, failures: Vec::new() });
                 }
-                Swarmed::Waiting => {}
+                Standing::Open => {}
             }
             tokio::select! {
                 () = self.cancel.cancelled() => return Err(ClusterError::Cancelled),
-                changed = swarmed.changed() => changed.map_err(|_| ClusterError::Cancelled)?,
+                changed = standing.changed() => changed.map_err(|_| ClusterError::Cancelled)?,
             }
         }
     }
@@ -299,23 +348,70 @@ impl<'a> Membership<'a> {
         swarm: &Swarm,
         machine: &MachineRecord,
         role: Role,
+        local: Option<LocalState>,
         entry: &Entry,
     ) -> Result<Joined, ClusterError> {
         let token = entry.tokens.of(role).clone();
         let mut options = JoinOptions::new(entry.address, token, self.address_of(&machine.name)?);
         let is_member = |id: &NodeId| entry.nodes.iter().any(|node| node.id == *id);
         options.members = Some(entry.nodes.iter().map(|node| node.id.clone()).collect());
-        options.discard_leftover =
-            !entry.nodes.iter().any(|node| node.hostname == machine.name.as_str());
-        if self.existed.contains(&machine.name) {
-            let local = swarm.local(self.cancel).await?;
-            if local.node.is_some_and(|node| !is_member(&node)) {
-                let text = "its node is of a swarm that is gone: it leaves that and joins anew";
-                self.events.warn(&machine.name, text);
-                swarm.leave(true, self.cancel).await?;
+        options.discard_leftover = machine.node.is_none()
+            && !entry.nodes.iter().any(|node| node.hostname == machine.name.as_str());
+        let node = local.as_ref().and_then(|local| local.node.clone());
+        if let (Some(local), Some(node)) = (local, node)
+            && !is_member(&node)
+        {
+            if !self.is_of_this_swarm(machine, &node, entry) && !self.is_given_up(&local) {
+                return Err(SwarmError::OtherSwarm { node }.into());
             }
+            let text = "the swarm does not list its node any more: it joins anew";
+            self.events.warn(&machine.name, text);
+            swarm.leave(true, self.cancel).await?;
         }
         Ok(swarm.join(&options, self.cancel).await?)
+    }
+
+    /// Whether a node that the swarm does not list was seen to be one of this very swarm: then it
+    /// was taken off the list while its machine was away, and has nothing that the swarm has not.
+    fn is_of_this_swarm(&self, machine: &MachineRecord, node: &NodeId, entry: &Entry) -> bool {
+        let recorded = &self.cluster.record().swarm;
+        recorded.is_some() && *recorded == entry.swarm && machine.node.as_ref() == Some(node)
+    }
+
+    /// Whether a node may leave its swarm because the user gives that swarm up, with all its
+    /// managers. A manager is one of those, and a locked node may be.
+    fn is_given_up(&self, local: &LocalState) -> bool {
+        let own: BTreeSet<String> = self
+            .cluster
+            .record()
+            .machines
+            .iter()
+            .filter_map(|machine| self.cluster.record().address(machine))
+            .map(|address| address.to_string())
+            .collect();
+        let is_ours =
+            |address: &str| address.rsplit_once(':').is_some_and(|(host, _)| own.contains(host));
+        self.replace
+            && !local.is_manager
+            && local.state != LocalNodeState::Locked
+            && local.managers.iter().all(|manager| is_ours(&manager.address))
+    }
+
+    /// A founder that is still a node of the swarm that is given up leaves it first.
+    async fn leave_what_is_gone(
+        &self,
+        machine: &MachineName,
+        swarm: &Swarm,
+    ) -> Result<(), ClusterError> {
+        if !self.existed.contains(machine) {
+            return Ok(());
+        }
+        let local = swarm.local(self.cancel).await?;
+        if local.node.is_some() && self.is_given_up(&local) {
+            self.events.warn(machine, "it leaves the swarm that has no managers any more");
+            swarm.leave(true, self.cancel).await?;
+        }
+        Ok(())
     }
 
     fn address_of(&self, machine: &MachineName) -> Result<IpAddr, ClusterError> {
@@ -323,94 +419,23 @@ impl<'a> Membership<'a> {
     }
 }
 
-/// Whether a node is reached at an address. A manager's own is in its status as a manager; what it
-/// says as a node may be `0.0.0.0`.
-fn is_at(node: &Node, address: Ipv4Addr) -> bool {
-    let address = address.to_string();
-    let of_manager = node.manager.as_ref().and_then(|manager| manager.addr.rsplit_once(':'));
-    node.address == address || of_manager.is_some_and(|(host, _)| host == address)
-}
-
-/// What is known of one manager when a founder is to be chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Seen {
-    /// It has not come yet; one that existed before may be a manager of a swarm.
-    Awaited { existed: bool },
-    /// It answers; `has_it` if it is a manager of a swarm.
-    Here { has_it: bool },
-    /// It will not come.
-    GaveUp,
-}
-
-/// The place of the manager whose swarm this is: one that has it already, whoever that is; else
-/// the first in the record's order, once nobody who is still awaited may have it. A second swarm
-/// beside a living one would be the worst outcome, so that is waited for.
-fn choose(managers: &[Seen]) -> Option<usize> {
-    if let Some(place) = managers.iter().position(|seen| *seen == Seen::Here { has_it: true }) {
-        return Some(place);
-    }
-    if managers.contains(&Seen::Awaited { existed: true }) {
-        return None;
-    }
-    let first = managers.iter().position(|seen| *seen != Seen::GaveUp)?;
-    // A fresh manager that comes first in the record is worth the wait: its name is the one that
-    // people look for. Fresh ones behind it are not.
-    (managers[first] == Seen::Here { has_it: false }).then_some(first)
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::{Seen::*, *};
-
-    #[test]
-    fn the_first_fresh_manager_founds_without_waiting_for_the_others() {
-        let awaited = Awaited { existed: false };
-        assert_eq!(choose(&[awaited, Here { has_it: false }]), None);
-        assert_eq!(choose(&[Here { has_it: false }, awaited, awaited]), Some(0));
-        assert_eq!(choose(&[GaveUp, Here { has_it: false }, awaited]), Some(1));
-    }
-
-    #[test]
-    fn a_living_swarm_is_waited_for_and_joined() {
-        let fresh = Here { has_it: false };
-        assert_eq!(choose(&[fresh, Awaited { existed: true }]), None);
-        assert_eq!(choose(&[fresh, Here { has_it: true }, Awaited { existed: true }]), Some(1));
-        assert_eq!(choose(&[fresh, GaveUp]), Some(0));
-        assert_eq!(choose(&[GaveUp, GaveUp]), None);
-    }
-
-    fn any_seen() -> impl Strategy<Value = Seen> {
-        prop_oneof![
-            any::<bool>().prop_map(|existed| Awaited { existed }),
-            any::<bool>().prop_map(|has_it| Here { has_it }),
-            Just(GaveUp),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn nobody_founds_beside_one_who_has_or_may_have_it(seen in prop::collection::vec(any_seen(), 0..8)) {
-            match choose(&seen) {
-                Some(place) if seen[place] == (Here { has_it: true }) => {}
-                Some(place) => {
-                    prop_assert_eq!(seen[place], Here { has_it: false });
-                    let has_or_may =
-                        [Here { has_it: true }, Awaited { existed: true }].map(|one| seen.contains(&one));
-                    prop_assert_eq!(has_or_may, [false, false]);
-                }
-                None => {
-                    let somebody_has_it = seen.contains(&Here { has_it: true });
-                    prop_assert!(!somebody_has_it);
-                }
-            }
+/// The part an engine has, from what it says; nothing for a machine that was just made.
+///
+/// An engine that has not got an identity tells no node ID; neither does one that failed to start
+/// as the manager it is, as with expired certificates. So of those that are pending or in error
+/// only a worker's is known to have nothing to lose.
+fn part(local: Option<&LocalState>, role: Option<Role>) -> Part {
+    let Some(local) = local else { return Part::Outside };
+    match (local.state, &local.node) {
+        (LocalNodeState::Inactive, _) => Part::Outside,
+        (LocalNodeState::Locked, _) => Part::Locked,
+        (LocalNodeState::Active, _) if local.is_manager => match &local.cluster {
+            Some(swarm) => Part::Manager { swarm: swarm.clone() },
+            None => Part::NoQuorum,
+        },
+        (LocalNodeState::Pending | LocalNodeState::Error, None) if role == Some(Role::Worker) => {
+            Part::Outside
         }
-
-        #[test]
-        fn once_all_have_come_or_given_up_it_is_decided(seen in prop::collection::vec(any_seen(), 1..8)) {
-            prop_assume!(!seen.iter().any(|one| matches!(one, Awaited { .. })));
-            prop_assert_eq!(choose(&seen).is_none(), seen.iter().all(|one| *one == GaveUp));
-        }
+        (LocalNodeState::Active | LocalNodeState::Pending | LocalNodeState::Error, _) => Part::Node,
     }
 }

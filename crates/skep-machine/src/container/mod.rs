@@ -179,7 +179,14 @@ impl ContainerDriver {
                 match created.await {
                     Ok(_) => return Ok(()),
                     Err(error) if is_status(&error, 409) => self.free_name(docker, id).await?,
-                    Err(error) => return Err(refuse(api("create the container")(error))),
+                    Err(error) => {
+                        if matches!(error, bollard::errors::Error::DockerResponseServerError { .. })
+                        {
+                            // The engine has said no: nothing comes of the intent.
+                            journal.gone(&container)?;
+                        }
+                        return Err(refuse(api("create the container")(error)));
+                    }
                 }
             }
         };
@@ -275,6 +282,9 @@ impl Driver for ContainerDriver {
         _: &DriverOptions,
     ) -> Result<Reach, MachineError> {
         Ok(Reach::direct(address))
+    }
+    fn resource(&self, id: &MachineId) -> Resource {
+        objects::container(id)
     }
 
     /// Every port of a machine answers at its address as it is.

@@ -207,6 +207,9 @@ impl Driver for QemuDriver {
     ) -> Result<Reach, MachineError> {
         Ok(addresses::reach(self.cluster(&id.cluster)?.host, address))
     }
+    fn resource(&self, id: &MachineId) -> Resource {
+        machine_resource(&id.cluster, &id.machine)
+    }
 
     async fn publish(
         &self,

@@ -174,6 +174,10 @@ impl Driver for SshDriver {
         Ok(Reach { host: host.address.into(), ssh: host.ssh_port, engine: host.engine_port })
     }
 
+    fn resource(&self, id: &MachineId) -> Resource {
+        resource(id)
+    }
+
     /// Every port of a host answers at its address as it is.
     async fn publish(
         &self,

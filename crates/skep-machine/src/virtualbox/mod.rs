@@ -217,6 +217,9 @@ impl Driver for VirtualBoxDriver {
     ) -> Result<Reach, MachineError> {
         Ok(Reach::direct(address))
     }
+    fn resource(&self, id: &MachineId) -> Resource {
+        machine_resource(&id.cluster, &id.machine)
+    }
 
     async fn publish(
         &self,

@@ -1,0 +1,140 @@
+//! The nodes that a machine used to be.
+//!
+//! An engine that leaves a swarm and joins again is a new node: its old one stays in the list as
+//! down, for ever, a manager's counts against the quorum, and what was set on it (labels,
+//! availability) is gone without a word. So whoever lets a machine join hands over what was set,
+//! and takes the old node off the list.
+
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+
+use skep_model::{Availability, Events, MachineName};
+use skep_swarm::{Node, NodeId, NodeUpdate, Swarm, SwarmError};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{ClusterError, ClusterRecord, MachineRecord, reach::Cluster};
+
+/// How long a manager that is gone may take to be dropped from the managers.
+const DROPPED: Duration = Duration::from_secs(10);
+/// How often that is looked at.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+impl Cluster {
+    /// Hands what was set on a machine's former nodes over to the node `own` that it is now, and
+    /// takes them off the list. The swarm works meanwhile: what cannot be removed is shown by its
+    /// step and is no failure.
+    ///
+    /// # Errors
+    /// [`ClusterError::Swarm`] if the list cannot be read, or what was set cannot be set again.
+    pub async fn replace_former_nodes(
+        &self,
+        swarm: &Swarm,
+        machine: &MachineName,
+        own: &NodeId,
+        events: &Events,
+        cancel: &CancellationToken,
+    ) -> Result<(), ClusterError> {
+        let nodes = swarm.nodes(cancel).await?;
+        let Some(record) = self.record().machine(machine.as_str()) else { return Ok(()) };
+        let former = former(self.record(), record, &nodes, own);
+        let Some(own) = nodes.iter().find(|node| node.id == *own) else { return Ok(()) };
+        if former.is_empty() {
+            return Ok(());
+        }
+        let kept = handed_over(own, &former);
+        if kept != NodeUpdate::default() {
+            let what = describe(&kept);
+            let step = events.step(machine, format!("keeping what was set on its node: {what}"));
+            step.end_with(swarm.update(&own.id, &kept, cancel).await)?;
+        }
+        for old in former {
+            let step = events.step(machine, "removing its former node");
+            let _ = step.end_with(remove(swarm, old, cancel).await);
+        }
+        Ok(())
+    }
+}
+
+/// Takes a node that never comes back off the list, out of the managers first if it is one.
+///
+/// # Errors
+/// [`SwarmError`].
+pub(crate) async fn remove(
+    swarm: &Swarm,
+    node: &Node,
+    cancel: &CancellationToken,
+) -> Result<(), SwarmError> {
+    if node.manager.is_some() {
+        swarm.update(&node.id, &NodeUpdate::demote(), cancel).await?;
+        see_dropped(swarm, &node.id, cancel).await?;
+    }
+    swarm.remove(&node.id, true, cancel).await?;
+    Ok(())
+}
+
+/// Waits until a node that was demoted is no manager any more.
+async fn see_dropped(
+    swarm: &Swarm,
+    node: &NodeId,
+    cancel: &CancellationToken,
+) -> Result<(), SwarmError> {
+    let end = Instant::now() + DROPPED;
+    while Instant::now() < end {
+        let nodes = swarm.nodes(cancel).await?;
+        if !nodes.iter().any(|other| other.id == *node && other.manager.is_some()) {
+            break;
+        }
+        let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
+    }
+    Ok(())
+}
+
+/// The nodes that a machine used to be, the newest first: of its name, and at its address or known
+/// by ID from before. A host of that name elsewhere, which somebody else has joined, is not ours.
+pub(crate) fn former<'a>(
+    record: &ClusterRecord,
+    machine: &MachineRecord,
+    nodes: &'a [Node],
+    own: &NodeId,
+) -> Vec<&'a Node> {
+    let address = record.address(machine);
+    let mut former: Vec<&Node> = nodes
+        .iter()
+        .filter(|node| node.id != *own && node.hostname == machine.name.as_str())
+        .filter(|node| {
+            machine.node.as_ref() == Some(&node.id)
+                || address.is_some_and(|address| is_at(node, address))
+        })
+        .collect();
+    former.sort_by_key(|node| std::cmp::Reverse(node.version));
+    former
+}
+
+/// Whether a node is reached at an address. A manager's own is in its status as a manager; what it
+/// says as a node may be `0.0.0.0`.
+fn is_at(node: &Node, address: Ipv4Addr) -> bool {
+    let address = address.to_string();
+    let of_manager = node.manager.as_ref().and_then(|manager| manager.addr.rsplit_once(':'));
+    node.address == address || of_manager.is_some_and(|(host, _)| host == address)
+}
+
+/// What the former nodes had that the new one has not. Labels are taken from all of them, the
+/// newest deciding; what the new node was given already stays. A node that is down because its
+/// machine was drained on the way out comes back drained: only its user knows whether that is over.
+fn handed_over(own: &Node, former: &[&Node]) -> NodeUpdate {
+    let mut labels = BTreeMap::new();
+    for node in former.iter().rev() {
+        labels.extend(node.labels.clone());
+    }
+    labels.retain(|name, _| !own.labels.contains_key(name));
+    let last = former.first().map(|node| node.availability);
+    let availability =
+        last.filter(|last| own.availability == Availability::Active && *last != own.availability);
+    NodeUpdate { availability, label_add: labels, ..NodeUpdate::default() }
+}
+
+fn describe(update: &NodeUpdate) -> String {
+    let labels = update.label_add.iter().map(|(name, value)| format!("label {name}={value}"));
+    let availability = update.availability.map(|one| format!("availability {one}"));
+    labels.chain(availability).collect::<Vec<_>>().join(", ")
+}
