@@ -42,6 +42,7 @@ mod settle;
 pub mod status;
 pub mod survey;
 mod turn;
+pub mod unfinished;
 mod unmade;
 pub mod up;
 

@@ -5,6 +5,7 @@
 //! Machines of one driver share a cluster, and so a network: see `docs/design/0007`.
 
 mod create;
+mod half_made;
 mod keep;
 mod remove;
 
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{
     create::record_for,
+    half_made::end as is_whole,
     remove::{clear, forget},
 };
 pub use self::{

@@ -37,11 +37,13 @@ use self::{machine::Bringer, membership::Membership};
 use crate::{
     ClusterError, ClusterRecord, Desired, Home, MachineFailure, MachineRecord,
     adopt::Allowed,
-    choose,
+    choose, machines,
     reach::Cluster,
     settle::settle,
     survey::{Survey, survey_with},
-    turn, unmade,
+    turn,
+    unfinished::{self, Begun},
+    unmade,
 };
 
 /// What `up` needs besides the store.
@@ -64,6 +66,8 @@ pub struct Report {
     pub created: Vec<MachineName>,
     /// Machines that were there and did not run.
     pub started: Vec<MachineName>,
+    /// Whether it finished what an earlier command had begun.
+    pub resumed: bool,
 }
 
 /// Makes the cluster `name` what is desired, or finishes what was begun.
@@ -83,6 +87,7 @@ pub async fn up(
     let Options { events, cancel, .. } = options;
     let files = home.layout().cluster(name.as_str());
     let fresh = !files.directory().exists();
+    unfinished::resume(home, name, options).await?;
     let found = ask_engines(home, name, cancel).await?;
     let (_, record) = wanted(home, name, desired, &found).await?;
     found.only_one_swarm(&record)?;
@@ -109,6 +114,8 @@ pub async fn up(
         unmade::clear(home, &before, &record, desired, work).await?;
     }
     record.save(home)?;
+    let resumes = unfinished::load(home, name).is_some();
+    unfinished::begin(home, name, Begun::Up, 0)?;
     record.subnet = driver.prepare(name, record.subnet.or(desired.subnet), work).await?;
     record.save(home)?;
     let authority = home.authority()?;
@@ -140,6 +147,8 @@ pub async fn up(
                 }
                 Err(error) => Err(error),
             };
+            // One that a `machine create` was killed over is whole now.
+            let joined = joined.and_then(|()| Ok(machines::is_whole(home, name, &machine.name)?));
             if joined.is_err() {
                 membership.gave_up(machine);
             }
@@ -166,7 +175,8 @@ pub async fn up(
         },
     }
     if failures.is_empty() {
-        Ok(report(&record, &states))
+        unfinished::end(home, name)?;
+        Ok(Report { resumed: resumes, ..report(&record, &states) })
     } else {
         Err(ClusterError::Partly { failures, of: machines.len() })
     }
@@ -276,5 +286,6 @@ fn report(record: &ClusterRecord, before: &BTreeMap<MachineName, MachineState>) 
         record: record.clone(),
         created: with(|state| state.is_none()),
         started: with(|state| state.is_some_and(|state| *state != MachineState::Running)),
+        resumed: false,
     }
 }

@@ -148,6 +148,14 @@ impl Journal {
         replay(&text, |stage| stage == Stage::Going).map_err(|reason| self.damaged(reason))
     }
 
+    /// As [`Journal::leaving`] of the journal at `path`, which may not be there. Touches nothing.
+    ///
+    /// # Errors
+    /// As [`Journal::outstanding`].
+    pub fn leaving_in(path: &Path) -> Result<Vec<Resource>, StoreError> {
+        Self::look(path, |stage| stage == Stage::Going)
+    }
+
     /// What was announced and neither made nor gone: a command was interrupted in between, and
     /// whom it had asked may be making it still.
     ///
@@ -164,12 +172,16 @@ impl Journal {
     /// # Errors
     /// As [`Journal::outstanding`].
     pub fn made_in(path: &Path) -> Result<Vec<Resource>, StoreError> {
+        Self::look(path, |stage| stage == Stage::Made)
+    }
+
+    fn look(path: &Path, wanted: impl Fn(Stage) -> bool) -> Result<Vec<Resource>, StoreError> {
         let text = match fs_err::read_to_string(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             read => read.map_err(StoreError::io("read", path))?,
         };
         let damaged = |reason| StoreError::Damaged { path: path.to_owned(), reason };
-        replay(&text, |made| made).map_err(damaged)
+        replay(&text, wanted).map_err(damaged)
     }
 
     fn read(&self) -> Result<String, StoreError> {

@@ -12,12 +12,14 @@
 //!     locks/NAME                   held by whoever works on one machine of it
 //!     cluster.json                 what was asked for
 //!     journal                      what was made (see `journal`)
+//!     unfinished.json              an `up` or a `down` that was begun and has not ended well
 //!     qemu.json                    the network of a cluster of virtual machines
 //!     virtualbox.json              the host-only network of a cluster of VirtualBox
 //!     machines/NAME/
 //!       id_ed25519, id_ed25519.pub                            how to log in
 //!       ssh_host_ed25519_key, ssh_host_ed25519_key.pub        how it proves that it is itself
 //!       known_hosts                                           that proof, pinned
+//!       making                                                there while `machine create` is at it
 //!       qemu/                                                 a virtual machine: disks, record, console
 //!       virtualbox/                                           the same of VirtualBox
 //!       ssh.json                                              a host that was there before
@@ -112,6 +114,11 @@ impl ClusterLayout {
         self.directory.join("journal")
     }
 
+    /// The record of a command about the whole cluster that was begun and has not ended well.
+    pub fn unfinished(&self) -> PathBuf {
+        self.directory.join("unfinished.json")
+    }
+
     /// The record of what the cluster's virtual machines share.
     pub fn qemu(&self) -> PathBuf {
         self.directory.join("qemu.json")
@@ -143,6 +150,11 @@ impl MachineLayout {
     /// The machine's directory.
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// The mark of a machine that is being made by itself, there until it is whole.
+    pub fn making(&self) -> PathBuf {
+        self.directory.join("making")
     }
 
     /// What a virtual machine consists of.

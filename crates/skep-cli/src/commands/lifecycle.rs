@@ -5,6 +5,7 @@ use skep_cluster::{
     down::{Removed, down as take_down},
     reach::Cluster,
     status::{Status, status as look},
+    unfinished::{Removal, removal},
     up::{Doubt, Options, Report, up as bring_up},
 };
 use skep_model::{ClusterName, Role};
@@ -59,6 +60,9 @@ fn summary(home: &Home, report: &Report) -> String {
     let count = |role| record.machines.iter().filter(|machine| machine.role == Some(role)).count();
     let (managers, workers) = (count(Role::Manager), count(Role::Worker));
     let did = match (report.created.len(), report.started.len()) {
+        (0, 0) if report.resumed => {
+            "is up: what an earlier command had begun is finished".to_owned()
+        }
         (0, 0) => "was there already".to_owned(),
         (0, started) => format!("is up again, {started} started"),
         (created, 0) => format!("is up, {created} made"),
@@ -97,12 +101,27 @@ pub(super) async fn down(context: &Context) -> Result<(), Failure> {
         }
     })?;
     context.say(&match removed {
-        Removed::Nothing => format!("There is no cluster {name}: nothing to remove."),
+        // Nobody said which, and there is none: that is what was asked for.
+        Removed::Nothing if context.global.name.is_none() => {
+            format!("There is no cluster {name}: nothing to remove.")
+        }
+        Removed::Nothing => return Err(no_such_cluster(&home, &name)),
         Removed::Machines(count) => {
             format!("Cluster {name} is gone: {count} machine{} removed.", plural(count))
         }
     });
     Ok(())
+}
+
+/// A name that was said and that no cluster has: a slip, by which nothing was removed.
+fn no_such_cluster(home: &Home, name: &ClusterName) -> Failure {
+    let there = home.clusters().unwrap_or_default();
+    let names: Vec<_> = there.iter().map(ClusterName::as_str).collect();
+    let failure = Failure::usage(format!("there is no cluster {name}: nothing was removed"));
+    match names.as_slice() {
+        [] => failure.with_fix("there are none at all, so there is nothing to remove"),
+        names => failure.with_fix(format!("there are: {}", names.join(", "))),
+    }
 }
 
 pub(super) async fn status(context: &Context, args: &StatusArgs) -> Result<(), Failure> {
@@ -192,6 +211,13 @@ fn not_as_desired(cluster: &Cluster, status: &Status) -> Failure {
             }
         }
     }
-    let option = name_option(&cluster.record().name);
-    failure.with_fix(format!("`skep up{option}` mends what can be mended"))
+    let name = &cluster.record().name;
+    let option = name_option(name);
+    match removal(cluster.home(), name) {
+        Some(Removal::UnderWay(_)) => failure.with_fix("it is being removed: wait for that to end"),
+        Some(Removal::Interrupted) => failure.with_fix(format!(
+            "`skep down{option}` goes on removing it; `skep up{option}` gives that up"
+        )),
+        None => failure.with_fix(format!("`skep up{option}` mends what can be mended")),
+    }
 }

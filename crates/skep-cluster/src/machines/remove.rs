@@ -75,8 +75,11 @@ pub async fn remove(
     let (gone, failures): (Vec<_>, Vec<_>) = ended.into_iter().partition(Result::is_ok);
     let gone: Vec<MachineName> = gone.into_iter().filter_map(Result::ok).collect();
     let failures: Vec<_> = failures.into_iter().filter_map(Result::err).collect();
-    forget(home, &record.name, &gone, options).await?;
     drop(locks);
+    // Interrupted, what is gone is still listed: the same command is to find all that it names.
+    if !cancel.is_cancelled() || failures.is_empty() {
+        forget(home, &record.name, &gone, options).await?;
+    }
     clear(home, &record.name, options).await?;
     if cancel.is_cancelled() {
         return Err(ClusterError::Cancelled);
@@ -148,7 +151,9 @@ async fn take_down(
     }
 }
 
-/// Takes machines out of their cluster's record, with their keys and their docker contexts.
+/// Takes machines that are gone out of their cluster's record, with their keys and their docker
+/// contexts. With its last machine the cluster goes as a whole: until then the record names the
+/// machine, so that the same command finds what an interrupted one has left of the cluster.
 pub(crate) async fn forget(
     home: &Home,
     cluster: &ClusterName,
@@ -157,6 +162,14 @@ pub(crate) async fn forget(
 ) -> Result<(), ClusterError> {
     if machines.is_empty() {
         return Ok(());
+    }
+    let Options { events, cancel, .. } = options;
+    match down::take_away(home, cluster, Some(machines), events, cancel).await {
+        Ok(down::Removed::Machines(_)) => return Ok(()),
+        // It has others, or somebody else is at it.
+        Ok(down::Removed::Nothing)
+        | Err(ClusterError::Store(skep_store::StoreError::Locked { .. })) => {}
+        Err(error) => return Err(error),
     }
     // Also of a cancelled command: what is gone is not to be listed any more.
     let patient = tokio_util::sync::CancellationToken::new();
@@ -176,6 +189,9 @@ pub(crate) async fn forget(
         skep_store::file::remove_dir(files.machine(machine.as_str()).directory())?;
     }
     record.save(home)?;
+    for machine in machines {
+        turn::remove_machine_lock(home, cluster, machine)?;
+    }
     drop(lock);
     Ok(())
 }
@@ -193,7 +209,7 @@ pub(crate) async fn clear(
     {
         return Ok(());
     }
-    match down::take_away(home, cluster, true, events, cancel).await {
+    match down::take_away(home, cluster, Some(&[]), events, cancel).await {
         // Somebody else is at it already, or makes a machine in it.
         Err(ClusterError::Store(skep_store::StoreError::Locked { .. })) => Ok(()),
         ended => ended.map(drop),

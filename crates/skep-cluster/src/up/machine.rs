@@ -8,7 +8,7 @@ use skep_guest::{
     certificate::{self, CaCertificate, Restart},
     ready::{Requirement, wait_until_ready},
 };
-use skep_machine::{Driver, MachineId, MachinePlan, System, Work};
+use skep_machine::{Driver, MachineError, MachineId, MachinePlan, System, Work};
 use skep_model::{MachineName, MachineState};
 
 use crate::{
@@ -92,7 +92,14 @@ impl Bringer<'_> {
             if state.exists() {
                 self.driver.publish(&id, &record.publish, self.work.cancel).await?;
             }
-            self.driver.start(&id, self.work.cancel).await?;
+            match self.driver.start(&id, self.work.cancel).await {
+                // Somebody has removed it between the two.
+                Err(MachineError::NoSuchMachine { .. }) => {
+                    self.create(machine).await?;
+                    self.driver.start(&id, self.work.cancel).await?;
+                }
+                started => started?,
+            }
             Ok(())
         };
         step.end_with(power_on.await)

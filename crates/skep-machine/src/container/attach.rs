@@ -41,17 +41,17 @@ fn endpoint<'a>(
 
 /// Whether an endpoint of a container that runs has an address; nothing has one at rest.
 fn is_at(endpoint: &EndpointSettings, address: Ipv4Addr) -> bool {
-    endpoint.ip_address.as_deref().is_none_or(|found| {
-        found.is_empty() || found.parse() == Ok(address)
-    })
+    endpoint
+        .ip_address
+        .as_deref()
+        .is_none_or(|found| found.is_empty() || found.parse() == Ok(address))
 }
 
 /// Whether a container that runs is on its cluster's network, at its own address where that is
 /// known (containers of earlier releases have no label that tells).
 pub(super) fn is_attached(container: &ContainerSummary, cluster: &ClusterName) -> bool {
-    endpoint(container, cluster).is_some_and(|endpoint| {
-        labelled(container).is_none_or(|own| is_at(endpoint, own.addr()))
-    })
+    endpoint(container, cluster)
+        .is_some_and(|endpoint| labelled(container).is_none_or(|own| is_at(endpoint, own.addr())))
 }
 
 impl ContainerDriver {
@@ -99,10 +99,8 @@ impl ContainerDriver {
             let gone = docker.disconnect_network(&network, request).await;
             gone.map_err(api("disconnect from the network"))?;
         }
-        let address = EndpointIpamConfig {
-            ipv4_address: Some(address.to_string()),
-            ..Default::default()
-        };
+        let address =
+            EndpointIpamConfig { ipv4_address: Some(address.to_string()), ..Default::default() };
         let endpoint = EndpointSettings { ipam_config: Some(address), ..Default::default() };
         let request = NetworkConnectRequest { container: id, endpoint_config: Some(endpoint) };
         docker.connect_network(&network, request).await.map_err(api("connect to the network"))

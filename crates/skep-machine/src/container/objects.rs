@@ -144,9 +144,7 @@ pub(super) fn container_request(
         ..Default::default()
     };
     let mut labels = machine_labels(store, &plan.id);
-    if let Some(own) =
-        subnet.and_then(|net| Ipv4Net::new(plan.address, net.prefix_len()).ok())
-    {
+    if let Some(own) = subnet.and_then(|net| Ipv4Net::new(plan.address, net.prefix_len()).ok()) {
         labels.insert(ADDRESS_LABEL.to_owned(), own.to_string());
     }
     ContainerCreateBody {
