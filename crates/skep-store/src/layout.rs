@@ -12,6 +12,7 @@
 //!     locks/NAME                   held by whoever works on one machine of it
 //!     cluster.json                 what was asked for
 //!     journal                      what was made (see `journal`)
+//!     making/NAME                  there while a `machine create` is at it
 //!     unfinished.json              an `up` or a `down` that was begun and has not ended well
 //!     qemu.json                    the network of a cluster of virtual machines
 //!     virtualbox.json              the host-only network of a cluster of VirtualBox
@@ -19,7 +20,6 @@
 //!       id_ed25519, id_ed25519.pub                            how to log in
 //!       ssh_host_ed25519_key, ssh_host_ed25519_key.pub        how it proves that it is itself
 //!       known_hosts                                           that proof, pinned
-//!       making                                                there while `machine create` is at it
 //!       qemu/                                                 a virtual machine: disks, record, console
 //!       virtualbox/                                           the same of VirtualBox
 //!       ssh.json                                              a host that was there before
@@ -119,6 +119,11 @@ impl ClusterLayout {
         self.directory.join("unfinished.json")
     }
 
+    /// The mark of a machine that is being made by itself, there until it is whole.
+    pub fn making(&self, machine: &str) -> PathBuf {
+        self.directory.join("making").join(machine)
+    }
+
     /// The record of what the cluster's virtual machines share.
     pub fn qemu(&self) -> PathBuf {
         self.directory.join("qemu.json")
@@ -150,11 +155,6 @@ impl MachineLayout {
     /// The machine's directory.
     pub fn directory(&self) -> &Path {
         &self.directory
-    }
-
-    /// The mark of a machine that is being made by itself, there until it is whole.
-    pub fn making(&self) -> PathBuf {
-        self.directory.join("making")
     }
 
     /// What a virtual machine consists of.

@@ -11,7 +11,7 @@ use super::remove;
 use crate::{ClusterError, Home, find::everything, turn, up::Options};
 
 fn mark(home: &Home, cluster: &ClusterName, machine: &MachineName) -> std::path::PathBuf {
-    home.layout().cluster(cluster.as_str()).machine(machine.as_str()).making()
+    home.layout().cluster(cluster.as_str()).making(machine.as_str())
 }
 
 /// Marks a machine that is about to be made, before the record names it. The cluster's lock is held.

@@ -9,6 +9,7 @@ use skep_model::{ClusterName, MachineName, MachineState};
 use skep_store::Journal;
 use skep_swarm::{LocalNodeState, Swarm};
 
+use super::half_made;
 use crate::{
     ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord, adopt, down, environment,
     reach::{self, Cluster},
@@ -190,6 +191,7 @@ pub(crate) async fn forget(
     }
     record.save(home)?;
     for machine in machines {
+        half_made::end(home, cluster, machine)?;
         turn::remove_machine_lock(home, cluster, machine)?;
     }
     drop(lock);
