@@ -135,6 +135,7 @@ impl Global {
         if let (None, Some(name)) = (&self.name, variable("SKEP_CLUSTER")) {
             let wrong = |error| Failure::usage(format!("SKEP_CLUSTER: {error}"));
             self.name = Some(name.parse().map_err(wrong)?);
+            self.named_by_environment = true;
         }
         self.home = self.home.take().or_else(|| variable_path("SKEP_HOME"));
         Ok(())

@@ -55,6 +55,12 @@ pub(crate) async fn take_away(
 ) -> Result<Removed, ClusterError> {
     let files = home.layout().cluster(name.as_str());
     let known = files.directory().exists();
+    // One that was killed in its last moment has left nothing but a directory on its way out.
+    if !known && let Some(rest) = skep_store::file::being_removed(files.directory()) {
+        let machines = unfinished::machines_in(&rest);
+        skep_store::file::sweep(&home.layout().clusters());
+        return Ok(Removed::Machines(machines));
+    }
     // A name with nothing under it must not leave a directory behind for its lock.
     let _lock = known.then(|| home.lock(name)).transpose()?;
     // A damaged record does not stand in the way of removing what it describes: then every driver

@@ -101,8 +101,10 @@ pub(super) async fn down(context: &Context) -> Result<(), Failure> {
         }
     })?;
     context.say(&match removed {
-        // Nobody said which, and there is none: that is what was asked for.
-        Removed::Nothing if context.global.name.is_none() => {
+        // Nobody said which in so many words, and there is none: that is what was asked for.
+        Removed::Nothing
+            if context.global.name.is_none() || context.global.named_by_environment =>
+        {
             format!("There is no cluster {name}: nothing to remove.")
         }
         Removed::Nothing => return Err(no_such_cluster(&home, &name)),

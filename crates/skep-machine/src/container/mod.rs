@@ -307,7 +307,7 @@ impl Driver for ContainerDriver {
     }
 
     async fn start(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
-        cancellable(cancel, async {
+        let start = Box::pin(async {
             let found = self.must_look(id, "start").await?;
             let docker = self.docker(id, "start").await?;
             let container = found.id.clone().unwrap_or_default();
@@ -329,8 +329,8 @@ impl Driver for ContainerDriver {
                 other => other,
             };
             started.map_err(|error| refused(id, "start", api("start")(error)))
-        })
-        .await
+        });
+        cancellable(cancel, start).await
     }
 
     async fn stop(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
