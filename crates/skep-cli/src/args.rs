@@ -1,10 +1,12 @@
 //! The command line: what may be written, and nothing about what it does.
 
+pub mod given;
 pub mod image;
 pub mod machine;
 pub mod objects;
 pub mod service;
 pub mod stack;
+pub mod swarm;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -139,7 +141,7 @@ pub enum Command {
     Cert(Cert),
     /// The swarm itself
     #[command(subcommand)]
-    Swarm(Swarm),
+    Swarm(swarm::Swarm),
     /// Nodes of the swarm
     #[command(subcommand)]
     Node(Node),
@@ -176,6 +178,9 @@ pub enum Command {
 /// What machines are wanted.
 #[derive(Debug, Args)]
 pub struct Wish {
+    /// Which flags were given.
+    #[command(flatten)]
+    pub given: given::Given,
     /// How many managers [default: 1, or as many as there are]
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub managers: Option<usize>,
@@ -323,48 +328,6 @@ pub struct Target {
     /// On this machine only; may be repeated [default: all]
     #[arg(long, value_name = "MACHINE")]
     pub machine: Vec<String>,
-}
-
-/// `skep swarm …`
-#[derive(Debug, Subcommand)]
-pub enum Swarm {
-    /// Make a machine the first manager of a swarm
-    Init {
-        /// The machine [default: the first manager]
-        machine: Option<String>,
-    },
-    /// Join machines to the swarm
-    Join {
-        /// The machines
-        #[arg(required = true)]
-        machines: Vec<String>,
-        /// As managers
-        #[arg(long)]
-        manager: bool,
-    },
-    /// Print how to join, or the token alone
-    JoinToken {
-        /// worker or manager
-        #[arg(value_enum)]
-        role: RoleArg,
-        /// Make a new token; the old one is worth nothing from then on
-        #[arg(long)]
-        rotate: bool,
-        /// Print the token only
-        #[arg(long, short)]
-        quiet: bool,
-    },
-    /// Make machines leave the swarm
-    Leave {
-        /// The machines
-        #[arg(required = true)]
-        machines: Vec<String>,
-        /// Even if the swarm loses its quorum, or its last manager
-        #[arg(long, short)]
-        force: bool,
-    },
-    /// Say what the swarm looks like from its managers
-    Status,
 }
 
 /// A role on the command line.
@@ -522,8 +485,21 @@ fn count(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| "it is not a number of machines: write 0, 1, 2, …".to_owned())
 }
 
+/// The longest that anything is waited for, in seconds: a year. A longer one is a slip of the hand,
+/// and the clock has an end.
+pub(crate) const MOST_SECONDS: u64 = 366 * 24 * 3600;
+
+/// How long something may take.
 fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|error| format!("{error}: write 90s, 5m or 1h"))
+    let duration =
+        humantime::parse_duration(text).map_err(|error| format!("{error}: write 90s, 5m or 1h"))?;
+    match duration {
+        Duration::ZERO => Err("nothing is done in no time: write 90s, 5m or 1h".into()),
+        long if long > Duration::from_secs(MOST_SECONDS) => {
+            Err("it is more than a year: write 90s, 5m or 1h".into())
+        }
+        fine => Ok(fine),
+    }
 }
 
 #[cfg(test)]
@@ -531,6 +507,15 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[test]
+    fn a_time_is_more_than_none_and_less_than_for_ever() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        for wrong in ["0", "0s", "0ms", "-1s", "5", "", "500y", "99999999999999999999s"] {
+            let said = duration(wrong).unwrap_err();
+            assert!(said.ends_with("write 90s, 5m or 1h"), "{wrong}: {said}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt::Write as _};
 
-use crate::{context::name_option, persona::Persona};
+use crate::{context::name_option, persona::Persona, visible};
 use skep_cluster::{ClusterError, MachineFailure, survey::Found, up::Doubt};
 use skep_machine::MachineError;
 use skep_model::{Check, MachineName, Verdict};
@@ -11,7 +11,7 @@ use skep_service::{
     stack::{Fault, Obstacle, StackError},
 };
 use skep_store::StoreError;
-use skep_swarm::SwarmError;
+use skep_swarm::{Cause, LocalNodeState, SwarmError};
 
 /// The exit codes, as `docs/exit-codes.md` publishes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,18 +112,19 @@ impl Failure {
     /// As docker-machine does: without a prefix, a chain of causes in one line.
     fn render_bare(&self) -> String {
         if let Some(theirs) = &self.theirs {
-            return format!("{theirs}\n");
+            return format!("{}\n", visible::text(theirs));
         }
-        let mut text = self.message.clone();
+        let mut text = visible::text(&self.message).into_owned();
         for cause in &self.causes {
+            let cause = visible::text(cause);
             let between = if self.several { "\n  " } else { ": " };
-            let cause = if self.several { indent(cause) } else { cause.clone() };
+            let cause = if self.several { indent(&cause) } else { cause.into_owned() };
             text.push_str(between);
             text.push_str(&cause);
         }
         text.push('\n');
         if let Some(fix) = &self.fix {
-            text.push_str(fix);
+            text.push_str(&visible::text(fix));
             text.push('\n');
         }
         text
@@ -132,13 +133,13 @@ impl Failure {
     fn render_own(&self, color: bool) -> String {
         let (red, bold, off) =
             if color { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
-        let mut text = format!("{red}error:{off} {}\n", self.message);
+        let mut text = format!("{red}error:{off} {}\n", visible::text(&self.message));
         for cause in &self.causes {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "  {bold}because:{off} {}", indent(cause));
+            let _ = writeln!(text, "  {bold}because:{off} {}", indent(&visible::text(cause)));
         }
         if let Some(fix) = &self.fix {
-            let _ = writeln!(text, "  {bold}fix:{off} {fix}");
+            let _ = writeln!(text, "  {bold}fix:{off} {}", visible::text(fix));
         }
         text
     }
@@ -155,7 +156,7 @@ impl Failure {
             "causes": self.causes,
             "fix": self.fix,
         });
-        format!("{line}\n")
+        format!("{}\n", visible::json(&line.to_string()))
     }
 }
 
@@ -240,14 +241,14 @@ impl From<ClusterError> for Failure {
             ClusterError::NoManager { name, tried } => {
                 let option = name_option(name);
                 let causes = tried.iter().map(machine_line).collect();
-                Failure::of(Exit::Failed, &error).listing(causes).with_fix(format!(
-                    "`skep status{option}` says what is true, `skep up{option}` mends it"
-                ))
+                let fix = no_manager_fix(tried, &option);
+                Failure::of(Exit::Failed, &error).listing(causes).with_fix(fix)
             }
             ClusterError::SeveralSwarms { swarms, .. } => several_swarms(&error, swarms),
-            ClusterError::NoSwarm { cluster, doubt, failures } => {
+            ClusterError::NoSwarm { cluster, doubt, untouched, failures } => {
                 let causes = failures.iter().map(machine_line).collect();
-                Failure::of(Exit::NotConverged, &error)
+                let exit = if *untouched { Exit::Preflight } else { Exit::NotConverged };
+                Failure::of(exit, &error)
                     .listing(causes)
                     .with_fix(way_out_of(doubt, &name_option(cluster)))
             }
@@ -256,6 +257,9 @@ impl From<ClusterError> for Failure {
             ClusterError::Certificates(wrong) => {
                 let causes = wrong.iter().map(ToString::to_string).collect();
                 Failure::of(Exit::Usage, &error).listing(causes)
+            }
+            ClusterError::Swarm(SwarmError::Setting { .. } | SwarmError::Pool(_)) => {
+                Failure::of(Exit::Usage, &error)
             }
             ClusterError::Swarm(SwarmError::NotReady { .. }) => {
                 Failure::of(Exit::NotConverged, &error)
@@ -267,12 +271,43 @@ impl From<ClusterError> for Failure {
                     "put the file back from a copy; `skep down --name CLUSTER` removes a cluster \
                      without its record, too",
                 ),
+            ClusterError::Machine(MachineError::Acceleration { fix, .. }) => {
+                Failure::of(Exit::Preflight, &error).with_fix(fix)
+            }
             ClusterError::Machine(MachineError::Subnet { .. } | MachineError::Foreign { .. }) => {
                 Failure::of(Exit::Preflight, &error)
             }
             _ => Failure::of(Exit::Failed, &error),
         }
     }
+}
+
+/// What to do where no manager answers. A machine that is locked, failed or still looks for its
+/// managers may have the swarm, so none of it lets one go.
+fn no_manager_fix(tried: &[MachineFailure], option: &str) -> String {
+    let with = |wanted: LocalNodeState| -> Vec<MachineName> {
+        let is = |failure: &&MachineFailure| matches!(&failure.error, ClusterError::NotManager { local, .. } if local.state == wanted);
+        tried.iter().filter(is).map(|failure| failure.machine.clone()).collect()
+    };
+    let locked = with(LocalNodeState::Locked);
+    if !locked.is_empty() {
+        return way_out_of(&Doubt::Locked(locked), option);
+    }
+    let has_expired = tried.iter().any(|failure| {
+        let expired = Some(Cause::CertificatesExpired);
+        matches!(&failure.error, ClusterError::NotManager { local, .. } if Cause::of(&local.error) == expired)
+    });
+    if has_expired {
+        return Cause::CertificatesExpired.fix().to_owned();
+    }
+    let ill = [with(LocalNodeState::Error), with(LocalNodeState::Pending)].concat();
+    if !ill.is_empty() {
+        return format!(
+            "start the other managers of the swarm (`skep machine start`); `skep status{option}` \
+             shows what each machine says"
+        );
+    }
+    format!("`skep status{option}` says what is true, `skep up{option}` mends it")
 }
 
 /// Both swarms shown, and ways out that end neither unasked.
@@ -303,7 +338,7 @@ fn hosts(swarm: &Found) -> String {
 }
 
 /// What to do where somebody may have the swarm. None of it ends one that may live.
-fn way_out_of(doubt: &Doubt, option: &str) -> String {
+pub(crate) fn way_out_of(doubt: &Doubt, option: &str) -> String {
     match doubt {
         Doubt::Several(_) => format!("`skep status{option}` shows who is in which"),
         Doubt::Locked(machines) => {
@@ -494,6 +529,35 @@ mod tests {
           because: Docker Engine: connection refused
               fix: start it
         ");
+    }
+
+    #[test]
+    fn no_advice_for_a_manager_that_cannot_be_asked_lets_it_go() {
+        let tried = |state: &str, error: &str| {
+            let local = serde_json::from_value(
+                serde_json::json!({"LocalNodeState": state, "Error": error}),
+            );
+            let machine: MachineName = "manager1".parse().unwrap();
+            let error = ClusterError::NotManager {
+                machine: machine.clone(),
+                local: Box::new(local.unwrap()),
+            };
+            let tried = vec![MachineFailure { machine, error }];
+            let error = ClusterError::NoManager { name: "lab".parse().unwrap(), tried };
+            Failure::from(error).render(Persona::Skep, false)
+        };
+        let expired =
+            "Swarm certificates have expired. To replace them, leave the swarm and join again.";
+        let texts = [
+            tried("locked", ""),
+            tried("pending", ""),
+            tried("error", "no route"),
+            tried("error", expired),
+        ];
+        for text in &texts {
+            assert!(!text.contains("leave") && !text.contains("skep down"), "{text}");
+        }
+        insta::assert_snapshot!(texts.concat(), @"");
     }
 
     #[test]

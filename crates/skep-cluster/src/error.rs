@@ -9,7 +9,7 @@ use skep_model::{Check, ClusterName, MachineName, MachineState};
 use skep_os::OsError;
 use skep_process::ProcessError;
 use skep_store::StoreError;
-use skep_swarm::{SwarmError, quorum};
+use skep_swarm::{LocalNodeState, LocalState, SwarmError};
 
 use crate::{survey::Found, up::Doubt};
 
@@ -103,6 +103,14 @@ pub enum ClusterError {
         /// Which were tried, each with its reason.
         tried: Vec<MachineFailure>,
     },
+    /// A machine's engine is no manager that can be asked.
+    #[error("{}", part_text(.machine, .local))]
+    NotManager {
+        /// Which machine.
+        machine: MachineName,
+        /// What its engine says of its part in a swarm.
+        local: Box<LocalState>,
+    },
     /// The machines are in more than one swarm, and nothing was touched.
     #[error("the machines of cluster {cluster} are in {} swarms, and nothing was touched", .swarms.len())]
     SeveralSwarms {
@@ -123,12 +131,17 @@ pub enum ClusterError {
     },
     /// There is no swarm that the machines could join, and none was founded, for somebody may have
     /// it.
-    #[error("cluster {cluster} has no swarm to join, and none was made: {}", doubt_text(.doubt))]
+    #[error(
+        "cluster {cluster} has no swarm to join, and none was made{}: {doubt}",
+        if *.untouched { "; nothing was touched" } else { "" }
+    )]
     NoSwarm {
         /// The cluster.
         cluster: ClusterName,
         /// Why.
         doubt: Doubt,
+        /// Whether that was found out before anything was done.
+        untouched: bool,
         /// The machines that are not ready for a reason of their own.
         failures: Vec<MachineFailure>,
     },
@@ -234,35 +247,29 @@ impl ClusterError {
     }
 }
 
-fn doubt_text(doubt: &Doubt) -> String {
-    match doubt {
-        Doubt::Several(managers) => {
-            let each = managers.iter().map(|(name, id)| format!("{name} is a manager of {id}"));
-            format!("they are of several ({})", each.collect::<Vec<_>>().join(", "))
-        }
-        Doubt::Locked(machines) => {
-            format!("{} locked and may have it", is_are(machines))
-        }
-        Doubt::Unasked(machines) => {
-            format!("{} there before, may have it, and cannot be asked", was_were(machines))
-        }
-        Doubt::ManagersAway(machines) => {
-            format!("{} in one whose managers do not answer", is_are(machines))
-        }
-        Doubt::NoQuorum { reachable, members } => format!(
-            "quorum lost: {reachable} of {members} managers reachable, {} needed",
-            quorum::needed(*members)
-        ),
-        Doubt::NoManager => "no manager came up".into(),
-    }
-}
-
-fn is_are(names: &[MachineName]) -> String {
+pub(crate) fn is_are(names: &[MachineName]) -> String {
     format!("{} {}", list(names), if names.len() == 1 { "is" } else { "are" })
 }
 
-fn was_were(names: &[MachineName]) -> String {
+pub(crate) fn was_were(names: &[MachineName]) -> String {
     format!("{} {}", list(names), if names.len() == 1 { "was" } else { "were" })
+}
+
+/// How a machine that is no manager stands.
+fn part_text(machine: &MachineName, local: &LocalState) -> String {
+    let error = match local.problem().as_str() {
+        "" => String::new(),
+        error => format!(": {error}"),
+    };
+    match local.state {
+        LocalNodeState::Inactive => format!("{machine} is in no swarm"),
+        LocalNodeState::Active => format!("{machine} is a worker"),
+        LocalNodeState::Locked => format!("{machine} is locked: it needs the swarm's unlock key"),
+        LocalNodeState::Pending => {
+            format!("{machine} has not found the managers of its swarm yet (state pending){error}")
+        }
+        LocalNodeState::Error => format!("{machine} cannot take its part in its swarm{error}"),
+    }
 }
 
 fn console_text(console: &str) -> String {

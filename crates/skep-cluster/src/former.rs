@@ -119,17 +119,16 @@ fn is_at(node: &Node, address: Ipv4Addr) -> bool {
 }
 
 /// What the former nodes had that the new one has not. Labels are taken from all of them, the
-/// newest deciding; what the new node was given already stays. A node that is down because its
-/// machine was drained on the way out comes back drained: only its user knows whether that is over.
+/// newest deciding, and so is an availability that somebody has set: one that joins by hand comes
+/// as active, which nobody has asked for. What the new node was given already stays.
 fn handed_over(own: &Node, former: &[&Node]) -> NodeUpdate {
     let mut labels = BTreeMap::new();
     for node in former.iter().rev() {
         labels.extend(node.labels.clone());
     }
     labels.retain(|name, _| !own.labels.contains_key(name));
-    let last = former.first().map(|node| node.availability);
-    let availability =
-        last.filter(|last| own.availability == Availability::Active && *last != own.availability);
+    let set = former.iter().map(|node| node.availability).find(|one| *one != Availability::Active);
+    let availability = set.filter(|_| own.availability == Availability::Active);
     NodeUpdate { availability, label_add: labels, ..NodeUpdate::default() }
 }
 
@@ -137,4 +136,60 @@ fn describe(update: &NodeUpdate) -> String {
     let labels = update.label_add.iter().map(|(name, value)| format!("label {name}={value}"));
     let availability = update.availability.map(|one| format!("availability {one}"));
     labels.chain(availability).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use skep_machine::DriverKind;
+
+    use super::*;
+
+    fn node(id: &str, version: u64, address: &str, availability: &str, labels: &[&str]) -> Node {
+        let labels: BTreeMap<_, _> = labels.iter().map(|label| (*label, id)).collect();
+        serde_json::from_value(json!({"ID": id, "Version": {"Index": version},
+            "Spec": {"Role": "worker", "Availability": availability, "Labels": labels},
+            "Description": {"Hostname": "worker1"}, "Status": {"State": "down", "Addr": address}}))
+        .unwrap()
+    }
+
+    fn record() -> ClusterRecord {
+        let mut record = ClusterRecord::new("demo".parse().unwrap(), DriverKind::Fake);
+        record.subnet = Some("10.0.0.0/24".parse().unwrap());
+        let mut machine = MachineRecord::new("worker1".parse().unwrap(), None, 0);
+        machine.address = Some([10, 0, 0, 5].into());
+        record.machines.push(machine);
+        record
+    }
+
+    #[test]
+    fn a_machine_is_known_by_its_address_or_by_the_node_it_was() {
+        let mut record = record();
+        let nodes = [
+            node("own", 9, "10.0.0.5", "active", &[]),
+            node("old", 3, "10.0.0.5", "active", &[]),
+            node("newer", 6, "10.0.0.5", "active", &[]),
+            node("stranger", 8, "192.0.2.1", "active", &[]),
+        ];
+        let found = |record: &ClusterRecord| -> Vec<String> {
+            let former = former(record, &record.machines[0], &nodes, &NodeId::new("own"));
+            former.iter().map(|node| node.id.to_string()).collect()
+        };
+        assert_eq!(found(&record), ["newer", "old"]);
+        record.machines[0].node = Some(NodeId::new("stranger"));
+        assert_eq!(found(&record), ["stranger", "newer", "old"], "it was seen to be that one");
+    }
+
+    #[test]
+    fn what_was_set_comes_back_and_what_is_set_now_stays() {
+        let own = node("own", 9, "10.0.0.5", "active", &["here"]);
+        let newer = node("newer", 6, "10.0.0.5", "active", &["here", "both"]);
+        let old = node("old", 3, "10.0.0.5", "pause", &["both", "rare"]);
+        let update = handed_over(&own, &[&newer, &old]);
+        let labels: Vec<_> = update.label_add.into_iter().collect();
+        assert_eq!(labels, [("both".into(), "newer".into()), ("rare".into(), "old".into())]);
+        assert_eq!(update.availability, Some(Availability::Pause));
+        let drained = node("own", 9, "10.0.0.5", "drain", &[]);
+        assert_eq!(handed_over(&drained, &[&old]).availability, None);
+    }
 }

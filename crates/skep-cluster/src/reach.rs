@@ -13,6 +13,7 @@ use skep_engine::{Engine, EngineError};
 use skep_guest::{Access, Guest};
 use skep_machine::{DriverOptions, MachineId, Reach, System};
 use skep_model::{ClusterName, MachineName, Role};
+use skep_swarm::Swarm;
 use tokio_util::sync::CancellationToken;
 
 use crate::{ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord, adopt};
@@ -215,15 +216,11 @@ impl Cluster {
         cancel: &CancellationToken,
     ) -> Result<Engine, ClusterError> {
         let engine = self.engine(machine, cancel).await?;
-        let swarm = engine.info(cancel).await?.swarm;
-        if swarm.control_available {
+        let local = Swarm::new(&engine).local(cancel).await?;
+        if local.is_manager {
             return Ok(engine);
         }
-        let reason = match swarm.local_node_state.as_str() {
-            "active" => format!("{} is a worker", machine.name),
-            state => format!("{} is not in a swarm (state {state})", machine.name),
-        };
-        Err(ClusterError::Request { reason })
+        Err(ClusterError::NotManager { machine: machine.name.clone(), local: Box::new(local) })
     }
 }
 

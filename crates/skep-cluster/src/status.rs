@@ -1,6 +1,7 @@
 //! What is true of a cluster, asked of everybody at once.
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
     time::Duration,
 };
@@ -8,13 +9,18 @@ use std::{
 use futures_util::future::join_all;
 use skep_machine::System;
 use skep_model::{MachineName, MachineState, Role};
-use skep_swarm::{NodeRow, NodeState, Swarm};
+use skep_swarm::{LocalNodeState, NodeId, NodeRow, NodeState, Swarm, quorum};
 use tokio_util::sync::CancellationToken;
 
-use crate::{ClusterError, MachineRecord, machines::engine_release, reach::Cluster};
+use crate::{
+    ClusterError, ClusterRecord, MachineRecord,
+    machines::engine_release,
+    reach::Cluster,
+    survey::{Found, Part, Survey, survey_with},
+    up::Doubt,
+};
 
-/// How long one machine, or the swarm, may take to say how it is. An emulated machine on a busy
-/// host takes seconds; one that is switched off is known to be, and not waited for.
+/// How long the swarm may take to say how it is. An emulated machine on a busy host takes seconds.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A cluster as it is.
@@ -34,7 +40,7 @@ pub struct Status {
 pub struct MachineStatus {
     /// Which machine.
     pub name: MachineName,
-    /// The role it was made for.
+    /// The role it was made for, or was last seen to have.
     pub role: Option<Role>,
     /// What its driver says.
     pub state: MachineState,
@@ -44,14 +50,26 @@ pub struct MachineStatus {
     pub cluster_address: Option<Ipv4Addr>,
     /// Its engine's release, or why there is no telling.
     pub engine: Result<String, ClusterError>,
+    /// How its engine stands to swarm mode, if it answers.
+    pub membership: Option<LocalNodeState>,
+    /// The swarm it is in, where that is another one than the cluster's.
+    pub other_swarm: Option<String>,
     /// Its node in the swarm, if it is one.
     pub node: Option<NodeRow>,
 }
 
 impl Status {
-    /// Whether none of them was made to be in a swarm. Then there need not be one.
+    /// Whether none of them was made to be in a swarm, or is in one. Then there need not be one.
     pub fn are_alone(&self) -> bool {
-        self.machines.iter().all(|machine| machine.role.is_none())
+        self.machines.iter().all(|machine| {
+            machine.role.is_none()
+                && machine.membership.is_none_or(|state| state == LocalNodeState::Inactive)
+        })
+    }
+
+    /// Whether the managers cannot decide anything.
+    pub fn quorum_is_lost(&self) -> bool {
+        matches!(&self.swarm, Err(ClusterError::NoSwarm { doubt: Doubt::NoQuorum { .. }, .. }))
     }
 
     /// Whether every machine runs, its engine answers, and its node is ready if it has one or should.
@@ -60,6 +78,7 @@ impl Status {
             && self.machines.iter().all(|machine| {
                 machine.state == MachineState::Running
                     && machine.engine.is_ok()
+                    && machine.other_swarm.is_none()
                     && machine.node.as_ref().map_or(machine.role.is_none(), is_ready)
             })
     }
@@ -72,72 +91,125 @@ impl Status {
 /// answer is no error: that is what [`Status`] says.
 pub async fn status(cluster: &Cluster, cancel: &CancellationToken) -> Result<Status, ClusterError> {
     let record = cluster.record();
-    let driver = cluster.home().driver(record.driver);
-    let states = driver.states(&record.name).await?;
-    let state = |machine: &MachineRecord| {
-        states.get(&machine.name).copied().unwrap_or(MachineState::Absent)
-    };
-    let engines = join_all(record.machines.iter().map(|machine| async {
-        match state(machine) {
-            MachineState::Running => release(cluster, machine, cancel).await,
-            other => Err(ClusterError::Request {
-                reason: format!("machine is {}", other.to_string().to_lowercase()),
-            }),
-        }
+    let states = cluster.home().driver(record.driver).states(&record.name).await?;
+    let urls = record.machines.iter().filter(|one| one.options.system() == System::Nothing);
+    let releases = join_all(urls.map(|machine| async {
+        let release = engine_release(cluster, machine.name.as_str(), cancel).await;
+        (machine.name.clone(), release)
     }));
-    let any_runs = record.machines.iter().any(|machine| state(machine) == MachineState::Running);
-    let nodes = async {
-        if !any_runs {
-            return Err(ClusterError::NoManager { name: record.name.clone(), tried: Vec::new() });
-        }
-        let asked = async {
-            let (engine, _) = cluster.manager(cancel).await?;
-            Ok(Swarm::new(&engine).rows(cancel).await?)
-        };
-        let in_time = tokio::time::timeout(PATIENCE, asked).await;
-        in_time.unwrap_or_else(|_| Err(silent()))
-    };
-    let (engines, nodes) = tokio::join!(engines, nodes);
-    if cancel.is_cancelled() {
-        return Err(ClusterError::Cancelled);
-    }
-    let (mut nodes, swarm) = match nodes {
+    let (survey, releases) = tokio::join!(survey_with(cluster, &states, cancel), releases);
+    let survey = survey?;
+    let main = main_swarm(record, &survey);
+    let (mut nodes, swarm) = match rows(record, &survey, main, cancel).await {
         Ok(nodes) => (nodes, Ok(())),
         Err(error) => (Vec::new(), Err(error)),
     };
+    if cancel.is_cancelled() {
+        return Err(ClusterError::Cancelled);
+    }
     // Of two nodes of one name, the one that is up is the machine's.
     nodes.sort_by_key(|node| !is_ready(node));
-    let machines = record.machines.iter().zip(engines).map(|(machine, engine)| {
-        let place = nodes.iter().position(|node| node.hostname == machine.name.as_str());
-        MachineStatus {
+    let other = |machine: &MachineRecord| {
+        let own = survey.swarm_of(&machine.name)?;
+        main.is_some_and(|main| main != own).then(|| own.id.clone().unwrap_or_default())
+    };
+    let seen: Vec<_> = record
+        .machines
+        .iter()
+        .map(|one| (survey.role_of(&one.name), other(one), survey.engine(&one.name).cloned()))
+        .collect();
+    let mut parts: BTreeMap<MachineName, Part> = survey.parts.into_iter().collect();
+    let mut releases: BTreeMap<MachineName, _> = releases.into_iter().collect();
+    let mut machines = Vec::new();
+    for (machine, (role, other_swarm, engine)) in record.machines.iter().zip(seen) {
+        let part = parts.remove(&machine.name);
+        let place = place_of(&nodes, machine, part.as_ref());
+        machines.push(MachineStatus {
             name: machine.name.clone(),
-            role: machine.role,
-            state: state(machine),
+            role: role.or(machine.role),
+            state: states.get(&machine.name).copied().unwrap_or(MachineState::Absent),
             address: cluster.reach(machine).ok().map(|reach| reach.host),
             cluster_address: record.address(machine),
-            engine,
+            membership: part.as_ref().and_then(Part::local).map(|local| local.state),
+            other_swarm,
             node: place.map(|place| nodes.remove(place)),
-        }
-    });
-    let machines = machines.collect();
+            engine: match (releases.remove(&machine.name), engine, part) {
+                (Some(asked), _, _) => asked,
+                (None, Some(engine), _) => Ok(engine.release().to_owned()),
+                (None, None, Some(Part::Silent(error))) => Err(*error),
+                (None, None, Some(Part::Off(state))) => Err(is_off(state)),
+                (None, None, Some(Part::Known(_)) | None) => Err(is_off(MachineState::Absent)),
+            },
+        });
+    }
     Ok(Status { machines, strays: nodes, swarm })
+}
+
+/// The swarm that is the cluster's: the one it was last seen in, else the first that has managers
+/// among its machines.
+fn main_swarm<'a>(record: &ClusterRecord, survey: &'a Survey) -> Option<&'a Found> {
+    let known = survey.swarms.iter().find(|swarm| swarm.id.is_some() && swarm.id == record.swarm);
+    known
+        .or_else(|| survey.swarms.iter().find(|swarm| !swarm.managers.is_empty()))
+        .or_else(|| survey.swarms.first())
+}
+
+/// The swarm's list of nodes, or why there is none.
+async fn rows(
+    record: &ClusterRecord,
+    survey: &Survey,
+    main: Option<&Found>,
+    cancel: &CancellationToken,
+) -> Result<Vec<NodeRow>, ClusterError> {
+    let no_swarm = |doubt| {
+        Err(ClusterError::NoSwarm {
+            cluster: record.name.clone(),
+            doubt,
+            untouched: true,
+            failures: Vec::new(),
+        })
+    };
+    let asked = main.and_then(|swarm| {
+        swarm.nodes.as_ref()?;
+        swarm.managers.iter().find_map(|name| survey.engine(name))
+    });
+    if let Some(engine) = asked {
+        let rows = async { Ok(Swarm::new(engine).rows(cancel).await?) };
+        let in_time = tokio::time::timeout(PATIENCE, rows).await;
+        return in_time.unwrap_or_else(|_| Err(silent()));
+    }
+    let locked = survey.locked();
+    match main {
+        Some(swarm) if !swarm.managers.is_empty() => {
+            let reachable = swarm.managers.len();
+            let members = swarm.known_managers.max(quorum::needed(reachable));
+            no_swarm(Doubt::NoQuorum { reachable, members })
+        }
+        _ if !locked.is_empty() => no_swarm(Doubt::Locked(locked)),
+        Some(swarm) => no_swarm(Doubt::ManagersAway(swarm.machines.clone())),
+        None => Err(ClusterError::NoManager { name: record.name.clone(), tried: Vec::new() }),
+    }
+}
+
+/// Where in the list a machine's node is: by the ID that its engine tells, or by the one it was
+/// last seen to have; a machine that was never seen as a node by its name.
+fn place_of(nodes: &[NodeRow], machine: &MachineRecord, part: Option<&Part>) -> Option<usize> {
+    let local = part.and_then(Part::local);
+    if let Some(local) = local {
+        let own = local.node.as_ref()?;
+        return nodes.iter().position(|node| node.id == *own);
+    }
+    let by_id = |own: &NodeId| nodes.iter().position(|node| node.id == *own);
+    let by_name = || nodes.iter().position(|node| node.hostname == machine.name.as_str());
+    machine.node.as_ref().and_then(by_id).or_else(by_name)
+}
+
+fn is_off(state: MachineState) -> ClusterError {
+    ClusterError::Request { reason: format!("machine is {}", state.to_string().to_lowercase()) }
 }
 
 fn is_ready(node: &NodeRow) -> bool {
     node.state == NodeState::Ready
-}
-
-async fn release(
-    cluster: &Cluster,
-    machine: &MachineRecord,
-    cancel: &CancellationToken,
-) -> Result<String, ClusterError> {
-    if machine.options.system() == System::Nothing {
-        return engine_release(cluster, machine.name.as_str(), cancel).await;
-    }
-    let in_time = tokio::time::timeout(PATIENCE, cluster.engine(machine, cancel)).await;
-    let engine = in_time.unwrap_or_else(|_| Err(silent()))?;
-    Ok(engine.release().to_owned())
 }
 
 fn silent() -> ClusterError {

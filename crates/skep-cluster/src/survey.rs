@@ -16,7 +16,7 @@ use futures_util::future::join_all;
 use skep_engine::Engine;
 use skep_machine::System;
 use skep_model::{MachineName, MachineState, Role};
-use skep_swarm::{LocalNodeState, LocalState, Node, NodeId, Swarm};
+use skep_swarm::{LocalNodeState, LocalState, Node, NodeId, Quorum, Swarm};
 use tokio_util::sync::CancellationToken;
 
 use crate::{ClusterError, ClusterRecord, MachineRecord, reach::Cluster, up::Doubt};
@@ -64,6 +64,11 @@ pub struct Found {
 }
 
 impl Found {
+    /// Its managers, and those of them whose engines answer as such.
+    pub fn quorum(&self) -> Quorum {
+        Quorum { members: self.known_managers, reachable: self.managers.len() }
+    }
+
     /// Whether none of its managers answered, while all are at addresses of the cluster's own
     /// machines: the swarm of a manager that is off, or that is gone with its disk.
     pub fn lacks_its_managers(&self, record: &ClusterRecord) -> bool {
@@ -256,7 +261,7 @@ impl Survey {
             (false, _) => Doubt::Locked(locked),
             (true, false) => Doubt::Unasked(unasked),
         };
-        Err(ClusterError::NoSwarm { cluster, doubt, failures: Vec::new() })
+        Err(ClusterError::NoSwarm { cluster, doubt, untouched: true, failures: Vec::new() })
     }
 
     /// Refuses a cluster whose machines are in more than one swarm. Nodes whose managers do not
@@ -360,3 +365,6 @@ impl Group {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,11 +17,14 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
+use skep_guest::Guest;
 use skep_machine::{Driver, MachineId, Work};
 use skep_model::{ClusterName, MachineName, Role};
-use skep_store::{Journal, StoreError};
+use skep_store::{Journal, Layout, StoreError};
 
-use crate::{ClusterError, ClusterRecord, Home, MachineFailure, settle::settle, turn, up::Options};
+use crate::{
+    ClusterError, ClusterRecord, Home, MachineFailure, reach, settle::settle, turn, up::Options,
+};
 
 /// The newest schema of `unfinished.json` this program knows.
 const SCHEMA: u64 = 1;
@@ -52,6 +55,14 @@ pub(crate) struct Unfinished {
 pub(crate) fn load(home: &Home, cluster: &ClusterName) -> Option<Unfinished> {
     let path = home.layout().cluster(cluster.as_str()).unfinished();
     skep_store::read_json(&path, SCHEMA).ok().flatten()
+}
+
+/// How many machines the cluster had whose directory is on its way out.
+pub(crate) fn machines_in(directory: &std::path::Path) -> usize {
+    let name = Layout::new("").cluster("x").unfinished();
+    let path = directory.join(name.file_name().unwrap_or_default());
+    let begun = skep_store::read_json::<Unfinished>(&path, SCHEMA).ok().flatten();
+    begun.map_or(0, |begun| begun.machines)
 }
 
 /// Writes down that a command begins. The cluster's lock is held.
@@ -131,6 +142,11 @@ pub(crate) async fn resume(
     if !is_down() {
         return Ok(());
     }
+    // A connection to what is gone would be waited for.
+    join_all(record.machines.iter().map(|machine| async {
+        let _ = Guest::forget(&reach::access(home, name, &machine.name, None), cancel).await;
+    }))
+    .await;
     let disks = driver.disks(name).await?;
     if is_kept(&record, &disks) {
         let text = "its removal was begun and is given up: what is gone of it is made again";

@@ -19,6 +19,7 @@
 mod founding;
 pub(crate) mod machine;
 mod membership;
+mod observed;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,7 +28,7 @@ use std::{
 
 use futures_util::future::join_all;
 use skep_guest::certificate::CaCertificate;
-use skep_machine::{DriverKind, DriverOptions, Request, Work};
+use skep_machine::{DriverKind, DriverOptions, MachineError, Request, Work};
 use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Verdict};
 use skep_store::Journal;
 use tokio_util::sync::CancellationToken;
@@ -68,6 +69,8 @@ pub struct Report {
     pub started: Vec<MachineName>,
     /// Whether it finished what an earlier command had begun.
     pub resumed: bool,
+    /// Machines that became nodes of the swarm, those that were just made among them.
+    pub joined: Vec<MachineName>,
 }
 
 /// Makes the cluster `name` what is desired, or finishes what was begun.
@@ -91,6 +94,7 @@ pub async fn up(
     let found = ask_engines(home, name, cancel).await?;
     let (_, record) = wanted(home, name, desired, &found).await?;
     found.only_one_swarm(&record)?;
+    observed::look_ahead(&record, &found, desired.replace_swarm)?;
     let (kind, checks) = look(home, &record, desired, fresh, options).await?;
     let driver = home.driver(kind);
     let desired = &Desired { driver: Some(kind), ..desired.clone() };
@@ -116,7 +120,13 @@ pub async fn up(
     record.save(home)?;
     let resumes = unfinished::load(home, name).is_some();
     unfinished::begin(home, name, Begun::Up, 0)?;
-    record.subnet = driver.prepare(name, record.subnet.or(desired.subnet), work).await?;
+    let prepared = driver.prepare(name, record.subnet.or(desired.subnet), work).await;
+    if fresh && matches!(prepared, Err(MachineError::Acceleration { .. })) {
+        // As a preflight would have refused it, had there been a guest system to try: nothing was
+        // made for the cluster, and none is to stay.
+        skep_store::file::remove_dir_at_once(files.directory())?;
+    }
+    record.subnet = prepared?;
     record.save(home)?;
     let authority = home.authority()?;
     let states = driver.states(name).await?;
@@ -162,7 +172,12 @@ pub async fn up(
     }
     if let Some(doubt) = membership.doubt() {
         failures.retain(|failure| !matches!(failure.error, ClusterError::NoSwarm { .. }));
-        return Err(ClusterError::NoSwarm { cluster: name.clone(), doubt, failures });
+        return Err(ClusterError::NoSwarm {
+            cluster: name.clone(),
+            doubt,
+            untouched: false,
+            failures,
+        });
     }
     let record = remember(&cluster, &membership)?;
     let settled = membership.settle(&failures, options.timeout);
@@ -176,7 +191,8 @@ pub async fn up(
     }
     if failures.is_empty() {
         unfinished::end(home, name)?;
-        Ok(Report { resumed: resumes, ..report(&record, &states) })
+        let done = report(&record, &states, membership.newcomers());
+        Ok(Report { resumed: resumes, ..done })
     } else {
         Err(ClusterError::Partly { failures, of: machines.len() })
     }
@@ -277,7 +293,11 @@ fn remember(cluster: &Cluster, membership: &Membership<'_>) -> Result<ClusterRec
     Ok(record)
 }
 
-fn report(record: &ClusterRecord, before: &BTreeMap<MachineName, MachineState>) -> Report {
+fn report(
+    record: &ClusterRecord,
+    before: &BTreeMap<MachineName, MachineState>,
+    joined: Vec<MachineName>,
+) -> Report {
     let with = |wanted: fn(Option<&MachineState>) -> bool| {
         let names = record.machines.iter().map(|machine| &machine.name);
         names.filter(|name| wanted(before.get(*name))).cloned().collect()
@@ -287,5 +307,6 @@ fn report(record: &ClusterRecord, before: &BTreeMap<MachineName, MachineState>) 
         created: with(|state| state.is_none()),
         started: with(|state| state.is_some_and(|state| *state != MachineState::Running)),
         resumed: false,
+        joined,
     }
 }

@@ -19,6 +19,10 @@ pub enum Cause {
     StillJoining,
     /// The node's keys are encrypted and it was restarted.
     Locked,
+    /// The node is not locked, so there is nothing to unlock.
+    NotLocked,
+    /// The unlock key is none, or another one than the node's.
+    WrongKey,
     /// The node was away for longer than its certificate lived.
     CertificatesExpired,
     /// More than half of the managers are away.
@@ -45,6 +49,8 @@ pub enum Cause {
     LiveRestore,
     /// The node is the only manager.
     LastManager,
+    /// The node was promoted and has not joined the managers' Raft group yet.
+    NotInRaft,
     /// The managers left could not decide anything.
     QuorumLoss,
     /// The node is a manager and has to be demoted first.
@@ -68,6 +74,9 @@ const KNOWN: &[(&str, Cause)] = &[
     ("timeout was reached before node joined", Cause::StillJoining),
     ("needs to be unlocked", Cause::Locked),
     ("encrypted and locked", Cause::Locked),
+    ("swarm is not locked", Cause::NotLocked),
+    ("invalid key provided", Cause::WrongKey),
+    ("invalid key string", Cause::WrongKey),
     ("swarm certificates have expired", Cause::CertificatesExpired),
     ("does not have a leader", Cause::NoLeader),
     ("no elected cluster leader", Cause::NoLeader),
@@ -92,6 +101,7 @@ const KNOWN: &[(&str, Cause)] = &[
     ("overlap", Cause::BadPool),
     ("live-restore", Cause::LiveRestore),
     ("demote the last manager", Cause::LastManager),
+    ("in raft memberlist", Cause::NotInRaft),
     ("loss of quorum", Cause::QuorumLoss),
     ("must be demoted", Cause::MustDemote),
     ("is not down", Cause::NotDown),
@@ -113,22 +123,31 @@ impl Cause {
 
     /// Whether the same request may succeed a moment later.
     pub fn may_pass(self) -> bool {
-        matches!(self, Cause::Unsettled | Cause::NoLeader | Cause::OutOfSequence)
+        matches!(self, Cause::Unsettled | Cause::NoLeader | Cause::NotInRaft | Cause::OutOfSequence)
     }
 
-    /// What to do about it.
+    /// What to do about it. Whoever does exactly that loses no swarm by it: nothing here lets a
+    /// node leave that may be a manager.
     pub fn fix(self) -> &'static str {
         match self {
             Cause::NotAManager => "ask a manager, or promote this node",
             Cause::NotInSwarm => "make a swarm or join one first",
-            Cause::AlreadyInSwarm => "let the node leave its swarm first (`docker swarm leave`)",
+            Cause::AlreadyInSwarm => {
+                "go on with the swarm it is in (`docker node ls` on its managers shows it), or take another node"
+            }
             Cause::StillJoining | Cause::ManagerUnreachable => {
                 "see that the manager runs and that 2377/tcp, 7946/tcp, 7946/udp and 4789/udp are open between the nodes"
             }
-            Cause::Locked => "give the key to `docker swarm unlock` on that node",
-            Cause::CertificatesExpired => "let the node leave the swarm and join again",
+            Cause::Locked => "give the swarm's unlock key to `docker swarm unlock` on that node",
+            Cause::NotLocked => "there is nothing to unlock",
+            Cause::WrongKey => {
+                "give the key that `docker swarm unlock-key` prints on a manager that is not locked; a manager that was away while it was rotated needs the one before"
+            }
+            Cause::CertificatesExpired => {
+                "set the node's clock to a time before they expired and restart its engine, which then renews them; where other managers answer, remove the node there and make its machine anew"
+            }
             Cause::NoLeader => {
-                "start the other managers; if they are gone for good, `docker swarm init --force-new-cluster` on one that is left makes it the only one"
+                "start the other managers, or unlock them; only if they are gone for good, `docker swarm init --force-new-cluster` on one that is left makes it the only one"
             }
             Cause::Unsettled | Cause::OutOfSequence => "try again",
             Cause::AdvertiseUnreachable => {
@@ -146,12 +165,13 @@ impl Cause {
                 "remove `live-restore` from the engine's daemon.json and restart it"
             }
             Cause::LastManager => "promote another node first",
+            Cause::NotInRaft => "wait until it is ready, or start it",
             Cause::QuorumLoss => "start or promote other managers first",
             Cause::MustDemote => "demote the node first",
             Cause::ManagerLeaves => {
                 "demote the node first; with --force the swarm loses it as a manager, and with the last one itself"
             }
-            Cause::NotDown => "let the node leave or stop it first, or use --force",
+            Cause::NotDown => "stop it first, or use --force",
         }
     }
 }
@@ -163,7 +183,9 @@ impl fmt::Display for Cause {
             Cause::NotInSwarm => "the node is in no swarm",
             Cause::AlreadyInSwarm => "the node is in a swarm already",
             Cause::StillJoining => "the node got no answer from the manager in time",
-            Cause::Locked => "the swarm is locked",
+            Cause::Locked => "the node is locked: it needs the swarm's unlock key",
+            Cause::NotLocked => "swarm is not locked",
+            Cause::WrongKey => "swarm could not be unlocked: invalid key provided",
             Cause::CertificatesExpired => "the node's certificates have expired",
             Cause::NoLeader => "the swarm has no leader: too few of its managers can be reached",
             Cause::Unsettled => "the managers are not ready yet",
@@ -179,6 +201,7 @@ impl fmt::Display for Cause {
             Cause::BadPool => "the default address pool cannot be used",
             Cause::LiveRestore => "the engine has live-restore on, which swarm mode excludes",
             Cause::LastManager => "the node is the last manager",
+            Cause::NotInRaft => "the node has not joined the managers yet",
             Cause::QuorumLoss => "the managers would lose their quorum",
             Cause::MustDemote | Cause::ManagerLeaves => "the node is a manager",
             Cause::NotDown => "the node is not down",
@@ -247,6 +270,20 @@ mod tests {
                 Cause::QuorumLoss,
             ),
             (
+                "rpc error: code = FailedPrecondition desc = raft: member cannot be removed, because removing it may result in loss of quorum",
+                Cause::QuorumLoss,
+            ),
+            (
+                "rpc error: code = NotFound desc = can't find manager in raft memberlist",
+                Cause::NotInRaft,
+            ),
+            ("swarm is not locked", Cause::NotLocked),
+            ("swarm could not be unlocked: invalid key provided", Cause::WrongKey),
+            (
+                "Swarm is encrypted and needs to be unlocked before it can be used. Please use \"docker swarm unlock\" to unlock it.",
+                Cause::Locked,
+            ),
+            (
                 "rpc error: code = FailedPrecondition desc = node x is a cluster manager and is a member of the raft cluster. It must be demoted to worker before removal",
                 Cause::MustDemote,
             ),
@@ -276,6 +313,15 @@ mod tests {
             ),
         ] {
             assert_eq!(Cause::of(message), Some(cause), "{message}");
+        }
+    }
+
+    /// By what an engine tells, a node that is not plainly a worker may hold the whole swarm.
+    #[test]
+    fn no_advice_lets_a_node_leave() {
+        for (_, cause) in KNOWN {
+            let fix = cause.fix();
+            assert!(!fix.contains("swarm leave") && !fix.contains("skep down"), "{cause:?}: {fix}");
         }
     }
 

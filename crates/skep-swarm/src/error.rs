@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use skep_engine::EngineError;
 
-use crate::{cause::Cause, node::NodeId, pool::PoolError};
+use crate::{cause::Cause, local::LocalNodeState, node::NodeId, pool::PoolError};
 
 /// Why an operation on a swarm failed. Join tokens never appear in one.
 #[derive(Debug, thiserror::Error)]
@@ -31,24 +31,32 @@ pub enum SwarmError {
     },
     /// The node is in a swarm that is not this one.
     #[error(
-        "cannot join the swarm: the node is already {node} of another swarm; let it leave that one first (`docker swarm leave --force`)"
+        "cannot join the swarm: the node is already {node} of another swarm; take another node, or, if that swarm can spare it, demote it there and let it leave (without --force, which the engine refuses a manager)"
     )]
     OtherSwarm {
         /// Its identifier there.
         node: NodeId,
     },
-    /// The engine's part in a swarm is in a state that only a person can mend.
-    #[error(
-        "cannot {action}: the node's swarm state is `{state}`: {reason}; if it need not stay in its swarm, `docker swarm leave --force` on it ends that"
-    )]
+    /// The engine has a part in a swarm that it cannot take. It may be that swarm's manager, so
+    /// nothing was done to it.
+    #[error("cannot {action}: {}", stuck_text(*.state, .reason))]
     Stuck {
         /// What was tried.
         action: &'static str,
-        /// `error` or `locked`.
-        state: &'static str,
-        /// What the engine says, or what to do.
+        /// How the engine stands.
+        state: LocalNodeState,
+        /// What the engine says of it; may be empty.
         reason: String,
     },
+    /// A setting that no swarm can have.
+    #[error("{wrong}")]
+    Setting {
+        /// What is wrong with it.
+        wrong: String,
+    },
+    /// There is no unlock key to rotate.
+    #[error("cannot rotate because autolock is not turned on")]
+    NotAutolocked,
     /// The join did not get through in time and was given up.
     #[error(
         "cannot join the swarm at {remotes}: no success within {} s: {reason}; {}",
@@ -130,6 +138,25 @@ fn listed(before: &str, candidates: &[Candidate]) -> String {
     format!("{before}{}", names.join(", "))
 }
 
+fn stuck_text(state: LocalNodeState, reason: &str) -> String {
+    let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    match state {
+        LocalNodeState::Locked => format!("{}; {}", Cause::Locked, Cause::Locked.fix()),
+        LocalNodeState::Error if Cause::of(&reason) == Some(Cause::CertificatesExpired) => {
+            format!("{}; {}", Cause::CertificatesExpired, Cause::CertificatesExpired.fix())
+        }
+        LocalNodeState::Error => format!(
+            "the node's part in its swarm has failed{reason}; start the other managers of that swarm, or restart the node's engine: it tries again, and forgets a join that never got anywhere"
+        ),
+        LocalNodeState::Pending => format!(
+            "the node has not found the managers of its swarm yet{reason}; start the other managers of that swarm"
+        ),
+        LocalNodeState::Active | LocalNodeState::Inactive => {
+            format!("the node's swarm state is {state}{reason}")
+        }
+    }
+}
+
 impl SwarmError {
     /// What an engine's error means when `action` was tried.
     pub(crate) fn of(action: &'static str, source: EngineError) -> Self {
@@ -143,6 +170,7 @@ impl SwarmError {
     pub fn cause(&self) -> Option<Cause> {
         match self {
             SwarmError::Refused { cause, .. } => Some(*cause),
+            SwarmError::Stuck { state: LocalNodeState::Locked, .. } => Some(Cause::Locked),
             _ => None,
         }
     }

@@ -1,5 +1,5 @@
 //! Membership of a Docker Swarm: making one, joining and leaving it, roles, availability, labels,
-//! join tokens, and what a change does to the managers' quorum.
+//! join tokens, locking, its settings and CA, and what a change does to the managers' quorum.
 //!
 //! A [`Swarm`] is one engine seen as a node: [`Swarm::init`], [`Swarm::join`] and [`Swarm::leave`]
 //! change that node's own part; everything about other nodes is asked of a manager.
@@ -16,14 +16,20 @@
 //! six at once on a busy host up to 3 s. Demotions and removals are made one after another, each
 //! judged on the list that the one before left ([`quorum::judge`], [`Swarm::wait_until_ready`]).
 //!
-//! **Never here:** machines, how an engine is reached, tables and colours. A join token is a
-//! [`secrecy::SecretString`] and goes nowhere but into the request's body.
+//! A node leaves only where that is known to cost no swarm anything, or on the caller's word: an
+//! engine that is locked, in error or pending may be the manager that holds everything.
+//!
+//! **Never here:** machines, how an engine is reached, tables and colours. Join tokens, unlock
+//! keys and a CA's key are [`secrecy::SecretString`]s and go nowhere but into a request's body.
 //!
 //! **Start reading** at [`Swarm`], then [`quorum::judge`] for what is refused and why.
 
+pub mod address;
+pub mod authority;
 pub mod cause;
 pub mod error;
 pub mod local;
+pub mod lock;
 mod membership;
 pub mod node;
 mod nodes;
@@ -32,21 +38,27 @@ pub mod pool;
 pub mod quorum;
 pub mod ready;
 mod retry;
+mod roles;
 pub mod row;
 pub mod select;
+pub mod spec;
 pub mod update;
 
 use skep_engine::Engine;
 
+pub use address::NodeAddress;
+pub use authority::{CaRotation, Rotation};
 pub use cause::Cause;
 pub use error::SwarmError;
 pub use local::{LocalNodeState, LocalState, RemoteManager};
+pub use lock::Unlocked;
 pub use node::{ManagerStatus, Node, NodeId, NodeState, Reachability};
 pub use options::{InitOptions, JoinOptions, Joined, Tokens};
-pub use quorum::{Change, Judgement};
+pub use quorum::{Change, Judgement, Quorum};
 pub use ready::Expected;
 pub use row::{ManagerRank, NodeRow, TlsStatus};
 pub use select::Selector;
+pub use spec::{ExternalCa, SwarmUpdate};
 pub use update::NodeUpdate;
 
 /// One engine seen as a node of a swarm, or as one that may become a node.

@@ -2,11 +2,13 @@
 //!
 //! Source: the `Swarm` object in `GET /info` of the Docker Engine API.
 
+use std::fmt;
+
 use serde::Deserialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Swarm, error::SwarmError, node::NodeId};
+use crate::{Swarm, cause::Cause, error::SwarmError, node::NodeId};
 
 /// How an engine stands to swarm mode.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -24,6 +26,19 @@ pub enum LocalNodeState {
     Error,
     /// In one, as a manager whose keys are encrypted.
     Locked,
+}
+
+impl fmt::Display for LocalNodeState {
+    /// As `docker info` prints it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            LocalNodeState::Inactive => "inactive",
+            LocalNodeState::Pending => "pending",
+            LocalNodeState::Active => "active",
+            LocalNodeState::Error => "error",
+            LocalNodeState::Locked => "locked",
+        })
+    }
 }
 
 /// A manager an engine knows of.
@@ -94,6 +109,37 @@ impl From<SwarmJson> for LocalState {
             tls_info: cluster.tls_info,
             managers: json.remote_managers.unwrap_or_default(),
         }
+    }
+}
+
+impl LocalState {
+    /// Whether letting the node leave may cost a swarm a manager, or be the end of it. Only an
+    /// active node that is no manager, and an engine in no swarm, are known to be safe: one that
+    /// is locked is a manager, and one that failed, or has not found its managers yet, does not
+    /// tell what it is.
+    pub fn may_be_manager(&self) -> bool {
+        match self.state {
+            LocalNodeState::Inactive => false,
+            LocalNodeState::Active => self.is_manager,
+            LocalNodeState::Pending => self.is_manager || !self.has_never_joined(),
+            LocalNodeState::Error | LocalNodeState::Locked => true,
+        }
+    }
+
+    /// What is wrong, in the engine's words but for its advice: one that was away for too long says
+    /// to leave the swarm, whatever that node has of it. Empty where nothing is wrong.
+    pub fn problem(&self) -> String {
+        match Cause::of(&self.error) {
+            Some(cause @ Cause::CertificatesExpired) => cause.to_string(),
+            _ => self.error.clone(),
+        }
+    }
+
+    /// Whether the engine shows neither an identity nor a manager it has spoken with. While it is
+    /// pending, this is how a join looks that has got nowhere. In error it says less: a member
+    /// whose node cannot start shows none either.
+    pub(crate) fn has_never_joined(&self) -> bool {
+        self.node.is_none() && self.managers.iter().all(|one| one.node.as_str().is_empty())
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     node::NodeId,
     options::{InitOptions, JoinOptions, Joined, Tokens},
     pool,
-    retry::{INTERVAL, Retry},
+    retry::INTERVAL,
 };
 
 const INIT: &str = "make a swarm";
@@ -28,21 +28,31 @@ const ROTATE: &str = "rotate the join token";
 /// How long an engine may take to leave. It gives its own parts 15 s to stop.
 const LEAVE_DEADLINE: Duration = Duration::from_secs(60);
 
+/// How long an engine has to show no identity before its join counts as one that got nowhere. A
+/// member's engine that starts has read its own within a few milliseconds.
+const NO_IDENTITY: Duration = Duration::from_millis(500);
+
+/// How long an engine may take to found a swarm. To force a new one it stops its node first.
+const INIT_DEADLINE: Duration = Duration::from_secs(60);
+
 impl Swarm {
     /// Makes a swarm with this node as its first manager. On a node that is a manager at this
     /// advertise address already there is nothing to do.
     ///
     /// # Errors
-    /// [`SwarmError::Pool`] before the engine is asked; [`SwarmError::Refused`], with
-    /// [`Cause::AlreadyInSwarm`] for a worker or a manager at another address;
-    /// [`SwarmError::Engine`].
+    /// [`SwarmError::Pool`] and [`SwarmError::Setting`] before the engine is asked;
+    /// [`SwarmError::Stuck`] for a node that is locked, in error or pending;
+    /// [`SwarmError::Refused`], with [`Cause::AlreadyInSwarm`] for a worker or a manager at another
+    /// address; [`SwarmError::Engine`].
     pub async fn init(
         &self,
         options: &InitOptions,
         cancel: &CancellationToken,
     ) -> Result<Joined, SwarmError> {
         pool::check(&options.pools, options.subnet_size, &[])?;
-        let posted = self.engine.post_json("/swarm/init", &[], &init_body(options), cancel).await;
+        options.settings.check()?;
+        let engine = self.engine.with_deadline(INIT_DEADLINE);
+        let posted = engine.post_json("/swarm/init", &[], &init_body(options), cancel).await;
         let error = match posted.map_err(|error| SwarmError::of(INIT, error)) {
             Ok(Value::String(id)) => return Ok(Joined { node: NodeId::new(id), already: false }),
             Ok(_) => return Err(SwarmError::Incomplete { action: INIT, field: "node ID" }),
@@ -52,20 +62,23 @@ impl Swarm {
             return Err(error);
         }
         let local = self.local(cancel).await?;
-        match local.node {
-            Some(node) if local.is_manager && local.address == options.advertise.to_string() => {
+        match (local.state, local.node) {
+            (LocalNodeState::Active, Some(node))
+                if local.is_manager && local.address == options.advertise.host() =>
+            {
                 Ok(Joined { node, already: true })
             }
-            _ => Err(error),
+            (LocalNodeState::Active | LocalNodeState::Inactive, _) => Err(error),
+            (state, _) => Err(SwarmError::Stuck { action: INIT, state, reason: local.error }),
         }
     }
 
     /// Joins the swarm that the token and the managers' addresses belong to. A node that is in
     /// it already has nothing to do (its role is then not looked at); one that is still on its
-    /// way is waited for. A join that does not succeed is undone, so that the next one starts
-    /// afresh. Only one that is cancelled, or whose deadline is shorter than the 20 s for which
-    /// an engine cannot be asked to stop, may go on inside the engine; the next join finds it, and
-    /// with [`JoinOptions::discard_leftover`] ends it.
+    /// way is waited for. A join that has got nowhere is undone, so that the next one starts
+    /// afresh. One that has got an identity from the swarm is not: the managers may count it
+    /// already. It goes on inside the engine, as one does that is cancelled, or whose deadline is
+    /// shorter than the 20 s for which an engine cannot be asked to stop; the next join finds it.
     ///
     /// Nodes may join all at once: see the crate's documentation.
     ///
@@ -80,7 +93,7 @@ impl Swarm {
         let end = Instant::now() + options.deadline;
         let mut remotes = options.remotes.iter().cycle().copied();
         let mut untried = options.remotes.len();
-        let mut may_discard = options.discard_leftover;
+        let mut may_discard = true;
         loop {
             let Some(remote) = remotes.next() else {
                 return Err(SwarmError::Incomplete { action: JOIN, field: "manager address" });
@@ -97,8 +110,8 @@ impl Swarm {
             let in_time = Instant::now() + INTERVAL < end;
             match error.cause() {
                 Some(Cause::AlreadyInSwarm) => {
-                    if may_discard && is_leftover(&self.local(cancel).await?, options) {
-                        self.leave(true, cancel).await?;
+                    if may_discard && self.is_leftover(options, cancel).await? {
+                        self.leave(false, cancel).await?;
                         may_discard = false;
                         continue;
                     }
@@ -124,7 +137,6 @@ impl Swarm {
         already: bool,
         cancel: &CancellationToken,
     ) -> Result<Joined, SwarmError> {
-        let stuck = |state, reason| SwarmError::Stuck { action: JOIN, state, reason };
         loop {
             let local = self.local(cancel).await?;
             match (local.state, local.node.clone()) {
@@ -134,19 +146,18 @@ impl Swarm {
                     }
                     return Ok(Joined { node, already });
                 }
-                (LocalNodeState::Locked, _) => {
-                    return Err(stuck("locked", Cause::Locked.fix().to_owned()));
-                }
-                // A member that has lost its managers says so until it has found them again.
-                (LocalNodeState::Error, _) if Instant::now() + INTERVAL >= end => {
-                    return Err(stuck("error", local.error));
-                }
+                (LocalNodeState::Locked, _) => return Err(stuck(local)),
                 // The engine gave up between our request and this one.
                 (LocalNodeState::Inactive, _) => break,
+                // A member that has lost its managers says so until it has found them again.
                 (LocalNodeState::Error | LocalNodeState::Pending | LocalNodeState::Active, _) => {}
             }
             if Instant::now() + INTERVAL >= end {
-                self.leave(true, cancel).await?;
+                if local.state != LocalNodeState::Pending || !local.has_never_joined() {
+                    return Err(stuck(local));
+                }
+                // Not by force: should the engine know better, it refuses.
+                self.leave(false, cancel).await?;
                 break;
             }
             let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
@@ -157,6 +168,22 @@ impl Swarm {
             deadline: options.deadline,
             reason: "no manager answered, so the attempt was given up".to_owned(),
         })
+    }
+
+    /// Whether the engine is still at a join that cannot become this one, and is in no swarm.
+    async fn is_leftover(
+        &self,
+        options: &JoinOptions,
+        cancel: &CancellationToken,
+    ) -> Result<bool, SwarmError> {
+        let end = Instant::now() + NO_IDENTITY;
+        while is_leftover(&self.local(cancel).await?, options) {
+            if Instant::now() >= end {
+                return Ok(true);
+            }
+            let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
+        }
+        Ok(false)
     }
 
     /// Takes the node out of its swarm. Returns whether it was in one. The swarm's managers keep
@@ -199,42 +226,12 @@ impl Swarm {
         role: Role,
         cancel: &CancellationToken,
     ) -> Result<Tokens, SwarmError> {
-        let retry = Retry::new(cancel);
-        loop {
-            match self.rotate_once(role, cancel).await {
-                Err(error) if retry.is_worth(&error).await => {}
-                ended => {
-                    ended?;
-                    return self.tokens(cancel).await;
-                }
-            }
-        }
-    }
-
-    async fn rotate_once(&self, role: Role, cancel: &CancellationToken) -> Result<(), SwarmError> {
         let which = match role {
             Role::Manager => "rotateManagerToken",
             Role::Worker => "rotateWorkerToken",
         };
-        let swarm = self.swarm_object(ROTATE, cancel).await?;
-        let version = swarm["Version"]["Index"].to_string();
-        let query = [("version", version.as_str()), (which, "true")];
-        self.engine
-            .post_json("/swarm/update", &query, &swarm["Spec"], cancel)
-            .await
-            .map_err(|error| SwarmError::of(ROTATE, error))?;
-        Ok(())
-    }
-
-    async fn swarm_object(
-        &self,
-        action: &'static str,
-        cancel: &CancellationToken,
-    ) -> Result<Value, SwarmError> {
-        self.engine
-            .get_json("/swarm", &[], cancel)
-            .await
-            .map_err(|error| SwarmError::of(action, error))
+        self.edit_swarm(ROTATE, &[(which, "true")], cancel, |_| Ok(())).await?;
+        self.tokens(cancel).await
     }
 }
 
@@ -254,6 +251,17 @@ fn init_body(options: &InitOptions) -> Value {
     if let Some(port) = options.data_path_port {
         body["DataPathPort"] = port.into();
     }
+    // Merged by the engine into its defaults, so only what was asked for is in it.
+    let mut spec = Value::Null;
+    if options.settings.apply(&mut spec, None) {
+        body["Spec"] = spec;
+    }
+    if options.settings.autolock == Some(true) {
+        body["AutoLockManagers"] = true.into();
+    }
+    if options.force_new_cluster {
+        body["ForceNewCluster"] = true.into();
+    }
     body
 }
 
@@ -268,11 +276,22 @@ fn join_body(options: &JoinOptions, remote: SocketAddr) -> Value {
     })
 }
 
-/// Whether the engine is still at a join that cannot become this one.
+/// That a join ends at what the engine says of itself.
+fn stuck(local: LocalState) -> SwarmError {
+    let reason = match (local.state, &local.node) {
+        (LocalNodeState::Pending, Some(node)) if local.error.is_empty() => format!("it is {node}"),
+        _ => local.error,
+    };
+    SwarmError::Stuck { action: JOIN, state: local.state, reason }
+}
+
+/// Whether what the engine shows is a join that got nowhere and cannot become this one.
 fn is_leftover(local: &LocalState, options: &JoinOptions) -> bool {
+    let never_joined = local.has_never_joined();
     match local.state {
-        LocalNodeState::Error => true,
-        LocalNodeState::Pending => !knows_a_manager(local, options),
+        // What a member in error shows is the same, so here the caller has to know.
+        LocalNodeState::Error => never_joined && options.discard_leftover,
+        LocalNodeState::Pending => never_joined && !knows_a_manager(local, options),
         LocalNodeState::Inactive | LocalNodeState::Active | LocalNodeState::Locked => false,
     }
 }
@@ -293,7 +312,7 @@ fn is_same_swarm(local: &LocalState, node: &NodeId, options: &JoinOptions) -> bo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::local::RemoteManager;
+    use crate::{local::RemoteManager, spec::SwarmUpdate};
 
     fn options() -> JoinOptions {
         JoinOptions::new(
@@ -331,6 +350,33 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_a_manager_is_no_leftover_and_must_not_leave() {
+        let state = |state, node: Option<&str>, spoken: bool| {
+            let spoken = if spoken { "m1" } else { "" };
+            let manager =
+                RemoteManager { node: NodeId::new(spoken), address: "10.9.9.9:2377".into() };
+            let (local, _) = member("x", "10.9.9.9:2377");
+            LocalState { state, node: node.map(NodeId::new), managers: vec![manager], ..local }
+        };
+        use LocalNodeState::{Active, Error, Inactive, Locked, Pending};
+        let allowed = JoinOptions { discard_leftover: true, ..options() };
+        for (local, leftover, with_leave, may_be_manager) in [
+            (state(Pending, None, false), true, true, false),
+            (state(Pending, Some("w1"), false), false, false, true),
+            (state(Pending, None, true), false, false, true),
+            (state(Error, None, false), false, true, true),
+            (state(Error, Some("w1"), false), false, false, true),
+            (state(Locked, None, false), false, false, true),
+            (state(Active, Some("w1"), true), false, false, false),
+            (state(Inactive, None, false), false, false, false),
+        ] {
+            assert_eq!(is_leftover(&local, &options()), leftover, "{local:?}");
+            assert_eq!(is_leftover(&local, &allowed), with_leave, "{local:?}");
+            assert_eq!(local.may_be_manager(), may_be_manager, "{local:?}");
+        }
+    }
+
+    #[test]
     fn a_token_is_not_shown() {
         assert!(!format!("{:?}", options()).contains("SWMTKN"));
         assert_eq!(
@@ -348,8 +394,17 @@ mod tests {
                    "DataPathAddr": "172.31.0.2", "Availability": "active"})
         );
         let pools = vec!["10.77.0.0/16".parse().unwrap()];
-        let body = init_body(&InitOptions { pools, subnet_size: Some(26), ..plain });
+        let settings = SwarmUpdate { autolock: Some(true), ..SwarmUpdate::default() };
+        let force_new_cluster = true;
+        let options =
+            InitOptions { pools, subnet_size: Some(26), settings, force_new_cluster, ..plain };
+        let body = init_body(&options);
         assert_eq!(body["DefaultAddrPool"], json!(["10.77.0.0/16"]));
         assert_eq!(body["SubnetSize"], 26);
+        assert_eq!(body["Spec"], json!({"EncryptionConfig": {"AutoLockManagers": true}}));
+        assert_eq!(
+            (&body["AutoLockManagers"], &body["ForceNewCluster"]),
+            (&json!(true), &json!(true))
+        );
     }
 }

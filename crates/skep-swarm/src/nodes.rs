@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Swarm,
+    cause::Cause,
     error::SwarmError,
     local::LocalState,
     node::{Node, NodeId},
@@ -83,9 +84,11 @@ impl Swarm {
     /// nothing in it is lost, and tried again if somebody else changed the node in between.
     /// Returns whether there was anything to change.
     ///
-    /// A new role takes effect some time after this: [`Swarm::wait_until_ready`]. Whether a
+    /// A new role takes effect some time after this: [`Swarm::until_role_settled`]. Whether a
     /// demotion is wise is [`quorum::judge`](crate::quorum::judge)'s to say; the engine refuses
-    /// only what loses the quorum at once.
+    /// only what loses the quorum at once. A refusal because the managers are not done with the
+    /// change before (a demotion that is not finished, a promotion that has not begun) is waited
+    /// out.
     ///
     /// # Errors
     /// [`SwarmError::Refused`], with [`Cause::LastManager`](crate::Cause::LastManager) or
@@ -100,6 +103,13 @@ impl Swarm {
         loop {
             match self.update_once(node, update, cancel).await {
                 Err(error) if retry.is_worth(&error).await => {}
+                Err(error)
+                    if error.cause() == Some(Cause::QuorumLoss)
+                        && retry.is_in_time()
+                        && self.will_allow_demotion(node, cancel).await =>
+                {
+                    retry.pause().await;
+                }
                 ended => return ended,
             }
         }

@@ -9,7 +9,7 @@ use ipnet::Ipv4Net;
 use secrecy::SecretString;
 use skep_model::{Availability, Role};
 
-use crate::node::NodeId;
+use crate::{address::NodeAddress, node::NodeId, spec::SwarmUpdate};
 
 /// The port managers listen on.
 pub const MANAGER_PORT: u16 = 2377;
@@ -18,17 +18,20 @@ pub const MANAGER_PORT: u16 = 2377;
 /// no answer says so after 20 s and goes on trying.
 pub const JOIN_DEADLINE: Duration = Duration::from_secs(60);
 
-const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), MANAGER_PORT);
+/// Where managers listen if nothing else is said: `0.0.0.0:2377`.
+fn anywhere() -> NodeAddress {
+    NodeAddress::new(Ipv4Addr::UNSPECIFIED.to_string(), Some(MANAGER_PORT))
+}
 
 /// How a swarm is made.
 #[derive(Debug, Clone)]
 pub struct InitOptions {
     /// The address the other nodes reach this one at.
-    pub advertise: IpAddr,
+    pub advertise: NodeAddress,
     /// The address overlay traffic goes through.
-    pub data_path: IpAddr,
+    pub data_path: NodeAddress,
     /// Where the manager listens.
-    pub listen: SocketAddr,
+    pub listen: NodeAddress,
     /// Whether the first manager is given tasks.
     pub availability: Availability,
     /// Where overlay networks get their subnets from; the engine's 10.0.0.0/8 if empty.
@@ -37,19 +40,26 @@ pub struct InitOptions {
     pub subnet_size: Option<u8>,
     /// The UDP port of overlay traffic; the engine's 4789 if `None`.
     pub data_path_port: Option<u16>,
+    /// The swarm's settings.
+    pub settings: SwarmUpdate,
+    /// Makes this manager the only one of the swarm it is in, with all that the swarm has: for
+    /// managers that are gone for good. Where they come back, there are two swarms.
+    pub force_new_cluster: bool,
 }
 
 impl InitOptions {
     /// A swarm whose nodes reach its first manager at `address`, for everything.
     pub fn new(address: IpAddr) -> Self {
         Self {
-            advertise: address,
-            data_path: address,
-            listen: ANYWHERE,
+            advertise: address.into(),
+            data_path: address.into(),
+            listen: anywhere(),
             availability: Availability::Active,
             pools: Vec::new(),
             subnet_size: None,
             data_path_port: None,
+            settings: SwarmUpdate::default(),
+            force_new_cluster: false,
         }
     }
 }
@@ -63,21 +73,21 @@ pub struct JoinOptions {
     /// The join token of the role the node shall have.
     pub token: SecretString,
     /// The address the other nodes reach this one at.
-    pub advertise: IpAddr,
+    pub advertise: NodeAddress,
     /// The address overlay traffic goes through.
-    pub data_path: IpAddr,
+    pub data_path: NodeAddress,
     /// Where it listens once it is a manager.
-    pub listen: SocketAddr,
+    pub listen: NodeAddress,
     /// Whether it is given tasks.
     pub availability: Availability,
     /// The swarm's nodes as a manager lists them, if that is known: by it a node that is in the
     /// swarm already is told from one of another swarm. Without it, the addresses of the managers
     /// the node knows decide, which a swarm made anew at the same addresses deceives.
     pub members: Option<Vec<NodeId>>,
-    /// Whether what an earlier, interrupted join left in the engine (it tries for ever, or has
-    /// given up with an error) may be thrown away. True only for a node that is known not to be
-    /// in a swarm, because no manager lists its name: the engine shows a member that is ill in
-    /// the same way.
+    /// Whether what an earlier, interrupted join left in an engine that has given up with an error
+    /// may be thrown away. True only for a node that is known not to be in any swarm: a member
+    /// whose node cannot start looks the same from outside. A join that still tries for ever and
+    /// has got no identity is thrown away in any case.
     pub discard_leftover: bool,
     /// How long joining may take.
     pub deadline: Duration,
@@ -89,9 +99,9 @@ impl JoinOptions {
         Self {
             remotes: vec![remote],
             token,
-            advertise: address,
-            data_path: address,
-            listen: ANYWHERE,
+            advertise: address.into(),
+            data_path: address.into(),
+            listen: anywhere(),
             availability: Availability::Active,
             members: None,
             discard_leftover: false,

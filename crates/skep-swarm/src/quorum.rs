@@ -68,25 +68,47 @@ pub enum Judgement {
     },
 }
 
-/// The managers before and after a change.
+/// How many managers there are, and how many of them take part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Count {
+pub struct Quorum {
     /// Members of the Raft group.
-    members: usize,
+    pub members: usize,
     /// Those of them that take part now.
-    reachable: usize,
+    pub reachable: usize,
 }
 
-impl Count {
-    fn has_quorum(self) -> bool {
+impl Quorum {
+    /// The managers as one of them lists them.
+    pub fn of(nodes: &[Node]) -> Self {
+        Self {
+            members: nodes.iter().filter(|node| node.manager.is_some()).count(),
+            reachable: nodes.iter().filter(|node| node.is_reachable_manager()).count(),
+        }
+    }
+
+    /// Whether enough of them take part for anything to be decided.
+    pub fn is_there(self) -> bool {
         self.reachable >= needed(self.members)
     }
 
-    /// `1 of 3 managers reachable, 2 needed`.
-    fn shown(self) -> String {
-        let Count { members, reachable } = self;
+    /// How many more may be lost with the others still deciding.
+    pub fn spare(self) -> usize {
+        self.reachable.saturating_sub(needed(self.members))
+    }
+
+    /// `1 of 3 managers reachable`, and what stands before the number that is needed.
+    fn shown(self, and: &str) -> String {
+        let Quorum { members, reachable } = self;
         let s = if members == 1 { "" } else { "s" };
-        format!("{reachable} of {members} manager{s} reachable and {} needed", needed(members))
+        format!("{reachable} of {members} manager{s} reachable{and} {} needed", needed(members))
+    }
+}
+
+impl fmt::Display for Quorum {
+    /// `quorum lost: 1 of 3 managers reachable, 2 needed`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lost = if self.is_there() { "" } else { "quorum lost: " };
+        write!(f, "{lost}{}", self.shown(","))
     }
 }
 
@@ -95,10 +117,7 @@ impl Count {
 pub fn judge(nodes: &[Node], change: Change, targets: &[NodeId]) -> Judgement {
     let targets: BTreeSet<&NodeId> = targets.iter().collect();
     let targets: Vec<&Node> = nodes.iter().filter(|node| targets.contains(&node.id)).collect();
-    let before = Count {
-        members: nodes.iter().filter(|node| node.manager.is_some()).count(),
-        reachable: nodes.iter().filter(|node| node.is_reachable_manager()).count(),
-    };
+    let before = Quorum::of(nodes);
     match change {
         Change::Promote => judge_promotion(before, &targets),
         Change::Demote | Change::Remove | Change::Stop | Change::Leave => {
@@ -112,12 +131,12 @@ pub fn judge(nodes: &[Node], change: Change, targets: &[NodeId]) -> Judgement {
     }
 }
 
-fn judge_promotion(before: Count, targets: &[&Node]) -> Judgement {
+fn judge_promotion(before: Quorum, targets: &[&Node]) -> Judgement {
     let new: Vec<&Node> = targets.iter().copied().filter(|node| node.manager.is_none()).collect();
     if new.is_empty() {
         return Judgement::Fine;
     }
-    if !before.has_quorum() {
+    if !before.is_there() {
         return no_quorum(before, Change::Promote, &new);
     }
     let down: Vec<&Node> =
@@ -133,37 +152,37 @@ fn judge_promotion(before: Count, targets: &[&Node]) -> Judgement {
     warned(advice(before.members + new.len()))
 }
 
-fn judge_loss(before: Count, change: Change, managers: &[&Node]) -> Judgement {
+fn judge_loss(before: Quorum, change: Change, managers: &[&Node]) -> Judgement {
     let lost = managers.len();
     let lost_reachable = managers.iter().filter(|node| node.is_reachable_manager()).count();
     let who = names(managers);
     let stay_members = matches!(change, Change::Stop | Change::Leave);
-    let after = Count {
+    let after = Quorum {
         members: if stay_members { before.members } else { before.members - lost },
         reachable: before.reachable - lost_reachable,
     };
     if lost == before.members {
         return last_managers(change, &who);
     }
-    if !before.has_quorum() {
+    if !before.is_there() {
         // Stopping what decides nothing any more makes nothing worse.
         return if stay_members { Judgement::Fine } else { no_quorum(before, change, managers) };
     }
-    if !after.has_quorum() {
+    if !after.is_there() {
         let stays = "its running tasks stay";
         let text = match change {
             Change::Stop => format!(
                 "stopping {who} leaves {}: until enough managers are back nothing in the swarm can be changed, while {stays}; start or promote others first, or use --force",
-                after.shown()
+                after.shown(" and")
             ),
             Change::Leave => format!(
                 "leaving with {who} leaves {}: nothing in the swarm can be changed any more, while {stays}; demote it first, or use --force",
-                after.shown()
+                after.shown(" and")
             ),
             // The engine itself refuses it, asked with force or not.
             Change::Promote | Change::Demote | Change::Remove => format!(
                 "{change} {who} leaves {}: nothing in the swarm could be changed any more; start or promote others first",
-                after.shown()
+                after.shown(" and")
             ),
         };
         return Judgement::Refuse { text, force_helps: stay_members };
@@ -172,14 +191,17 @@ fn judge_loss(before: Count, change: Change, managers: &[&Node]) -> Judgement {
         return Judgement::Warn {
             text: format!(
                 "{who} leaves as a manager and stays counted as one that never comes back: {}; demote first",
-                after.shown()
+                after.shown(" and")
             ),
         };
     }
     if change == Change::Stop {
         let spare = after.reachable - needed(after.members);
         return warned((spare == 0).then(|| {
-            format!("{change} {who} leaves {}: the loss of one more stops the swarm", after.shown())
+            format!(
+                "{change} {who} leaves {}: the loss of one more stops the swarm",
+                after.shown(" and")
+            )
         }));
     }
     warned(advice(after.members))
@@ -209,12 +231,12 @@ fn last_managers(change: Change, who: &str) -> Judgement {
     Judgement::Refuse { text, force_helps }
 }
 
-fn no_quorum(before: Count, change: Change, targets: &[&Node]) -> Judgement {
+fn no_quorum(before: Quorum, change: Change, targets: &[&Node]) -> Judgement {
     Judgement::Refuse {
         text: format!(
             "{change} {} is a decision of the managers, and they have no quorum: {}; start the missing ones first",
             names(targets),
-            before.shown()
+            before.shown(" and")
         ),
         force_helps: false,
     }

@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{cause::Cause, error::SwarmError};
 
-/// For how long. Managers elect a leader within 10 to 20 s of losing one.
+/// For how long. Managers elect a leader within 10 to 20 s of losing one, and look every 5 s at a
+/// demotion that could not be finished at once.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// How long the managers are left alone between two tries.
@@ -25,17 +26,26 @@ impl<'a> Retry<'a> {
         Self { end: Instant::now() + DEADLINE, cancel }
     }
 
+    /// Whether there is time for another try.
+    pub(crate) fn is_in_time(&self) -> bool {
+        Instant::now() + INTERVAL < self.end && !self.cancel.is_cancelled()
+    }
+
+    /// Leaves the managers alone for a moment; the next try sees a cancellation.
+    pub(crate) async fn pause(&self) {
+        let _ = tokio::time::timeout(INTERVAL, self.cancel.cancelled()).await;
+    }
+
     /// Whether to try again after `error`; returns when it is time to.
     ///
     /// Whoever changes an object that somebody else changed in between tries again at once: each
     /// round, one of those who compete gets through.
     pub(crate) async fn is_worth(&self, error: &SwarmError) -> bool {
-        let in_time = Instant::now() + INTERVAL < self.end && !self.cancel.is_cancelled();
+        let in_time = self.is_in_time();
         match error.cause() {
             Some(Cause::OutOfSequence) => in_time,
             Some(cause) if cause.may_pass() && in_time => {
-                // The next try sees a cancellation.
-                let _ = tokio::time::timeout(INTERVAL, self.cancel.cancelled()).await;
+                self.pause().await;
                 true
             }
             _ => false,

@@ -3,7 +3,7 @@
 use skep_tests::Lab;
 
 /// Every command there is, as it is typed.
-const COMMANDS: [&str; 95] = [
+const COMMANDS: [&str; 99] = [
     "",
     "up",
     "down",
@@ -47,6 +47,10 @@ const COMMANDS: [&str; 95] = [
     "swarm join-token",
     "swarm leave",
     "swarm status",
+    "swarm unlock",
+    "swarm unlock-key",
+    "swarm update",
+    "swarm ca",
     "node",
     "node ls",
     "node inspect",

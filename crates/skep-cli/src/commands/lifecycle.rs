@@ -1,21 +1,21 @@
 //! `skep up`, `skep down`, `skep status`.
 
 use skep_cluster::{
-    ClusterError, Home,
+    ClusterError, ClusterRecord, Home,
     down::{Removed, down as take_down},
     reach::Cluster,
-    status::{Status, status as look},
+    status::{MachineStatus, Status, status as look},
     unfinished::{Removal, removal},
     up::{Doubt, Options, Report, up as bring_up},
 };
-use skep_model::{ClusterName, Role};
-use skep_swarm::{SwarmError, quorum};
+use skep_model::{ClusterName, MachineState, Role};
+use skep_swarm::{LocalNodeState, SwarmError, quorum};
 
 use super::{print, print_json, wish};
 use crate::{
     args::{Format, StatusArgs, Up},
     context::{Context, name_option},
-    failure::{Exit, Failure, one_line},
+    failure::{Exit, Failure, one_line, way_out_of},
     node_ls::capitalized,
     table::Table,
 };
@@ -25,6 +25,14 @@ pub(super) async fn up(context: &Context, args: Up) -> Result<(), Failure> {
     desired.replace_swarm = args.new_swarm;
     let home = context.home()?.with_qemu(wish::qemu(&args.wish)?);
     let name = context.cluster_name(&home)?;
+    // One that is chosen is known afterwards only.
+    let driver = match desired.driver {
+        None => ClusterRecord::load(&home, &name).ok().flatten().map(|record| record.driver),
+        named => named,
+    };
+    if let Some(driver) = driver {
+        wish::warn_of_ignored(context, driver, &args.wish);
+    }
     let ca_certificates = super::cert::read(&home, &args.ca_certificates, &context.events)?;
     desired.ca_certificates = ca_certificates;
     if let Some(advice) = args.wish.managers.filter(|&count| count > 0).and_then(quorum::advice) {
@@ -43,6 +51,9 @@ pub(super) async fn up(context: &Context, args: Up) -> Result<(), Failure> {
         let failure = Failure::from(error);
         if resumable { failure.with_fix(resume(&name)) } else { failure }
     })?;
+    if driver.is_none() {
+        wish::warn_of_ignored(context, report.record.driver, &args.wish);
+    }
     context.say(&summary(&home, &report));
     Ok(())
 }
@@ -59,16 +70,19 @@ fn summary(home: &Home, report: &Report) -> String {
     let option = name_option(&record.name);
     let count = |role| record.machines.iter().filter(|machine| machine.role == Some(role)).count();
     let (managers, workers) = (count(Role::Manager), count(Role::Worker));
-    let did = match (report.created.len(), report.started.len()) {
-        (0, 0) if report.resumed => {
-            "is up: what an earlier command had begun is finished".to_owned()
-        }
-        (0, 0) => "was there already".to_owned(),
-        (0, started) => format!("is up again, {started} started"),
-        (created, 0) => format!("is up, {created} made"),
-        (created, started) => format!("is up, {created} made, {started} started"),
+    let joined = report.joined.iter().filter(|name| !report.created.contains(name)).count();
+    let parts =
+        [(report.created.len(), "made"), (report.started.len(), "started"), (joined, "joined")];
+    let parts: Vec<_> = parts.iter().filter(|(count, _)| *count > 0).collect();
+    let listed: Vec<_> = parts.iter().map(|(count, what)| format!("{count} {what}")).collect();
+    let did = match parts.as_slice() {
+        [] if report.resumed => "is up: what an earlier command had begun is finished".to_owned(),
+        [] => "was there already".to_owned(),
+        [(_, "started")] => format!("is up again, {}", listed.join(", ")),
+        _ => format!("is up, {}", listed.join(", ")),
     };
-    let manager = record.machines.first().map_or("manager1", |machine| machine.name.as_str());
+    let manager = record.machines.iter().find(|machine| machine.role == Some(Role::Manager));
+    let manager = manager.map_or("manager1", |machine| machine.name.as_str());
     let several = home.clusters().is_ok_and(|clusters| clusters.len() > 1);
     let option = if several { option } else { String::new() };
     format!(
@@ -150,11 +164,27 @@ fn table(status: &Status) -> String {
             machine.state.to_string(),
             machine.address.map(|address| address.to_string()).unwrap_or_default(),
             machine.engine.as_ref().map_or_else(|_| String::new(), String::clone),
-            node.map(|node| node.state.to_string()).unwrap_or_default(),
+            node.map_or_else(
+                || membership(status, machine).to_owned(),
+                |one| one.state.to_string(),
+            ),
             node.map(|node| capitalized(&node.availability.to_string())).unwrap_or_default(),
         ]);
     }
     table.to_string()
+}
+
+/// What stands in the place of a node's state where the swarm lists none for the machine.
+fn membership(status: &Status, machine: &MachineStatus) -> &'static str {
+    match machine.membership {
+        _ if machine.other_swarm.is_some() => "Other swarm",
+        Some(LocalNodeState::Locked) => "Locked",
+        Some(LocalNodeState::Pending) => "Pending",
+        Some(LocalNodeState::Error) => "Error",
+        Some(LocalNodeState::Active) if status.swarm.is_ok() => "Unlisted",
+        Some(LocalNodeState::Active) => "Unknown",
+        Some(LocalNodeState::Inactive) | None => "",
+    }
 }
 
 /// What a node is by now, which may be changed since its machine was made.
@@ -163,7 +193,7 @@ fn role_now(node: &skep_swarm::NodeRow) -> Role {
 }
 
 fn json(status: &Status) -> Vec<serde_json::Value> {
-    let machine = |machine: &skep_cluster::status::MachineStatus| {
+    let machine = |machine: &MachineStatus| {
         let node = machine.node.as_ref();
         serde_json::json!({
             "name": machine.name,
@@ -172,6 +202,8 @@ fn json(status: &Status) -> Vec<serde_json::Value> {
             "address": machine.address,
             "cluster_address": machine.cluster_address,
             "engine": machine.engine.as_ref().ok(),
+            "membership": machine.membership.map(|state| state.to_string()),
+            "other_swarm": machine.other_swarm,
             "problem": machine.engine.as_ref().err().map(|error| one_line(error)),
             "node": node.map(|node| serde_json::json!({
                 "id": node.id,
@@ -186,40 +218,64 @@ fn json(status: &Status) -> Vec<serde_json::Value> {
 
 /// What is not as it should be, each with its reason.
 fn not_as_desired(cluster: &Cluster, status: &Status) -> Failure {
+    let option = name_option(&cluster.record().name);
+    let mends = format!("`skep up{option}` mends what can be mended");
     let mut failure = match &status.swarm {
         // Machines by themselves need be in no swarm.
         _ if status.are_alone() => {
-            Failure::new(Exit::NotConverged, "not every machine is as it should be")
+            Failure::new(Exit::NotConverged, "not every machine is as it should be").with_fix(mends)
         }
-        Ok(()) => Failure::new(Exit::NotConverged, "not every machine is as it should be"),
+        Ok(()) => {
+            Failure::new(Exit::NotConverged, "not every machine is as it should be").with_fix(mends)
+        }
+        Err(ClusterError::NoSwarm { doubt, .. }) => {
+            let exit = if status.quorum_is_lost() { Exit::Failed } else { Exit::NotConverged };
+            // Whatever is off is started before anything else is thought of.
+            let any_is_off =
+                status.machines.iter().any(|machine| machine.state != MachineState::Running);
+            let fix = if any_is_off {
+                format!("`skep up{option}` starts what is off")
+            } else {
+                way_out_of(doubt, &option)
+            };
+            Failure::new(exit, doubt.to_string()).with_fix(fix)
+        }
         Err(error) => {
-            let mut failure = Failure::new(Exit::NotConverged, "the swarm does not answer");
+            let mut failure =
+                Failure::new(Exit::NotConverged, "the swarm does not answer").with_fix(mends);
             failure.causes.push(one_line(error));
             failure
         }
     };
     for machine in &status.machines {
+        let name = &machine.name;
         if let Err(error) = &machine.engine {
-            failure.causes.push(format!("{}: {}", machine.name, one_line(error)));
+            failure.causes.push(format!("{name}: {}", one_line(error)));
+        } else if let Some(other) = &machine.other_swarm {
+            failure.causes.push(format!("{name} is in another swarm, {other}"));
+            failure.fix = Some(format!("`skep up{option}` shows both swarms, and the ways out"));
         } else if status.swarm.is_ok() {
-            match &machine.node {
-                None if machine.role.is_none() => {}
-                None => failure.causes.push(format!("{} is no node of the swarm", machine.name)),
-                Some(node) if node.state != skep_swarm::NodeState::Ready => {
-                    let state = node.state.to_string().to_lowercase();
-                    failure.causes.push(format!("{}: its node is {state}", machine.name));
+            match (&machine.node, machine.membership) {
+                (None, Some(LocalNodeState::Locked)) => {
+                    failure.causes.push(format!("{name} is locked"));
+                    failure.fix = Some(way_out_of(&Doubt::Locked(vec![name.clone()]), &option));
                 }
-                Some(_) => {}
+                (None, _) if machine.role.is_none() => {}
+                (None, _) => failure.causes.push(format!("{name} is no node of the swarm")),
+                (Some(node), _) if node.state != skep_swarm::NodeState::Ready => {
+                    let state = node.state.to_string().to_lowercase();
+                    failure.causes.push(format!("{name}: its node is {state}"));
+                }
+                (Some(_), _) => {}
             }
         }
     }
-    let name = &cluster.record().name;
-    let option = name_option(name);
-    match removal(cluster.home(), name) {
+    // Nothing is mended that somebody is taking away.
+    match removal(cluster.home(), &cluster.record().name) {
         Some(Removal::UnderWay(_)) => failure.with_fix("it is being removed: wait for that to end"),
         Some(Removal::Interrupted) => failure.with_fix(format!(
             "`skep down{option}` goes on removing it; `skep up{option}` gives that up"
         )),
-        None => failure.with_fix(format!("`skep up{option}` mends what can be mended")),
+        None => failure,
     }
 }

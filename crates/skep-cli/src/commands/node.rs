@@ -165,22 +165,29 @@ fn all_there(unknown: Vec<String>) -> Result<(), Failure> {
 pub(super) struct Meant {
     swarm: Swarm,
     all: Vec<SwarmNode>,
+    /// Each with its name as it was typed.
+    names: Vec<String>,
     pub(super) targets: Vec<SwarmNode>,
 }
 
 impl Meant {
     pub(super) async fn by(context: &Context, nodes: &Nodes) -> Result<Self, Failure> {
         let swarm = Swarm::new(&context.manager().await?);
-        let all = swarm.nodes(&context.cancel).await?;
+        let all = swarm.settled_nodes(&context.cancel).await?;
         let own = swarm.local(&context.cancel).await?.node;
-        let mut targets = Vec::new();
+        let mut targets: Vec<(String, SwarmNode)> = Vec::new();
         // All names are understood before anything is changed.
         for name in &nodes.nodes {
-            targets.push(find(&all, &selector(name), own.as_ref())?.clone());
+            let node = find(&all, &selector(name), own.as_ref())?.clone();
+            // One that is named twice is meant once.
+            if !targets.iter().any(|(_, other)| other.id == node.id) {
+                targets.push((name.clone(), node));
+            }
         }
         // The node that is asked comes last: demoted, it could not be asked about the others.
-        targets.sort_by_key(|node| Some(&node.id) == own.as_ref());
-        Ok(Self { swarm, all, targets })
+        targets.sort_by_key(|(_, node)| Some(&node.id) == own.as_ref());
+        let (names, targets) = targets.into_iter().unzip();
+        Ok(Self { swarm, all, names, targets })
     }
 
     fn judge(&self, context: &Context, change: Change, force: bool) -> Result<(), Failure> {
@@ -213,11 +220,17 @@ pub(super) async fn change(
         Some(Role::Manager) => meant.judge(context, Change::Promote, nodes.force)?,
         None => {}
     }
-    for (place, (name, node)) in nodes.nodes.iter().zip(&meant.targets).enumerate() {
+    let last = meant.targets.len().saturating_sub(1);
+    for (place, (name, node)) in meant.names.iter().zip(&meant.targets).enumerate() {
         let changed = meant.swarm.update(&node.id, update, &context.cancel).await;
         let changed = changed.map_err(|error| partly(error, place))?;
         // As docker does: the node as it was typed, as soon as it has changed.
         print(&format!("{}\n", say(name, changed)))?;
+        // The managers carry one change out before they can say what the next one costs.
+        if changed && update.role.is_some() && place < last {
+            let settled = meant.swarm.until_role_settled(&node.id, &context.cancel).await;
+            settled.map_err(|error| partly(error, place + 1))?;
+        }
     }
     Ok(())
 }
@@ -231,7 +244,7 @@ fn partly(error: SwarmError, changed: usize) -> Failure {
 async fn rm(context: &Context, nodes: &Nodes) -> Result<(), Failure> {
     let meant = Meant::by(context, nodes).await?;
     meant.judge(context, Change::Remove, nodes.force)?;
-    for (place, (name, node)) in nodes.nodes.iter().zip(&meant.targets).enumerate() {
+    for (place, (name, node)) in meant.names.iter().zip(&meant.targets).enumerate() {
         let removed = meant.swarm.remove(&node.id, nodes.force, &context.cancel).await;
         removed.map_err(|error| partly(error, place))?;
         print(&format!("{name}\n"))?;

@@ -13,7 +13,12 @@
 //!
 //! A second swarm beside a living one costs its user the first: every doubt is a refusal.
 
+use std::fmt;
+
 use skep_model::MachineName;
+use skep_swarm::quorum;
+
+use crate::error::{is_are, was_were};
 
 /// What is known of one machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +75,37 @@ pub enum Doubt {
     },
     /// No machine that was to be a manager came up.
     NoManager,
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Doubt::Several(managers) => {
+                let each = managers.iter().map(|(name, id)| format!("{name} is a manager of {id}"));
+                let each = each.collect::<Vec<_>>().join(", ");
+                write!(f, "the machines are of several swarms: {each}")
+            }
+            Doubt::Locked(machines) => {
+                write!(f, "the swarm is locked: {} waiting for its key", is_are(machines))
+            }
+            Doubt::Unasked(machines) => {
+                write!(
+                    f,
+                    "{} there before, may have the swarm, and cannot be asked",
+                    was_were(machines)
+                )
+            }
+            Doubt::ManagersAway(machines) => {
+                write!(f, "{} in a swarm whose managers do not answer", is_are(machines))
+            }
+            Doubt::NoQuorum { reachable, members } => write!(
+                f,
+                "quorum lost: {reachable} of {members} managers reachable, {} needed",
+                quorum::needed(*members)
+            ),
+            Doubt::NoManager => f.write_str("no manager came up"),
+        }
+    }
 }
 
 /// What follows.

@@ -270,8 +270,12 @@ pub fn truth(text: &str) -> Result<bool, ValueError> {
     }
 }
 
-/// The fields of `a=1,b=2`, of which those with a comma in them stand between double quotes.
-pub(crate) fn fields(what: &'static str, text: &str) -> Result<Vec<String>, ValueError> {
+/// The fields of `a=1,b=2`, of which those with a comma in them stand between double quotes. `what`
+/// is what an error calls the text.
+///
+/// # Errors
+/// [`ValueError`] if a quote is not closed, or there is nothing.
+pub fn fields(what: &'static str, text: &str) -> Result<Vec<String>, ValueError> {
     let wrong = |fix: String| ValueError::new(what, text, fix);
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
     match reader.records().next() {

@@ -68,6 +68,15 @@ fn the_advice_on_a_number_of_managers() {
     insta::assert_snapshot!(lines.join("\n"));
 }
 
+#[test]
+fn a_quorum_that_is_lost_is_said_to_be() {
+    let of = |members, reachable| Quorum { members, reachable }.to_string();
+    assert_eq!(of(3, 1), "quorum lost: 1 of 3 managers reachable, 2 needed");
+    assert_eq!(of(3, 2), "2 of 3 managers reachable, 2 needed");
+    assert_eq!(of(1, 0), "quorum lost: 0 of 1 manager reachable, 1 needed");
+    assert_eq!(Quorum::of(&swarm(5, 2)), Quorum { members: 5, reachable: 2 });
+}
+
 const LOSSES: [Change; 4] = [Change::Demote, Change::Remove, Change::Stop, Change::Leave];
 
 proptest! {

@@ -14,6 +14,9 @@ use tokio_util::sync::CancellationToken;
 use fake::Fake;
 
 mod fake;
+mod leftovers;
+mod locking;
+mod roles;
 
 const IN_SWARM: &str = "This node is already part of a swarm. Use \"docker swarm leave\" to leave this swarm and join another one.";
 const STILL_JOINING: &str = "Timeout was reached before node joined. The attempt to join the swarm will continue in the background.";
@@ -104,26 +107,6 @@ async fn a_join_that_goes_on_inside_the_engine_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_join_that_does_not_succeed_is_undone() {
-    let fake = Fake::start(&[
-        ("POST /swarm/join", &[refusal(503, STILL_JOINING)]),
-        ("GET /info", &[info("pending", "")]),
-        ("POST /swarm/leave", &[done()]),
-    ])
-    .await;
-    let error = fake
-        .swarm
-        .join(&JoinOptions { deadline: SHORT, ..options() }, &cancel())
-        .await
-        .unwrap_err();
-    assert!(matches!(error, SwarmError::JoinDeadline { .. }), "{error:?}");
-    let text = error.to_string();
-    assert!(text.contains("at 172.31.0.2:2377: no success within 0.2 s"), "{text}");
-    assert!(text.contains("2377/tcp, 7946/tcp, 7946/udp and 4789/udp"), "{text}");
-    assert_eq!(fake.asked().last().unwrap(), "POST /swarm/leave?force=true");
-}
-
-#[tokio::test]
 async fn the_next_manager_is_tried_where_one_does_not_answer() {
     let fake = Fake::start(&[
         ("POST /swarm/join", &[refusal(503, REFUSED), done()]),
@@ -151,49 +134,6 @@ async fn only_what_may_pass_is_tried_again() {
     let error = fake.swarm.join(&options(), &cancel()).await.unwrap_err();
     assert_eq!(error.cause(), Some(Cause::BadToken));
     assert_eq!(fake.asked(), ["POST /swarm/join"]);
-}
-
-#[tokio::test]
-async fn a_locked_node_is_not_waited_for() {
-    let fake = Fake::start(&[
-        ("POST /swarm/join", &[refusal(503, IN_SWARM)]),
-        ("GET /info", &[info("locked", "")]),
-    ])
-    .await;
-    let error = fake.swarm.join(&options(), &cancel()).await.unwrap_err();
-    assert!(error.to_string().contains("docker swarm unlock"), "{error}");
-}
-
-#[tokio::test]
-async fn what_an_interrupted_join_left_is_thrown_away_only_if_that_is_allowed() {
-    let script = [
-        ("POST /swarm/join", &[refusal(503, IN_SWARM), done()][..]),
-        ("GET /info", &[info("error", ""), info("active", "w1")][..]),
-        ("POST /swarm/leave", &[done()][..]),
-    ];
-    let ill = [script[0], ("GET /info", &[info("error", "no managers")][..])];
-    let fake = Fake::start(&ill).await;
-    let not_for_long = JoinOptions { deadline: Duration::from_millis(200), ..options() };
-    let error = fake.swarm.join(&not_for_long, &cancel()).await.unwrap_err();
-    assert!(matches!(error, SwarmError::Stuck { .. }), "{error:?}");
-    assert!(!fake.asked().iter().any(|asked| asked.contains("leave")));
-
-    // A member that was ill for a moment only is waited for.
-    let fake = Fake::start(&script).await;
-    assert!(fake.swarm.join(&options(), &cancel()).await.unwrap().already);
-    assert!(!fake.asked().iter().any(|asked| asked.contains("leave")));
-
-    let fake = Fake::start(&script).await;
-    let allowed = JoinOptions { discard_leftover: true, ..options() };
-    assert!(!fake.swarm.join(&allowed, &cancel()).await.unwrap().already);
-
-    // A join that is still at work on the right manager is waited for.
-    let fake = Fake::start(&[
-        ("POST /swarm/join", &[refusal(503, IN_SWARM)]),
-        ("GET /info", &[info("pending", ""), info("pending", ""), info("active", "w1")]),
-    ])
-    .await;
-    assert!(fake.swarm.join(&allowed, &cancel()).await.unwrap().already);
 }
 
 #[tokio::test]

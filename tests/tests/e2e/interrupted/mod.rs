@@ -145,6 +145,8 @@ impl Matrix {
     /// Tells the counts; fails with every point that failed.
     #[track_caller]
     fn close(self, what: &str, lab: Lab) {
+        // What the last one has left is the next command's to sweep.
+        lab.down().ends();
         let left = unswept(&lab);
         lab.finish();
         let Self { points, in_time, failures } = self;

@@ -1,0 +1,133 @@
+//! Roles while they change. A node's role is first wished for (`Spec.Role`), then the managers' Raft
+//! group takes it in or lets it go (`ManagerStatus`). In between, the group counts a member that is
+//! on its way out, and refuses what it would allow a moment later.
+//!
+//! Source: `manager/role_manager.go` and `manager/controlapi/node.go` of swarmkit: what cannot be
+//! carried out at once is looked at again every 5 s.
+
+use std::time::Duration;
+
+use skep_model::Role;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Swarm,
+    error::SwarmError,
+    node::{Node, NodeId, NodeState},
+    quorum::{Change, Judgement, judge},
+    retry::INTERVAL,
+};
+
+/// How long the managers may take to carry a role out before others go on without waiting.
+const SETTLED: Duration = Duration::from_secs(15);
+
+/// Whether a node was demoted and the managers have not let it go yet.
+fn is_leaving_managers(node: &Node) -> bool {
+    node.role == Role::Worker && node.manager.is_some()
+}
+
+/// Whether a node that can become a manager is not yet one that the others hear.
+fn is_entering_managers(node: &Node) -> bool {
+    node.role == Role::Manager && node.state == NodeState::Ready && !node.is_reachable_manager()
+}
+
+/// The nodes as they will be once the managers have let go whom they were told to.
+fn once_settled(nodes: &[Node]) -> Vec<Node> {
+    let settled = |node: &Node| {
+        let manager = if is_leaving_managers(node) { None } else { node.manager.clone() };
+        Node { manager, ..node.clone() }
+    };
+    nodes.iter().map(settled).collect()
+}
+
+impl Swarm {
+    /// The nodes as [`Swarm::nodes`] has them, once no demotion is under way any more: by such a
+    /// list [`quorum::judge`](crate::quorum::judge) decides. A demotion that the managers cannot
+    /// finish, because too few of them are there, is not waited for longer than a few rounds.
+    ///
+    /// # Errors
+    /// As [`Swarm::nodes`].
+    pub async fn settled_nodes(&self, cancel: &CancellationToken) -> Result<Vec<Node>, SwarmError> {
+        let end = Instant::now() + SETTLED;
+        loop {
+            let nodes = self.nodes(cancel).await?;
+            if !nodes.iter().any(is_leaving_managers) || Instant::now() >= end {
+                return Ok(nodes);
+            }
+            let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
+        }
+    }
+
+    /// Waits until the managers have carried out the role that a node was given, before the next
+    /// one's is changed. Who cannot be waited for (a node that is down becomes no manager) or
+    /// takes too long is left to them.
+    ///
+    /// # Errors
+    /// As [`Swarm::nodes`], but for what may pass.
+    pub async fn until_role_settled(
+        &self,
+        node: &NodeId,
+        cancel: &CancellationToken,
+    ) -> Result<(), SwarmError> {
+        let end = Instant::now() + SETTLED;
+        while Instant::now() < end && !cancel.is_cancelled() {
+            match self.nodes(cancel).await {
+                Ok(nodes) => {
+                    let changes =
+                        |node: &Node| is_leaving_managers(node) || is_entering_managers(node);
+                    if !nodes.iter().any(|one| one.id == *node && changes(one)) {
+                        return Ok(());
+                    }
+                }
+                // A leader that is demoted hands over first.
+                Err(error) if error.may_pass() => {}
+                Err(error) => return Err(error),
+            }
+            let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
+        }
+        Ok(())
+    }
+
+    /// Whether the managers will allow the demotion of `node` that they refuse now, because what
+    /// they were told before is not done yet.
+    pub(crate) async fn will_allow_demotion(
+        &self,
+        node: &NodeId,
+        cancel: &CancellationToken,
+    ) -> bool {
+        let Ok(nodes) = self.nodes(cancel).await else { return true };
+        let judged = judge(&once_settled(&nodes), Change::Demote, std::slice::from_ref(node));
+        !matches!(judged, Judgement::Refuse { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::tests::node;
+
+    #[test]
+    fn a_member_on_its_way_out_counts_no_more_once_it_is_gone() {
+        let mut nodes = vec![
+            node("a", "m1", "ready", Some("leader")),
+            node("b", "m2", "ready", Some("reachable")),
+            node("c", "m3", "ready", Some("unreachable")),
+        ];
+        let demote = |nodes: &[Node]| judge(nodes, Change::Demote, &[NodeId::new("b")]);
+        assert!(matches!(demote(&nodes), Judgement::Refuse { .. }), "one of three is lost");
+        assert!(matches!(demote(&once_settled(&nodes)), Judgement::Refuse { .. }));
+        nodes[2].role = Role::Worker;
+        assert!(is_leaving_managers(&nodes[2]));
+        assert!(!matches!(demote(&once_settled(&nodes)), Judgement::Refuse { .. }));
+    }
+
+    #[test]
+    fn a_node_that_is_down_is_not_waited_for() {
+        let mut promoted = node("a", "w1", "ready", None);
+        promoted.role = Role::Manager;
+        assert!(is_entering_managers(&promoted));
+        promoted.state = NodeState::Down;
+        assert!(!is_entering_managers(&promoted));
+    }
+}
