@@ -3,7 +3,7 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use skep_process::{ProcessError, Program};
 use tokio_util::sync::CancellationToken;
@@ -59,4 +59,18 @@ pub fn watch(lab: &Lab, words: &str, step: &str, mut act: impl FnMut(Pid)) -> Wa
         Err(error) => panic!("{error}"),
     };
     Watched { code, lines, happened }
+}
+
+/// As [`watch`], with a signal sent at that moment.
+///
+/// # Panics
+/// As [`watch`], and if the moment never came.
+#[track_caller]
+pub fn interrupt(lab: &Lab, words: &str, step: &str, signal: Signal) -> Watched {
+    let watched = watch(lab, words, step, |pid| {
+        // If it has ended by itself, its status will tell.
+        let _ = kill_process(pid, signal);
+    });
+    assert!(watched.happened, "`{step}` never began:\n{}", watched.lines.join("\n"));
+    watched
 }
