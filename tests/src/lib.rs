@@ -8,6 +8,7 @@
 
 pub mod certificates;
 pub mod conformance;
+pub mod cut;
 pub mod host;
 pub mod hosts;
 pub mod images;

@@ -53,6 +53,10 @@ pub struct Global {
         value_name = "CLUSTER"
     )]
     pub name: Option<ClusterName>,
+
+    /// Whether it is `SKEP_CLUSTER` that says which, for all that a session does.
+    #[arg(skip)]
+    pub named_by_environment: bool,
     /// The Docker Engine of a manager, for commands about services, nodes and stacks: unix://PATH,
     /// in place of a cluster of skep's [env: SKEP_ENGINE]
     #[arg(long, global = true, value_name = "URL")]

@@ -11,7 +11,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use skep_cluster::{ClusterError, Home, Settings, find, reach::Cluster};
+use skep_cluster::{
+    ClusterError, Home, Settings, find,
+    reach::Cluster,
+    unfinished::{Removal, removal},
+};
 use skep_engine::{Endpoint, EndpointError, Engine};
 use skep_model::{ClusterName, Events};
 use skep_store::Layout;
@@ -132,6 +136,7 @@ impl Global {
         if let (None, Some(name)) = (&self.name, variable("SKEP_CLUSTER")) {
             let wrong = |error| Failure::usage(format!("SKEP_CLUSTER: {error}"));
             self.name = Some(name.parse().map_err(wrong)?);
+            self.named_by_environment = true;
         }
         self.home = self.home.take().or_else(|| variable_path("SKEP_HOME"));
         Ok(())
@@ -241,10 +246,31 @@ impl Context {
     pub fn cluster(&self) -> Result<Cluster, Failure> {
         let home = self.home()?;
         let name = self.cluster_name(&home)?;
-        Cluster::open(&home, &name).map_err(|error| match error {
+        let cluster = Cluster::open(&home, &name).map_err(|error| match error {
             ClusterError::NoCluster { .. } if self.global.name.is_none() => no_cluster(),
-            other => other.into(),
-        })
+            other => Failure::from(other),
+        })?;
+        self.warn_of_removal(&cluster);
+        Ok(cluster)
+    }
+
+    /// Says of a cluster that a command works with that it is being taken away.
+    fn warn_of_removal(&self, cluster: &Cluster) {
+        let name = &cluster.record().name;
+        let option = name_option(name);
+        match removal(cluster.home(), name) {
+            None => {}
+            Some(Removal::UnderWay(holder)) => {
+                self.events.warn("", format!("cluster {name} is being removed ({holder})"));
+            }
+            Some(Removal::Interrupted) => self.events.warn(
+                "",
+                format!(
+                    "the removal of cluster {name} was begun and not finished: `skep down{option}` \
+                     goes on, `skep up{option}` makes it whole again"
+                ),
+            ),
+        }
     }
 
     /// The cluster of a machine: the one that was named, else whichever has it.
@@ -268,11 +294,16 @@ impl Context {
             for machine in machines {
                 cluster.machine(machine)?;
             }
+            self.warn_of_removal(&cluster);
             return Ok(vec![(cluster, machines.to_vec())]);
         }
         match find::clusters_of(&home, machines, Some(&default_cluster())) {
             Err(ClusterError::NoSuchMachine { machine }) => Err(self.no_such(&home, &machine)),
-            found => Ok(found?),
+            found => {
+                let found = found?;
+                found.iter().for_each(|(cluster, _)| self.warn_of_removal(cluster));
+                Ok(found)
+            }
         }
     }
 
@@ -384,6 +415,20 @@ pub fn default_cluster() -> ClusterName {
     DEFAULT_CLUSTER.parse().expect("the default name is a name")
 }
 
+/// Whether this program was started to go on when its terminal is closed, as `nohup` does it. Where
+/// the system does not tell (it is Linux that does) it was not.
+pub fn is_hangup_ignored() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores_hangup(&status))
+}
+
+/// The same, from the text of `/proc/self/status`: signals are the bits of a number, from 1.
+fn ignores_hangup(status: &str) -> bool {
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & 1 == 1)
+}
+
 /// Whether the terminal can neither move its cursor nor paint.
 pub fn is_dumb_terminal() -> bool {
     variable("TERM").as_deref() == Some("dumb")
@@ -405,6 +450,13 @@ pub fn colors(choice: Color, terminal: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_was_started_by_nohup_is_told_by_the_system() {
+        assert!(ignores_hangup("Name:\tskep\nSigIgn:\t0000000000001001\nSigCgt:\t00\n"));
+        assert!(!ignores_hangup("Name:\tskep\nSigIgn:\t0000000000001000\nSigCgt:\t01\n"));
+        assert!(!ignores_hangup(""));
+    }
 
     #[test]
     fn the_default_cluster_has_a_legal_name() {

@@ -36,7 +36,7 @@ use std::{
 
 use clap::{CommandFactory, FromArgMatches};
 use skep_model::Events;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -207,15 +207,24 @@ fn run_command(
 
 /// The first signal asks for an orderly end, the second is not waited out.
 async fn interrupted(cancel: &CancellationToken) {
+    // Asked before a handler takes its place.
+    let outlives_terminal = context::is_hangup_ignored();
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return std::future::pending().await;
     };
+    // The terminal is closed, or the connection to it lost.
+    let mut hangup = if outlives_terminal { None } else { signal(SignalKind::hangup()).ok() };
+    let hung_up = async |hangup: &mut Option<Signal>| match hangup {
+        Some(hangup) => hangup.recv().await,
+        None => std::future::pending().await,
+    };
     for _ in 0..2 {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            _ = hung_up(&mut hangup) => {}
         }
         cancel.cancel();
     }

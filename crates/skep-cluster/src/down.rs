@@ -13,8 +13,9 @@ use crate::{
     choice::DRIVERS,
     environment,
     reach::{self, Cluster},
-    settle::settle,
+    settle::await_coming,
     turn,
+    unfinished::{self, Begun},
 };
 
 /// What `down` found and did.
@@ -40,28 +41,36 @@ pub async fn down(
     events: &Events,
     cancel: &CancellationToken,
 ) -> Result<Removed, ClusterError> {
-    take_away(home, name, false, events, cancel).await
+    take_away(home, name, None, events, cancel).await
 }
 
-/// As [`down`]; with `if_empty`, only if the cluster has no machine (any more): somebody else may
-/// have made one in it since the caller has looked.
+/// As [`down`]; with `without`, only if the cluster has no machine besides these, which are gone:
+/// somebody else may have made one in it since the caller has looked.
 pub(crate) async fn take_away(
     home: &Home,
     name: &ClusterName,
-    if_empty: bool,
+    without: Option<&[MachineName]>,
     events: &Events,
     cancel: &CancellationToken,
 ) -> Result<Removed, ClusterError> {
     let files = home.layout().cluster(name.as_str());
     let known = files.directory().exists();
+    // One that was killed in its last moment has left nothing but a directory on its way out.
+    if !known && let Some(rest) = skep_store::file::being_removed(files.directory()) {
+        let machines = unfinished::machines_in(&rest);
+        skep_store::file::sweep(&home.layout().clusters());
+        return Ok(Removed::Machines(machines));
+    }
     // A name with nothing under it must not leave a directory behind for its lock.
     let _lock = known.then(|| home.lock(name)).transpose()?;
     // A damaged record does not stand in the way of removing what it describes: then every driver
     // is asked what it has.
     let record = match ClusterRecord::load(home, name) {
-        Err(error) if if_empty => return Err(error.into()),
-        Ok(Some(record)) if if_empty && !record.machines.is_empty() => return Ok(Removed::Nothing),
-        Ok(None) if if_empty => {
+        Err(error) if without.is_some() => return Err(error.into()),
+        Ok(Some(record)) if without.is_some_and(|gone| has_others(&record, gone)) => {
+            return Ok(Removed::Nothing);
+        }
+        Ok(None) if without.is_some() => {
             // Somebody else was first; all there may be is what was made for our own locks.
             skep_store::file::remove_dir_at_once(files.directory())?;
             return Ok(Removed::Nothing);
@@ -92,11 +101,17 @@ pub(crate) async fn take_away(
     let work = Work { journal: &journal, events, cancel };
     let mut existed = 0;
     for driver in &drivers {
-        settle(driver.as_ref(), name, work).await?;
+        // Before anything goes: `status` must not advise to mend what is being taken away.
+        let mut there = driver.states(name).await?.len();
+        let begun = unfinished::load(home, name).filter(|begun| begun.command == Begun::Down);
+        there = there.max(begun.map_or(0, |begun| begun.machines));
+        unfinished::begin(home, name, Begun::Down, there)?;
+        // What is leaving already is removed with the rest.
+        await_coming(driver.as_ref(), name, work).await?;
         let recorded = record.iter().flat_map(|record| &record.machines);
         let mut machines: Vec<MachineName> = recorded.map(|machine| machine.name.clone()).collect();
         let existing = driver.states(name).await?;
-        existed += existing.len();
+        existed += there.max(existing.len());
         let stray = existing.into_keys().filter(|name| !machines.contains(name));
         let stray: Vec<_> = stray.collect();
         machines.extend(stray);
@@ -122,6 +137,11 @@ pub(crate) async fn take_away(
     }
     skep_store::file::remove_dir_at_once(files.directory())?;
     Ok(Removed::Machines(existed))
+}
+
+/// Whether a cluster has machines besides these.
+fn has_others(record: &ClusterRecord, these: &[MachineName]) -> bool {
+    record.machines.iter().any(|machine| !these.contains(&machine.name))
 }
 
 /// Gives the hosts that were there before back to whom they belong. One that does not answer is

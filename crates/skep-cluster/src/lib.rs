@@ -47,6 +47,7 @@ pub mod status;
 pub mod survey;
 pub mod trust;
 mod turn;
+pub mod unfinished;
 mod unmade;
 pub mod up;
 

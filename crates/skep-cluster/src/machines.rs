@@ -6,6 +6,7 @@
 
 mod create;
 mod goodbye;
+mod half_made;
 mod keep;
 mod remove;
 
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{
     create::record_for,
+    half_made::end as is_whole,
     remove::{clear, forget},
 };
 pub use self::{

@@ -70,6 +70,24 @@ pub(crate) fn machine(
     Lock::try_acquire(&path, &format!("machine {machine}"), &home.settings().holder)
 }
 
+/// Removes the file of the lock of a machine that is gone, unless somebody has it: whoever waits for
+/// it makes it anew.
+pub(crate) fn remove_machine_lock(
+    home: &Home,
+    cluster: &ClusterName,
+    name: &MachineName,
+) -> Result<(), StoreError> {
+    match machine(home, cluster, name) {
+        // Removed while it is held: who has opened it meanwhile sees that it is no longer there.
+        Ok(_held) => {
+            let path = home.layout().cluster(cluster.as_str()).machine_lock(name.as_str());
+            skep_store::file::remove(&path)
+        }
+        Err(StoreError::Locked { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Takes the locks of several machines, or none.
 pub(crate) fn machines<'a>(
     home: &Home,

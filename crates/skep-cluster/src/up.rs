@@ -38,12 +38,14 @@ use self::{machine::Bringer, membership::Membership};
 use crate::{
     ClusterError, ClusterRecord, Desired, Home, MachineFailure, MachineRecord,
     adopt::Allowed,
-    choose,
+    choose, machines,
     reach::Cluster,
     restarts,
     settle::settle,
     survey::{Survey, survey_with},
-    trust, turn, unmade,
+    trust, turn,
+    unfinished::{self, Begun},
+    unmade,
 };
 
 /// What `up` needs besides the store.
@@ -66,6 +68,8 @@ pub struct Report {
     pub created: Vec<MachineName>,
     /// Machines that were there and did not run.
     pub started: Vec<MachineName>,
+    /// Whether it finished what an earlier command had begun.
+    pub resumed: bool,
     /// Machines that became nodes of the swarm, those that were just made among them.
     pub joined: Vec<MachineName>,
 }
@@ -87,6 +91,7 @@ pub async fn up(
     let Options { events, cancel, .. } = options;
     let files = home.layout().cluster(name.as_str());
     let fresh = !files.directory().exists();
+    unfinished::resume(home, name, options).await?;
     let found = ask_engines(home, name, cancel).await?;
     let (_, record) = wanted(home, name, desired, &found).await?;
     observed::look_ahead(&record, &found, desired.replace_swarm)?;
@@ -115,6 +120,8 @@ pub async fn up(
         unmade::clear(home, &before, &record, desired, work).await?;
     }
     record.save(home)?;
+    let resumes = unfinished::load(home, name).is_some();
+    unfinished::begin(home, name, Begun::Up, 0)?;
     let prepared = driver.prepare(name, record.subnet.or(desired.subnet), work).await;
     if fresh && matches!(prepared, Err(MachineError::Acceleration { .. })) {
         // As a preflight would have refused it, had there been a guest system to try: nothing was
@@ -153,6 +160,8 @@ pub async fn up(
                 }
                 Err(error) => Err(error),
             };
+            // One that a `machine create` was killed over is whole now.
+            let joined = joined.and_then(|()| Ok(machines::is_whole(home, name, &machine.name)?));
             if joined.is_err() {
                 membership.gave_up(machine);
             }
@@ -190,7 +199,9 @@ pub async fn up(
         },
     }
     if failures.is_empty() {
-        Ok(report(&record, &states, membership.newcomers()))
+        unfinished::end(home, name)?;
+        let done = report(&record, &states, membership.newcomers());
+        Ok(Report { resumed: resumes, ..done })
     } else {
         Err(ClusterError::Partly { failures, of: machines.len() })
     }
@@ -307,6 +318,7 @@ fn report(
         record: record.clone(),
         created: with(|state| state.is_none()),
         started: with(|state| state.is_some_and(|state| *state != MachineState::Running)),
+        resumed: false,
         joined,
     }
 }

@@ -1,7 +1,7 @@
 //! What every driver can do, and what it is told.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     net::{IpAddr, Ipv4Addr},
     str::FromStr,
@@ -247,7 +247,8 @@ pub trait Driver: fmt::Debug + Send + Sync {
     /// never been started is made anew, since its seed may be missing.
     async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError>;
 
-    /// Powers a machine on. Does not wait for its guest.
+    /// Powers a machine on, back on its cluster's network where somebody has taken it off. Does not
+    /// wait for its guest.
     async fn start(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError>;
 
     /// Asks the guest to power off and waits until it has; after half a minute it is not
@@ -257,11 +258,18 @@ pub trait Driver: fmt::Debug + Send + Sync {
     /// Powers a machine off at once.
     async fn kill(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError>;
 
-    /// The state of every machine of a cluster that exists, by name.
+    /// The state of every machine of a cluster that exists, by name. One that is being removed does
+    /// not.
     async fn states(
         &self,
         cluster: &ClusterName,
     ) -> Result<BTreeMap<MachineName, MachineState>, MachineError>;
+
+    /// The machines of a cluster whose disk is there, and with it what they know of a swarm, whether
+    /// or not there is anything else of them.
+    async fn disks(&self, cluster: &ClusterName) -> Result<BTreeSet<MachineName>, MachineError> {
+        Ok(self.states(cluster).await?.into_keys().collect())
+    }
 
     /// The end of what a machine printed to its console, for an error's text.
     async fn console(&self, id: &MachineId) -> Result<String, MachineError>;

@@ -226,6 +226,7 @@ impl Driver for FakeDriver {
 
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
         Self::check(work.cancel)?;
+        work.journal.going(&resource(id))?;
         self.apply(id, Transition::Remove)?;
         Ok(work.journal.gone(&resource(id))?)
     }
@@ -244,6 +245,7 @@ impl Driver for FakeDriver {
         work: Work<'_>,
     ) -> Result<(), MachineError> {
         Self::check(work.cancel)?;
+        work.journal.going(found)?;
         {
             let mut inner = self.lock();
             let machine = inner.machines.keys().find(|id| resource(id) == *found);

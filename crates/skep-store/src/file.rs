@@ -32,18 +32,71 @@ pub fn create_private_dir(directory: &Path) -> Result<(), StoreError> {
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let directory = path.parent().unwrap_or(Path::new("."));
     create_private_dir(directory)?;
+    sweep(directory);
     let write = || -> io::Result<()> {
         let mut file = tempfile::Builder::new()
-            .prefix(".new-")
+            .prefix(NEW)
             .permissions(std::fs::Permissions::from_mode(0o600))
             .tempfile_in(directory)?;
+        // As long as this process lives nobody sweeps it away.
+        file.as_file().lock()?;
         file.write_all(bytes)?;
         file.as_file().sync_data()?;
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
     };
-    write().map_err(StoreError::io("write", path))
+    match write() {
+        // Swept away between its making and its lock.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => write(),
+        written => written,
+    }
+    .map_err(StoreError::io("write", path))
 }
+
+/// What the name of a file begins with that is being written.
+const NEW: &str = ".new-";
+/// What the name of a directory begins with that is being removed.
+const GONE: &str = ".gone-";
+
+/// Removes from a directory what killed processes have left in it: files that were being written,
+/// and directories that were being removed. What a living process has is locked and stays. It is no
+/// fault if something cannot be removed: the next one tries again.
+pub fn sweep(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let Ok(kind) = entry.file_type() else { continue };
+        if name.starts_with(NEW) && kind.is_file() {
+            if let Ok(file) = std::fs::File::open(entry.path())
+                && file.try_lock().is_ok()
+            {
+                let _ = fs::remove_file(entry.path());
+            }
+        } else if name.starts_with(GONE) && kind.is_dir() {
+            // Before something was moved into it, its maker is about to.
+            if entry.path().join(ASIDE).exists() {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+}
+
+/// What the name of the directory begins with that another is moved into to be removed.
+fn gone_prefix(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!("{GONE}{name}.")
+}
+
+/// Where the directory `path` lies now, if somebody began to remove it at once and was killed.
+pub fn being_removed(path: &Path) -> Option<std::path::PathBuf> {
+    let (parent, prefix) = (path.parent()?, gone_prefix(path));
+    let found = names(parent).ok()?.into_iter().find(|name| name.starts_with(&prefix))?;
+    Some(parent.join(found).join(ASIDE)).filter(|path| path.exists())
+}
+
+/// What a directory is called inside the one it was moved into to be removed.
+const ASIDE: &str = "it";
 
 /// Reads the JSON file at `path`, or `None` if there is none.
 ///
@@ -127,8 +180,9 @@ pub fn names(directory: &Path) -> Result<Vec<String>, StoreError> {
 pub fn remove_dir_at_once(path: &Path) -> Result<(), StoreError> {
     let remove = || -> io::Result<()> {
         let parent = path.parent().unwrap_or(Path::new("."));
-        let aside = tempfile::Builder::new().prefix(".gone-").tempdir_in(parent)?;
-        gone_is_fine(fs::rename(path, aside.path().join("it")))?;
+        sweep(parent);
+        let aside = tempfile::Builder::new().prefix(&gone_prefix(path)).tempdir_in(parent)?;
+        gone_is_fine(fs::rename(path, aside.path().join(ASIDE)))?;
         aside.close()
     };
     gone_is_fine(remove()).map_err(StoreError::io("remove", path))
@@ -209,6 +263,46 @@ mod tests {
         assert_eq!(fs::read_dir(home.path().join("clusters")).unwrap().count(), 0);
         remove_dir_at_once(&path).unwrap();
         remove_dir_at_once(&home.path().join("nowhere/skep")).unwrap();
+    }
+
+    #[test]
+    fn what_a_killed_process_has_left_is_swept_and_nothing_else() {
+        let home = tempfile::tempdir().unwrap();
+        let clusters = home.path().join("clusters");
+        let path = |name: &str| clusters.join(name);
+        fs::create_dir_all(path(".gone-a/it/machines")).unwrap();
+        fs::create_dir_all(path(".gone-b")).unwrap();
+        for name in [".new-a", ".new-b", "cluster.json", ".gone-a/it/id_ed25519"] {
+            fs::write(path(name), "x").unwrap();
+        }
+        let written_now = std::fs::File::open(path(".new-b")).unwrap();
+        written_now.lock().unwrap();
+        write_private(&path("other"), b"x").unwrap();
+        assert_eq!(names(&clusters).unwrap(), [".gone-b", ".new-b", "cluster.json", "other"]);
+        drop(written_now);
+        fs::create_dir_all(path(".gone-b/it")).unwrap();
+        remove_dir_at_once(&path("demo")).unwrap();
+        assert_eq!(names(&clusters).unwrap(), ["cluster.json", "other"]);
+        // Killed in the middle of removing the directory `demo`.
+        fs::create_dir_all(path(".gone-demo.123/it")).unwrap();
+        assert_eq!(being_removed(&path("demo")), Some(path(".gone-demo.123/it")));
+        assert_eq!(being_removed(&path("dem")), None);
+    }
+
+    #[test]
+    fn many_who_write_at_once_do_not_sweep_each_other_away() {
+        let home = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for writer in 0..8 {
+                let path = home.path().join(format!("record-{writer}"));
+                scope.spawn(move || {
+                    for round in 0..20 {
+                        write_private(&path, format!("{round}").as_bytes()).unwrap();
+                    }
+                });
+            }
+        });
+        assert!(names(home.path()).unwrap().iter().all(|name| name.starts_with("record-")));
     }
 
     #[test]

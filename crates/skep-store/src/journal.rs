@@ -5,10 +5,13 @@
 //! ```text
 //! {"intent":{"kind":"container","name":"skep-demo-worker1"}}
 //! {"made":{"kind":"container","name":"skep-demo-worker1"}}
+//! {"going":{"kind":"container","name":"skep-demo-worker1"}}
 //! {"gone":{"kind":"container","name":"skep-demo-worker1"}}
 //! ```
 //!
 //! A resource with an intent and no `gone` may exist and must be looked for by whoever cleans up.
+//! One that is `going` was asked to be removed, which cannot be called back: whoever wants it again
+//! first finishes that.
 //! A last line that was cut short by a crash announced an effect that had not begun: the line is
 //! written, whole, before the effect.
 
@@ -50,7 +53,16 @@ impl std::fmt::Display for Resource {
 enum Line {
     Intent(Resource),
     Made(Resource),
+    Going(Resource),
     Gone(Resource),
+}
+
+/// What the last line about a resource says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Intent,
+    Made,
+    Going,
 }
 
 /// An open journal. Several may have the same one open, in other processes too: each line is one
@@ -103,6 +115,14 @@ impl Journal {
         self.append(&Line::Made(resource.clone()))
     }
 
+    /// Announces that `resource` is about to be removed.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]; the removal must then not be begun.
+    pub fn going(&self, resource: &Resource) -> Result<(), StoreError> {
+        self.append(&Line::Going(resource.clone()))
+    }
+
     /// Records that `resource` is gone.
     ///
     /// # Errors
@@ -121,6 +141,24 @@ impl Journal {
         replay(&text, |_| true).map_err(|reason| self.damaged(reason))
     }
 
+    /// What somebody began to remove and that is not gone: a command was interrupted, and whom it
+    /// had asked may be removing it still.
+    ///
+    /// # Errors
+    /// As [`Journal::outstanding`].
+    pub fn leaving(&self) -> Result<Vec<Resource>, StoreError> {
+        let text = self.read()?;
+        replay(&text, |stage| stage == Stage::Going).map_err(|reason| self.damaged(reason))
+    }
+
+    /// As [`Journal::leaving`] of the journal at `path`, which may not be there. Touches nothing.
+    ///
+    /// # Errors
+    /// As [`Journal::outstanding`].
+    pub fn leaving_in(path: &Path) -> Result<Vec<Resource>, StoreError> {
+        Self::look(path, |stage| stage == Stage::Going)
+    }
+
     /// What was announced and neither made nor gone: a command was interrupted in between, and
     /// whom it had asked may be making it still.
     ///
@@ -128,7 +166,7 @@ impl Journal {
     /// As [`Journal::outstanding`].
     pub fn uncertain(&self) -> Result<Vec<Resource>, StoreError> {
         let text = self.read()?;
-        replay(&text, |made| !made).map_err(|reason| self.damaged(reason))
+        replay(&text, |stage| stage == Stage::Intent).map_err(|reason| self.damaged(reason))
     }
 
     /// What the journal at `path` says was made and is not gone; nothing if there is no journal.
@@ -137,12 +175,16 @@ impl Journal {
     /// # Errors
     /// As [`Journal::outstanding`].
     pub fn made_in(path: &Path) -> Result<Vec<Resource>, StoreError> {
+        Self::look(path, |stage| stage == Stage::Made)
+    }
+
+    fn look(path: &Path, wanted: impl Fn(Stage) -> bool) -> Result<Vec<Resource>, StoreError> {
         let text = match fs_err::read_to_string(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             read => read.map_err(StoreError::io("read", path))?,
         };
         let damaged = |reason| StoreError::Damaged { path: path.to_owned(), reason };
-        replay(&text, |made| made).map_err(damaged)
+        replay(&text, wanted).map_err(damaged)
     }
 
     fn read(&self) -> Result<String, StoreError> {
@@ -166,9 +208,9 @@ impl Journal {
     }
 }
 
-/// Everything announced and not gone that is `wanted`, which is told whether it was made.
-fn replay(text: &str, wanted: impl Fn(bool) -> bool) -> Result<Vec<Resource>, String> {
-    let mut outstanding: Vec<(Resource, bool)> = Vec::new();
+/// Everything announced and not gone that is at a `wanted` stage.
+fn replay(text: &str, wanted: impl Fn(Stage) -> bool) -> Result<Vec<Resource>, String> {
+    let mut outstanding: Vec<(Resource, Stage)> = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let parsed = match serde_json::from_str::<Line>(line) {
             Ok(parsed) => parsed,
@@ -176,18 +218,21 @@ fn replay(text: &str, wanted: impl Fn(bool) -> bool) -> Result<Vec<Resource>, St
             Err(error) if error.is_eof() => continue,
             Err(error) => return Err(format!("line {}: {error}", number + 1)),
         };
-        let is_made = matches!(parsed, Line::Made(_));
-        match parsed {
-            Line::Intent(resource) | Line::Made(resource) => {
-                match outstanding.iter_mut().find(|(other, _)| *other == resource) {
-                    Some((_, made)) => *made = is_made,
-                    None => outstanding.push((resource, is_made)),
-                }
+        let (resource, stage) = match parsed {
+            Line::Intent(resource) => (resource, Stage::Intent),
+            Line::Made(resource) => (resource, Stage::Made),
+            Line::Going(resource) => (resource, Stage::Going),
+            Line::Gone(resource) => {
+                outstanding.retain(|(other, _)| *other != resource);
+                continue;
             }
-            Line::Gone(resource) => outstanding.retain(|(other, _)| *other != resource),
+        };
+        match outstanding.iter_mut().find(|(other, _)| *other == resource) {
+            Some((_, last)) => *last = stage,
+            None => outstanding.push((resource, stage)),
         }
     }
-    let outstanding = outstanding.into_iter().filter(|(_, made)| wanted(*made));
+    let outstanding = outstanding.into_iter().filter(|(_, stage)| wanted(*stage));
     Ok(outstanding.map(|(resource, _)| resource).collect())
 }
 
@@ -231,6 +276,24 @@ mod tests {
         // What is asked for again may be on its way again.
         journal.intent(&container("a")).unwrap();
         assert_eq!(journal.uncertain().unwrap(), [container("a"), container("c")]);
+    }
+
+    #[test]
+    fn what_was_to_be_removed_and_is_not_gone_is_leaving() {
+        let home = tempfile::tempdir().unwrap();
+        let journal = Journal::open(&home.path().join("journal")).unwrap();
+        for name in ["a", "b", "c"] {
+            journal.made(&container(name)).unwrap();
+            journal.going(&container(name)).unwrap();
+        }
+        journal.gone(&container("b")).unwrap();
+        assert_eq!(journal.leaving().unwrap(), [container("a"), container("c")]);
+        assert_eq!(journal.uncertain().unwrap(), []);
+        // It may still be there, and so it is looked for by whoever cleans up.
+        assert_eq!(journal.outstanding().unwrap(), [container("a"), container("c")]);
+        // Who makes it anew has seen the end of the old one.
+        journal.intent(&container("a")).unwrap();
+        assert_eq!(journal.leaving().unwrap(), [container("c")]);
     }
 
     proptest! {

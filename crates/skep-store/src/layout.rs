@@ -12,6 +12,8 @@
 //!     locks/NAME                   held by whoever works on one machine of it
 //!     cluster.json                 what was asked for
 //!     journal                      what was made (see `journal`)
+//!     making/NAME                  there while a `machine create` is at it
+//!     unfinished.json              an `up` or a `down` that was begun and has not ended well
 //!     qemu.json                    the network of a cluster of virtual machines
 //!     virtualbox.json              the host-only network of a cluster of VirtualBox
 //!     machines/NAME/
@@ -110,6 +112,16 @@ impl ClusterLayout {
     /// The journal of what was made.
     pub fn journal(&self) -> PathBuf {
         self.directory.join("journal")
+    }
+
+    /// The record of a command about the whole cluster that was begun and has not ended well.
+    pub fn unfinished(&self) -> PathBuf {
+        self.directory.join("unfinished.json")
+    }
+
+    /// The mark of a machine that is being made by itself, there until it is whole.
+    pub fn making(&self, machine: &str) -> PathBuf {
+        self.directory.join("making").join(machine)
     }
 
     /// The record of what the cluster's virtual machines share.

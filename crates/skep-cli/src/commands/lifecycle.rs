@@ -5,6 +5,7 @@ use skep_cluster::{
     down::{Removed, down as take_down},
     reach::Cluster,
     status::{MachineStatus, Status, status as look},
+    unfinished::{Removal, removal},
     up::{Doubt, Options, Report, up as bring_up},
 };
 use skep_guest::certificate::Purpose;
@@ -77,6 +78,7 @@ fn summary(home: &Home, report: &Report) -> String {
     let parts: Vec<_> = parts.iter().filter(|(count, _)| *count > 0).collect();
     let listed: Vec<_> = parts.iter().map(|(count, what)| format!("{count} {what}")).collect();
     let did = match parts.as_slice() {
+        [] if report.resumed => "is up: what an earlier command had begun is finished".to_owned(),
         [] => "was there already".to_owned(),
         [(_, "started")] => format!("is up again, {}", listed.join(", ")),
         _ => format!("is up, {}", listed.join(", ")),
@@ -115,12 +117,29 @@ pub(super) async fn down(context: &Context) -> Result<(), Failure> {
         }
     })?;
     context.say(&match removed {
-        Removed::Nothing => format!("There is no cluster {name}: nothing to remove."),
+        // Nobody said which in so many words, and there is none: that is what was asked for.
+        Removed::Nothing
+            if context.global.name.is_none() || context.global.named_by_environment =>
+        {
+            format!("There is no cluster {name}: nothing to remove.")
+        }
+        Removed::Nothing => return Err(no_such_cluster(&home, &name)),
         Removed::Machines(count) => {
             format!("Cluster {name} is gone: {count} machine{} removed.", plural(count))
         }
     });
     Ok(())
+}
+
+/// A name that was said and that no cluster has: a slip, by which nothing was removed.
+fn no_such_cluster(home: &Home, name: &ClusterName) -> Failure {
+    let there = home.clusters().unwrap_or_default();
+    let names: Vec<_> = there.iter().map(ClusterName::as_str).collect();
+    let failure = Failure::usage(format!("there is no cluster {name}: nothing was removed"));
+    match names.as_slice() {
+        [] => failure.with_fix("there are none at all, so there is nothing to remove"),
+        names => failure.with_fix(format!("there are: {}", names.join(", "))),
+    }
 }
 
 pub(super) async fn status(context: &Context, args: &StatusArgs) -> Result<(), Failure> {
@@ -253,5 +272,12 @@ fn not_as_desired(cluster: &Cluster, status: &Status) -> Failure {
             }
         }
     }
-    failure
+    // Nothing is mended that somebody is taking away.
+    match removal(cluster.home(), &cluster.record().name) {
+        Some(Removal::UnderWay(_)) => failure.with_fix("it is being removed: wait for that to end"),
+        Some(Removal::Interrupted) => failure.with_fix(format!(
+            "`skep down{option}` goes on removing it; `skep up{option}` gives that up"
+        )),
+        None => failure,
+    }
 }

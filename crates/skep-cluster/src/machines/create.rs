@@ -11,7 +11,7 @@ use skep_model::{Check, ClusterName, Events, MachineName, Verdict};
 use skep_store::{Journal, Lock, write_private};
 use tokio_util::sync::CancellationToken;
 
-use super::{NewMachine, Stage, remove};
+use super::{NewMachine, Stage, half_made, remove};
 use crate::{
     ClusterError, ClusterRecord, Home, MachineRecord,
     adopt::Allowed,
@@ -20,6 +20,7 @@ use crate::{
     reach::Cluster,
     settle::settle,
     trust, turn,
+    unfinished::{self, Begun},
     up::{Options, machine::Bringer},
 };
 
@@ -54,6 +55,7 @@ pub async fn create(
     let (name, kind) = Box::pin(look(home, &machine, options)).await?;
     told(Stage::Making);
 
+    Box::pin(half_made::take_away(home, &machine.name, options)).await?;
     let (lock, record, own) = Box::pin(enter(home, &machine, name, kind, options)).await?;
     let name = record.name.clone();
     let driver = home.driver(kind);
@@ -102,6 +104,7 @@ pub async fn create(
         Ok(())
     };
     let made = Box::pin(bring).await;
+    let made = made.and_then(|()| Ok(half_made::end(home, &name, &own.name)?));
     drop(turn);
     match made {
         Ok(()) => Ok(cluster),
@@ -138,6 +141,18 @@ async fn enter(
             trust::note_before(home, &record)?;
             let own = add(&mut record, machine)?;
             CaCertificate::parse_trusted(&record.ca_certificates)?;
+            if let Some(begun) = unfinished::load(home, &name)
+                && begun.command == Begun::Down
+            {
+                if record.machines.len() > 1 {
+                    return refuse(format!(
+                        "the removal of cluster {name} was begun: `skep down --name {name}` goes \
+                         on, `skep up --name {name}` makes it whole again"
+                    ));
+                }
+                unfinished::end(home, &name)?;
+            }
+            half_made::begin(home, &name, &own.name)?;
             record.save(home)?;
             Ok((record, own))
         })();
@@ -174,14 +189,19 @@ pub fn place_for(
     Ok(default.clone())
 }
 
-/// Refuses a name that a machine of any cluster has. A record that cannot be read is passed over:
+/// Refuses a name that a machine of any cluster has, but for one that an interrupted `create` has left
+/// half made. A record that cannot be read is passed over:
 /// what is in it is another command's matter.
 ///
 /// # Errors
 /// [`ClusterError::MachineExists`]; [`ClusterError::Store`] if the clusters cannot be listed.
 pub fn check_name(home: &Home, name: &MachineName) -> Result<(), ClusterError> {
     let all = everything(home)?;
-    match all.clusters.iter().find(|cluster| cluster.record().machine(name.as_str()).is_some()) {
+    let has_it = |cluster: &&Cluster| {
+        let cluster = cluster.record();
+        cluster.machine(name.as_str()).is_some() && !half_made::is_left(home, &cluster.name, name)
+    };
+    match all.clusters.iter().find(has_it) {
         None => Ok(()),
         Some(cluster) => Err(ClusterError::MachineExists {
             machine: name.clone(),

@@ -6,7 +6,7 @@ use skep_machine::{Driver, MachineError, MachineId, System, Work};
 use skep_model::{ClusterName, MachineName, MachineState};
 use skep_store::Journal;
 
-use super::goodbye::say_goodbye;
+use super::{goodbye::say_goodbye, half_made};
 use crate::{
     ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord, adopt, down, environment,
     guard::Cleared,
@@ -72,10 +72,13 @@ pub async fn remove(
             Err(failure) => failures.push(failure),
         }
     }
-    forget(home, &record.name, &gone, options).await?;
     let stays = |name: &&MachineName| !gone.contains(name) && !kept.contains(name);
     remember(cluster, cleared, cleared.machines.iter().filter(stays), options).await?;
     drop(locks);
+    // Interrupted, what is gone is still listed: the same command is to find all that it names.
+    if !cancel.is_cancelled() || failures.is_empty() {
+        forget(home, &record.name, &gone, options).await?;
+    }
     clear(home, &record.name, options).await?;
     if cancel.is_cancelled() {
         return Err(ClusterError::Cancelled);
@@ -145,7 +148,9 @@ async fn take_down(
     }
 }
 
-/// Takes machines out of their cluster's record, with their keys and their docker contexts.
+/// Takes machines that are gone out of their cluster's record, with their keys and their docker
+/// contexts. With its last machine the cluster goes as a whole: until then the record names the
+/// machine, so that the same command finds what an interrupted one has left of the cluster.
 pub(crate) async fn forget(
     home: &Home,
     cluster: &ClusterName,
@@ -154,6 +159,14 @@ pub(crate) async fn forget(
 ) -> Result<(), ClusterError> {
     if machines.is_empty() {
         return Ok(());
+    }
+    let Options { events, cancel, .. } = options;
+    match down::take_away(home, cluster, Some(machines), events, cancel).await {
+        Ok(down::Removed::Machines(_)) => return Ok(()),
+        // It has others, or somebody else is at it.
+        Ok(down::Removed::Nothing)
+        | Err(ClusterError::Store(skep_store::StoreError::Locked { .. })) => {}
+        Err(error) => return Err(error),
     }
     // Also of a cancelled command: what is gone is not to be listed any more.
     let patient = tokio_util::sync::CancellationToken::new();
@@ -173,6 +186,10 @@ pub(crate) async fn forget(
         skep_store::file::remove_dir(files.machine(machine.as_str()).directory())?;
     }
     record.save(home)?;
+    for machine in machines {
+        half_made::end(home, cluster, machine)?;
+        turn::remove_machine_lock(home, cluster, machine)?;
+    }
     drop(lock);
     Ok(())
 }
@@ -190,7 +207,7 @@ pub(crate) async fn clear(
     {
         return Ok(());
     }
-    match down::take_away(home, cluster, true, events, cancel).await {
+    match down::take_away(home, cluster, Some(&[]), events, cancel).await {
         // Somebody else is at it already, or makes a machine in it.
         Err(ClusterError::Store(skep_store::StoreError::Locked { .. })) => Ok(()),
         ended => ended.map(drop),

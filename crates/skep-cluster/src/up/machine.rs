@@ -14,7 +14,7 @@ use skep_guest::{
     certificate::install::restart_engine,
     ready::{Requirement, wait_until_ready},
 };
-use skep_machine::{Driver, MachineId, MachinePlan, System, Work};
+use skep_machine::{Driver, MachineError, MachineId, MachinePlan, System, Work};
 use skep_model::{MachineName, MachineState};
 
 use crate::{
@@ -108,7 +108,14 @@ impl Bringer<'_> {
             if state.exists() {
                 self.driver.publish(&id, &record.publish, self.work.cancel).await?;
             }
-            self.driver.start(&id, self.work.cancel).await?;
+            match self.driver.start(&id, self.work.cancel).await {
+                // Somebody has removed it between the two.
+                Err(MachineError::NoSuchMachine { .. }) => {
+                    self.create(machine).await?;
+                    self.driver.start(&id, self.work.cancel).await?;
+                }
+                started => started?,
+            }
             Ok(())
         };
         step.end_with(power_on.await)

@@ -18,7 +18,7 @@ mod privileges;
 mod removal;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     net::Ipv4Addr,
     path::{Path, PathBuf},
@@ -30,8 +30,8 @@ use bollard::{
     models::{ContainerSummary, ContainerSummaryStateEnum},
     query_parameters::{
         CreateContainerOptions, InspectContainerOptions, KillContainerOptions,
-        ListContainersOptions, LogsOptions, StartContainerOptions, StopContainerOptions,
-        UploadToContainerOptions,
+        ListContainersOptions, ListVolumesOptions, LogsOptions, StartContainerOptions,
+        StopContainerOptions, UploadToContainerOptions,
     },
 };
 use futures_util::StreamExt;
@@ -122,10 +122,19 @@ impl ContainerDriver {
         id: &MachineId,
         action: &'static str,
     ) -> Result<String, MachineError> {
+        let found = self.must_look(id, action).await?;
+        found.id.ok_or_else(|| MachineError::NoSuchMachine { machine: id.machine.clone() })
+    }
+
+    /// What the engine lists of a machine that must be there; one that is being removed is not.
+    async fn must_look(
+        &self,
+        id: &MachineId,
+        action: &'static str,
+    ) -> Result<ContainerSummary, MachineError> {
         let found = self.find(id).await.map_err(|source| refused(id, action, source))?;
-        found
-            .and_then(|container| container.id)
-            .ok_or_else(|| MachineError::NoSuchMachine { machine: id.machine.clone() })
+        let found = found.filter(|container| !removal::is_leaving(container));
+        found.ok_or_else(|| MachineError::NoSuchMachine { machine: id.machine.clone() })
     }
 
     async fn make(&self, plan: &MachinePlan, journal: &Journal) -> Result<(), MachineError> {
@@ -133,8 +142,9 @@ impl ContainerDriver {
         let refuse = |source| refused(id, "make", source);
         let docker = self.docker(id, "make").await?;
         if let Some(existing) = self.find(id).await.map_err(refuse)? {
-            if existing.state != Some(ContainerSummaryStateEnum::CREATED) {
-                return self.attach(&existing, plan).await.map_err(refuse);
+            let is_whole = existing.state != Some(ContainerSummaryStateEnum::CREATED);
+            if is_whole && !removal::is_leaving(&existing) {
+                return self.attach(id, &existing, plan.address).await.map_err(refuse);
             }
             removal::remove_container(docker, &existing.id.unwrap_or_default())
                 .await
@@ -157,6 +167,7 @@ impl ContainerDriver {
         let request = objects::container_request(
             &self.store,
             plan,
+            self.networks(&id.cluster).await.map_err(refuse)?.0,
             &image::tag(&(self.os)()?),
             &self.privileges().await,
             std::path::Path::new("/lib/modules").is_dir(),
@@ -296,20 +307,30 @@ impl Driver for ContainerDriver {
     }
 
     async fn start(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
-        cancellable(cancel, async {
-            let container = self.must_find(id, "start").await?;
+        let start = Box::pin(async {
+            let found = self.must_look(id, "start").await?;
             let docker = self.docker(id, "start").await?;
+            let container = found.id.clone().unwrap_or_default();
+            self.restore(id, &found).await?;
             let started = docker.start_container(&container, None::<StartContainerOptions>).await;
             let started = match started {
-                // Somebody paused it.
                 Err(error) if is_status(&error, 409) => {
-                    docker.unpause_container(&container).await.map_err(|_| error)
+                    // Somebody paused it; or it is being removed since it was looked at.
+                    let unpaused = docker.unpause_container(&container).await;
+                    if unpaused.is_err() {
+                        self.must_look(id, "start").await?;
+                    }
+                    unpaused.map_err(|_| error)
+                }
+                Err(error) if is_status(&error, 404) => {
+                    self.must_look(id, "start").await?;
+                    Err(error)
                 }
                 other => other,
             };
             started.map_err(|error| refused(id, "start", api("start")(error)))
-        })
-        .await
+        });
+        cancellable(cancel, start).await
     }
 
     async fn stop(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
@@ -352,9 +373,25 @@ impl Driver for ContainerDriver {
             .into_iter()
             .filter_map(|container| {
                 let name = container.labels.as_ref()?.get(objects::MACHINE_LABEL)?.parse().ok()?;
-                Some((name, state(&container)))
+                // One that is being removed is as good as gone.
+                Some((name, state(&container, cluster)?))
             })
             .collect())
+    }
+
+    /// A container's machine is on its volume: a container that is gone is made again around it.
+    async fn disks(&self, cluster: &ClusterName) -> Result<BTreeSet<MachineName>, MachineError> {
+        let action = format!("list the disks of cluster {cluster}");
+        let shared = |source| MachineError::Shared { action: action.clone(), source };
+        let docker = self.engine().await.map_err(shared)?.docker();
+        let filters = Some(objects::cluster_filter(&self.store, cluster));
+        let found = docker.list_volumes(Some(ListVolumesOptions { filters })).await;
+        let found = found.map_err(|error| shared(api("list volumes")(error)))?;
+        let machine = |labels: &std::collections::HashMap<String, String>| {
+            labels.get(objects::MACHINE_LABEL)?.parse().ok()
+        };
+        let volumes = found.volumes.unwrap_or_default();
+        Ok(volumes.iter().filter_map(|volume| machine(&volume.labels)).collect())
     }
 
     async fn console(&self, id: &MachineId) -> Result<String, MachineError> {
@@ -378,7 +415,7 @@ impl Driver for ContainerDriver {
             let refuse = |source| refused(id, "remove", source);
             let found = self.list(&id.cluster).await.map_err(refuse)?;
             let own = |resource: &Resource| *resource == container || *resource == volume;
-            self.remove_labelled(own, found).await.map_err(refuse)
+            self.remove_labelled(own, found, work.journal).await
         })
         .await?;
         work.journal.gone(&container)?;
@@ -403,7 +440,7 @@ impl Driver for ContainerDriver {
         cancellable(work.cancel, async {
             // What lacks the labels is not this store's and stays.
             let found = self.list(cluster).await.map_err(shared)?;
-            self.remove_labelled(|other| other == resource, found).await.map_err(shared)
+            self.remove_labelled(|other| other == resource, found, work.journal).await
         })
         .await?;
         Ok(work.journal.gone(resource)?)
@@ -424,42 +461,92 @@ fn refused(id: &MachineId, action: &'static str, source: EngineError) -> Machine
     MachineError::Engine { machine: id.machine.clone(), action, source }
 }
 
-/// A machine's state, from what the engine lists of its container. One that ended without being
-/// asked shows in its status text, `Exited (1) 5 seconds ago`: 0, 137 (killed) and 143
-/// (terminated) are how a machine ends that was told to.
-fn state(container: &ContainerSummary) -> MachineState {
+/// A machine's state, from what the engine lists of its container; none for one that is being
+/// removed. One that ended without being asked shows in its status text, `Exited (1) 5 seconds
+/// ago`: 0, 137 (killed) and 143 (terminated) are how a machine ends that was told to. One that runs
+/// and that somebody has taken off its network is of no use as it is.
+fn state(container: &ContainerSummary, cluster: &ClusterName) -> Option<MachineState> {
     use ContainerSummaryStateEnum as Found;
     let told_to = |status: &str| {
         ["Exited (0)", "Exited (137)", "Exited (143)"].iter().any(|text| status.starts_with(text))
     };
-    match container.state {
+    Some(match container.state {
+        Some(Found::RUNNING) if !attach::is_attached(container, cluster) => MachineState::Failed,
         Some(Found::RUNNING | Found::RESTARTING | Found::STOPPING) => MachineState::Running,
         Some(Found::CREATED | Found::PAUSED) => MachineState::Stopped,
         Some(Found::EXITED) if container.status.as_deref().is_some_and(told_to) => {
             MachineState::Stopped
         }
-        Some(Found::REMOVING) => MachineState::Absent,
-        Some(Found::EXITED | Found::DEAD | Found::EMPTY) | None => MachineState::Failed,
-    }
+        Some(Found::REMOVING | Found::DEAD) => return None,
+        Some(Found::EXITED | Found::EMPTY) | None => MachineState::Failed,
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use bollard::models::{ContainerSummaryNetworkSettings, EndpointSettings};
+
     use super::*;
 
     fn container(state: ContainerSummaryStateEnum, status: &str) -> ContainerSummary {
-        ContainerSummary { state: Some(state), status: Some(status.into()), ..Default::default() }
+        let endpoint =
+            EndpointSettings { ip_address: Some("192.168.99.100".into()), ..Default::default() };
+        let networks = HashMap::from([("skep-demo".to_owned(), endpoint)]);
+        ContainerSummary {
+            state: Some(state),
+            status: Some(status.into()),
+            labels: Some(HashMap::from([(
+                objects::ADDRESS_LABEL.to_owned(),
+                "192.168.99.100/24".to_owned(),
+            )])),
+            network_settings: Some(ContainerSummaryNetworkSettings { networks: Some(networks) }),
+            ..Default::default()
+        }
+    }
+
+    fn state(container: &ContainerSummary) -> Option<MachineState> {
+        super::state(container, &"demo".parse().unwrap())
     }
 
     #[test]
     fn a_machine_that_ended_unasked_has_failed() {
         use ContainerSummaryStateEnum::{CREATED, EXITED, RUNNING};
-        let of = |found, status: &str| state(&container(found, status));
+        let of = |found, status: &str| state(&container(found, status)).unwrap();
         assert_eq!(of(RUNNING, "Up 3 seconds"), MachineState::Running);
         assert_eq!(of(CREATED, "Created"), MachineState::Stopped);
         assert_eq!(of(EXITED, "Exited (0) 2 minutes ago"), MachineState::Stopped);
         assert_eq!(of(EXITED, "Exited (137) 2 minutes ago"), MachineState::Stopped);
         assert_eq!(of(EXITED, "Exited (1) 2 minutes ago"), MachineState::Failed);
         assert_eq!(of(EXITED, "Exited (139) 2 minutes ago"), MachineState::Failed);
+    }
+
+    #[test]
+    fn a_machine_that_is_being_removed_is_gone() {
+        use ContainerSummaryStateEnum::{DEAD, REMOVING};
+        assert_eq!(state(&container(REMOVING, "Removal In Progress")), None);
+        assert_eq!(state(&container(DEAD, "Dead")), None);
+    }
+
+    #[test]
+    fn a_machine_off_its_network_or_at_another_address_has_failed() {
+        use ContainerSummaryStateEnum::{EXITED, RUNNING};
+        let with = |found, networks: &[(&str, &str)]| {
+            let mut container = container(found, "Exited (0) 2 minutes ago");
+            let networks = networks.iter().map(|(name, address)| {
+                let ip_address = Some((*address).to_owned());
+                ((*name).to_owned(), EndpointSettings { ip_address, ..Default::default() })
+            });
+            container.network_settings.as_mut().unwrap().networks = Some(networks.collect());
+            state(&container).unwrap()
+        };
+        assert_eq!(with(RUNNING, &[]), MachineState::Failed);
+        assert_eq!(with(RUNNING, &[("bridge", "172.17.0.2")]), MachineState::Failed);
+        assert_eq!(with(RUNNING, &[("skep-demo", "192.168.99.7")]), MachineState::Failed);
+        let both = [("bridge", "172.17.0.2"), ("skep-demo", "192.168.99.100")];
+        assert_eq!(with(RUNNING, &both), MachineState::Running);
+        // Where it does not run there is nothing to be reached, and its start puts it back.
+        assert_eq!(with(EXITED, &[]), MachineState::Stopped);
     }
 }

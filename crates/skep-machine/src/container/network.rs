@@ -19,7 +19,7 @@ impl ContainerDriver {
         let networks = networks.await.map_err(api("list networks"))?;
         let labels = objects::cluster_labels(&self.store, cluster);
         let mut own = None;
-        let mut taken = host_routes();
+        let mut taken = Vec::new();
         for network in networks {
             let name = network.name.unwrap_or_default();
             let mine = network.labels.is_some_and(|found| found == labels);
@@ -33,6 +33,8 @@ impl ContainerDriver {
                 taken.push(subnet::Taken { subnet, by: format!("the Docker network {name}") });
             }
         }
+        // After the engine's own, which has better names for what it has made routes for.
+        taken.extend(host_routes());
         Ok((own, taken))
     }
 
@@ -51,7 +53,10 @@ impl ContainerDriver {
         let engine = self.engine().await.map_err(shared)?;
         loop {
             let subnet = match wanted {
-                Some(wanted) => subnet::accept(wanted, &taken)?,
+                Some(wanted) => match subnet::accept(wanted, &taken) {
+                    Ok(subnet) => subnet,
+                    Err(refused) => return Err(self.kept_from(cluster, wanted, refused).await),
+                },
                 None => subnet::choose(&taken)?,
             };
             let request = objects::network_request(&self.store, cluster, subnet);
@@ -70,6 +75,31 @@ impl ContainerDriver {
                 }
                 Err(error) => return Err(shared(error)),
             }
+        }
+    }
+
+    /// Why a network that is gone cannot be made again, where machines have their addresses in it; or
+    /// just why a new one cannot be made.
+    async fn kept_from(
+        &self,
+        cluster: &ClusterName,
+        wanted: Ipv4Net,
+        refused: MachineError,
+    ) -> MachineError {
+        let (MachineError::Subnet { reason, .. }, Ok(found)) = (&refused, self.list(cluster).await)
+        else {
+            return refused;
+        };
+        if !found.iter().any(|found| found.resource.kind == objects::kind::CONTAINER) {
+            return refused;
+        }
+        MachineError::Host {
+            action: format!("make the network {} again", objects::network(cluster).name),
+            reason: format!(
+                "{reason}, and the machines keep their addresses in {wanted}: remove what is in the \
+                 way (`docker network ls` shows the engine's networks, `docker network rm NAME` \
+                 removes one), then `skep up --name {cluster}`"
+            ),
         }
     }
 }

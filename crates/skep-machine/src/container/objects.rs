@@ -22,6 +22,9 @@ pub(super) const STORE_LABEL: &str = "skep";
 pub(super) const CLUSTER_LABEL: &str = "skep.cluster";
 /// The label that carries the machine's name.
 pub(super) const MACHINE_LABEL: &str = "skep.machine";
+/// The label that carries a machine's address with its network's prefix, `192.168.99.100/24`: what
+/// puts its container back where it was.
+pub(super) const ADDRESS_LABEL: &str = "skep.address";
 
 /// The kinds of [`Resource`] of this driver.
 pub(super) mod kind {
@@ -102,6 +105,7 @@ pub(super) fn volume_request(store: &str, id: &MachineId) -> VolumeCreateRequest
 pub(super) fn container_request(
     store: &str,
     plan: &MachinePlan,
+    subnet: Option<Ipv4Net>,
     image: &str,
     privileges: &Privileges,
     kernel_modules: bool,
@@ -139,10 +143,14 @@ pub(super) fn container_request(
         }),
         ..Default::default()
     };
+    let mut labels = machine_labels(store, &plan.id);
+    if let Some(own) = subnet.and_then(|net| Ipv4Net::new(plan.address, net.prefix_len()).ok()) {
+        labels.insert(ADDRESS_LABEL.to_owned(), own.to_string());
+    }
     ContainerCreateBody {
         image: Some(image.to_owned()),
         hostname: Some(plan.id.machine.to_string()),
-        labels: Some(machine_labels(store, &plan.id)),
+        labels: Some(labels),
         host_config: Some(host_config),
         networking_config: Some(NetworkingConfig {
             endpoints_config: Some(HashMap::from([(network(&plan.id.cluster).name, endpoint)])),

@@ -317,8 +317,13 @@ impl Driver for QemuDriver {
     }
 
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
-        cancellable(work.cancel, self.clear(&self.place(id), "remove")).await?;
-        Ok(work.journal.gone(&machine_resource(&id.cluster, &id.machine))?)
+        let resource = machine_resource(&id.cluster, &id.machine);
+        cancellable(work.cancel, async {
+            work.journal.going(&resource)?;
+            self.clear(&self.place(id), "remove").await
+        })
+        .await?;
+        Ok(work.journal.gone(&resource)?)
     }
 
     async fn resources(&self, cluster: &ClusterName) -> Result<Vec<Resource>, MachineError> {
@@ -336,7 +341,11 @@ impl Driver for QemuDriver {
             (kind::MACHINE, Some((_, machine))) => {
                 if let Ok(machine) = machine.parse() {
                     let id = MachineId { cluster: cluster.clone(), machine };
-                    cancellable(work.cancel, self.clear(&self.place(&id), "remove")).await?;
+                    cancellable(work.cancel, async {
+                        work.journal.going(resource)?;
+                        self.clear(&self.place(&id), "remove").await
+                    })
+                    .await?;
                 }
             }
             (kind::NETWORK, _) if resource.name == cluster.as_str() => {

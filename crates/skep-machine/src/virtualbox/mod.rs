@@ -264,9 +264,13 @@ impl Driver for VirtualBoxDriver {
 
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
         let place = self.place(id);
-        let clear = Box::pin(self.clear(&place, Clearing::ByName, work.cancel));
+        let resource = machine_resource(&id.cluster, &id.machine);
+        let clear = Box::pin(async {
+            work.journal.going(&resource)?;
+            self.clear(&place, Clearing::ByName, work.cancel).await
+        });
         cancellable(work.cancel, clear).await?;
-        Ok(work.journal.gone(&machine_resource(&id.cluster, &id.machine))?)
+        Ok(work.journal.gone(&resource)?)
     }
 
     async fn resources(&self, cluster: &ClusterName) -> Result<Vec<Resource>, MachineError> {
@@ -284,12 +288,18 @@ impl Driver for VirtualBoxDriver {
             (kind::MACHINE, Some((_, machine))) => {
                 if let Ok(machine) = machine.parse() {
                     let place = self.place(&MachineId { cluster: cluster.clone(), machine });
-                    let clear = Box::pin(self.clear(&place, Clearing::Up, work.cancel));
+                    let clear = Box::pin(async {
+                        work.journal.going(resource)?;
+                        self.clear(&place, Clearing::Up, work.cancel).await
+                    });
                     cancellable(work.cancel, clear).await?;
                 }
             }
             (kind::NETWORK, _) if resource.name == cluster.as_str() => {
-                let removed = Box::pin(self.remove_network(cluster, work.cancel));
+                let removed = Box::pin(async {
+                    work.journal.going(resource)?;
+                    self.remove_network(cluster, work.cancel).await
+                });
                 cancellable(work.cancel, removed).await?;
             }
             _ => {}
