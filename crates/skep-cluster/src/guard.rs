@@ -20,6 +20,7 @@ mod unasked;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use skep_machine::System;
 use skep_model::{Events, MachineName, MachineState, Role};
 use skep_swarm::{
     Change, Judgement, LocalNodeState, Node, NodeId, Reachability, quorum,
@@ -229,7 +230,7 @@ pub(crate) fn corrected(record: &ClusterRecord, survey: &Survey, place: usize) -
     };
     let off = record.machines.iter().filter(|machine| {
         matches!(survey.part(&machine.name), Some(Part::Off(_)))
-            && machine.options.system() != skep_machine::System::Nothing
+            && machine.options.system() != System::Nothing
     });
     for machine in off {
         let gone = entries(record, machine, None, &nodes);
@@ -254,6 +255,10 @@ pub fn judge(
     for machine in targets.iter().filter_map(|name| record.machine(name.as_str())) {
         // Of one that is off nothing is taken by switching it off.
         if loss != Loss::Remove && matches!(survey.part(&machine.name), Some(Part::Off(_))) {
+            continue;
+        }
+        // A host is given back with its engine, which stays what it is in its swarm.
+        if loss == Loss::Remove && machine.options.system() == System::Found {
             continue;
         }
         match standing(record, survey, machine) {

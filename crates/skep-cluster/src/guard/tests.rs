@@ -200,6 +200,19 @@ fn a_manager_that_the_record_does_not_know_is_found_by_what_its_workers_know() {
 }
 
 #[test]
+fn a_host_that_is_given_back_keeps_its_swarm() {
+    let mut world = world(&[Is::Up], 1, false);
+    world.record.machines[0].options = skep_machine::DriverOptions::Ssh(skep_machine::ssh::Host {
+        address: [10, 9, 0, 10].into(),
+        ssh_port: 22,
+        engine_port: 2376,
+        user: "root".into(),
+    });
+    assert_eq!(world.judge(Loss::Remove, &["m0"]), Verdict::Fine);
+    assert!(matches!(world.judge(Loss::Stop, &["m0"]), Verdict::Refuse { .. }));
+}
+
+#[test]
 fn machines_that_were_never_in_a_swarm_are_free() {
     let mut alone = world(&[Is::Off, Is::Off], 0, false);
     for machine in &mut alone.record.machines {

@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
 use skep_engine::Engine;
+use skep_machine::System;
 use skep_model::{MachineName, MachineState};
 use skep_service::{Services, api::Id, drain::DrainOutcome};
 use skep_swarm::{Change, Judgement, Node, NodeId, NodeState, NodeUpdate, Swarm, quorum::judge};
@@ -142,10 +143,12 @@ impl Party<'_> {
         let Options { events, cancel, .. } = self.options;
         let name = &one.machine.name;
         if is_manager && let Err(error) = self.may_go(one).await {
-            if !self.force {
-                return Err(error);
-            }
-            events.warn(name, format!("removed without taking leave: {error}"));
+            let text = match one.machine.options.system() {
+                System::Found => format!("the host stays a manager of its swarm: {error}"),
+                _ if self.force => format!("removed without taking leave: {error}"),
+                _ => return Err(error),
+            };
+            events.warn(name, text);
             return Ok(());
         }
         let step = events.step(name, "leaving the swarm");

@@ -64,7 +64,7 @@ pub async fn remove(
             }
         }
     };
-    let ended = join_all(going.into_iter().map(|machine| remove_one(machine))).await;
+    let ended = join_all(going.into_iter().map(remove_one)).await;
     let mut gone: Vec<MachineName> = Vec::new();
     for ended in ended {
         match ended {
