@@ -222,9 +222,9 @@ mod tests {
             blocks(&bytes);
             private_key(&bytes);
             let parts: Vec<u8> = apart(&bytes).concat();
-            prop_assert_eq!(parts, bytes.clone(), "nothing is lost where a line is taken apart");
             is_private_key(&bytes);
             describe(&bytes);
+            prop_assert_eq!(parts, bytes, "nothing is lost where a line is taken apart");
         }
     }
 }
