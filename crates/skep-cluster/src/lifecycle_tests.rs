@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     ClusterError, ClusterRecord, Desired, Home, Settings,
     down::{Removed, down},
+    unfinished::{Removal, removal},
     up::{Options, Report, up},
 };
 
@@ -261,4 +262,46 @@ async fn a_store_that_lost_its_id_gets_no_other_while_it_has_clusters() {
     bench.down().await.unwrap();
     fs_err::remove_file(&record).unwrap();
     Home::open(bench.settings()).unwrap();
+}
+
+/// Interrupts a `down` whose machine `stays` cannot be removed, and everything else can.
+async fn half_down(bench: &Bench, stays: &str) {
+    bench.driver.refuse(stays.parse().unwrap(), Transition::Remove);
+    assert!(bench.down().await.is_err());
+    bench.driver.relent();
+}
+
+#[tokio::test]
+async fn a_removal_that_was_begun_is_known_until_it_is_finished_or_given_up() {
+    let bench = Bench::new();
+    // Nobody waits for its machines, which nobody can log in to; they are made.
+    let _ = bench.up().await;
+    assert_eq!(removal(&bench.home, &bench.name), None, "it is an `up` that is unfinished");
+    half_down(&bench, "manager1").await;
+    assert_eq!(removal(&bench.home, &bench.name), Some(Removal::Interrupted));
+    let held = bench.home.lock(&bench.name).unwrap();
+    assert_eq!(removal(&bench.home, &bench.name), Some(Removal::UnderWay("a test".into())));
+    drop(held);
+    let _ = bench.up().await;
+    assert_eq!(removal(&bench.home, &bench.name), None);
+    half_down(&bench, "manager1").await;
+    // Both count, though one was gone before.
+    assert_eq!(bench.down().await.unwrap(), Removed::Machines(2));
+    assert_eq!(removal(&bench.home, &bench.name), None);
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_lost_swarm_is_removed_before_it_is_made_anew() {
+    let bench = Bench::new();
+    // Nobody waits for its machines, which nobody can log in to; they are made.
+    let _ = bench.up().await;
+    half_down(&bench, "worker1").await;
+    let files = bench.home.layout().cluster("demo");
+    let journal = || Journal::open(&files.journal()).unwrap();
+    assert_eq!(journal().leaving().unwrap().len(), 1, "worker1 was asked to go");
+    // As far as an `up` of machines that nobody can log in to gets.
+    let _ = bench.up().await;
+    assert_eq!(journal().leaving().unwrap(), []);
+    assert_eq!(journal().uncertain().unwrap(), []);
+    assert_eq!(bench.driver.states(&bench.name).await.unwrap().len(), 2);
 }

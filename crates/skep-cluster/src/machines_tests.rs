@@ -540,3 +540,48 @@ async fn a_release_is_asked_of_the_url() {
     assert_eq!(status.machines[0].engine.as_deref().ok(), Some("24.0.7"));
     assert!(status.is_as_desired(), "it is in no swarm, and need not be");
 }
+
+#[tokio::test]
+async fn a_create_that_was_killed_is_made_anew_by_the_same_and_a_whole_machine_is_not() {
+    let bench = Bench::new();
+    let home = bench.fake();
+    // As a killed create leaves it: written down, and marked.
+    bench.write("skep", DriverKind::Fake, &["web1"]);
+    let mark = home.layout().cluster("skep").making("web1");
+    skep_store::write_private(&mark, b"{\"schema\": 1}").unwrap();
+    {
+        let name = "skep".parse().unwrap();
+        let _maker = turn::machine(&home, &name, &"web1".parse().unwrap()).unwrap();
+        let error = bench.make(&home, machine("web1")).await.unwrap_err();
+        assert!(matches!(error, ClusterError::MachineExists { .. }), "its maker lives: {error}");
+    }
+    let error = bench.interrupted("web1").await;
+    assert!(error.is_cancelled(), "it was made anew until nobody could log in: {error}");
+    assert!(bench.record("skep").is_none() && !mark.exists());
+
+    let bench = Bench::new();
+    bench.write("skep", DriverKind::Fake, &["web1"]);
+    let error = bench.make(&bench.fake(), machine("web1")).await.unwrap_err();
+    assert!(matches!(error, ClusterError::MachineExists { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn the_last_machine_is_named_until_its_cluster_is_gone() {
+    let bench = Bench::new();
+    let home = bench.fake();
+    bench.write("skep", DriverKind::Fake, &["web1", "web2"]);
+    let cluster = bench.cluster(&home, "skep");
+    let (events, cancelled) = (Events::none(), CancellationToken::new());
+    cancelled.cancel();
+    let options = Options { cancel: &cancelled, ..bench.options(&events) };
+    // Interrupted, both are still listed, and the same command finds them.
+    assert!(remove(&cluster, &names(&["web1", "web2"]), false, options).await.is_err());
+    assert_eq!(bench.record("skep").unwrap().machines.len(), 2);
+    remove(&cluster, &names(&["web1"]), false, bench.options(&events)).await.unwrap();
+    let locks = home.layout().cluster("skep").machine_lock("web1");
+    assert!(!locks.exists(), "the lock of a machine that is gone stays");
+    remove(&bench.cluster(&home, "skep"), &names(&["web2"]), false, bench.options(&events))
+        .await
+        .unwrap();
+    assert!(!home.layout().cluster("skep").directory().exists());
+}

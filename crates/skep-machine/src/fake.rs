@@ -146,6 +146,8 @@ impl Driver for FakeDriver {
                 .collect();
             let chosen = match (inner.networks.get(cluster), wanted) {
                 (Some(&existing), _) => existing,
+                // One of its own, which is made again.
+                (None, Some(own)) if own.network().is_loopback() => own,
                 (None, Some(wanted)) => subnet::accept(wanted, &taken)?,
                 (None, None) => on_loopback(&taken)?,
             };

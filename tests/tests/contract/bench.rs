@@ -26,6 +26,14 @@ pub(crate) trait World: std::fmt::Debug {
     fn lose(&self, id: &MachineId);
     /// Ends a machine that runs as a power cut does, and waits until it has ended.
     fn cut_power(&self, id: &MachineId);
+    /// Takes a machine off its cluster's network. Only where terms need it.
+    fn unplug(&self, _: &MachineId) {
+        panic!("this driver's terms do not ask for it")
+    }
+    /// Removes a cluster's network, which nobody is on.
+    fn remove_network(&self, _: &ClusterName) {
+        panic!("this driver's terms do not ask for it")
+    }
     /// Removes everything the bench's drivers have made, whatever state it is in.
     fn clear(&self);
 }

@@ -59,6 +59,45 @@ pub(crate) async fn creation_can_be_cancelled_anywhere_and_goes_on(bench: &Bench
     bench.is_empty().await;
 }
 
+/// Cancelled early or late, a removal is announced before anything goes; what is announced is removed
+/// for good when that is asked for again, and the machine can be made anew at once.
+pub(crate) async fn removal_can_be_cancelled_anywhere_and_is_finished(bench: &Bench) {
+    let network = bench.prepare().await;
+    for looks in std::iter::successors(Some(1_u32), |looks| looks.checked_mul(4)) {
+        let (plan, _) = bench.plan(network, "m1", 0);
+        bench.driver.create(&plan, bench.work()).await.unwrap();
+        bench.driver.start(&plan.id, &bench.cancel).await.unwrap();
+        let before = bench.resources().await;
+        let cancel = CancellationToken::new();
+        let work = Work { cancel: &cancel, ..bench.work() };
+        let answer = cancelled_after(looks, bench.driver.remove(&plan.id, work), &cancel).await;
+        let leaving = bench.journal.leaving().unwrap();
+        for resource in &leaving {
+            bench.driver.remove_resource(&bench.cluster, resource, bench.work()).await.unwrap();
+        }
+        let left = bench.resources().await;
+        for resource in &before {
+            let is_announced = leaving.contains(resource);
+            assert!(!is_announced || !left.contains(resource), "{looks} looks: {resource} stays");
+            let is_gone = is_announced || answer.is_ok();
+            assert!(
+                is_gone || left.contains(resource),
+                "{looks} looks: {resource} went unannounced"
+            );
+        }
+        assert_eq!(bench.journal.leaving().unwrap(), []);
+        bench.driver.create(&plan, bench.work()).await.unwrap();
+        bench.driver.start(&plan.id, &bench.cancel).await.unwrap();
+        assert_eq!(bench.state(&plan.id).await, Running, "{looks} looks");
+        bench.remove(&plan.id).await.unwrap();
+        if answer.is_ok() {
+            break;
+        }
+    }
+    bench.tear_down().await;
+    bench.is_empty().await;
+}
+
 /// Drives `work` to its end, looking at it all the time, and cancels it after so many looks:
 /// before its first request, while one is on its way, between two.
 async fn cancelled_after<T>(

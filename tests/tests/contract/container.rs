@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use libtest_mimic::Trial;
 use skep_machine::{Driver, MachineId, container::ContainerDriver};
+use skep_model::ClusterName;
 use skep_os::{Builder, Source};
 use skep_store::Resource;
 use skep_tests::{host, lab};
@@ -17,10 +18,14 @@ use crate::{
 const SOCKET: &str = "/var/run/docker.sock";
 
 pub(crate) fn terms() -> impl Iterator<Item = Trial> {
-    trials("container", &[Needs::World, Needs::SharedNames, Needs::Guests], |name| {
-        let host = Host { own: format!("{name}-own"), other: format!("{name}-other") };
-        Bench::new(name, driver(&host.own)).with_world(host.clone()).with_names(host)
-    })
+    trials(
+        "container",
+        &[Needs::World, Needs::SharedNames, Needs::Guests, Needs::Unplugging],
+        |name| {
+            let host = Host { own: format!("{name}-own"), other: format!("{name}-other") };
+            Bench::new(name, driver(&host.own)).with_world(host.clone()).with_names(host)
+        },
+    )
 }
 
 /// A driver for the store with this id.
@@ -53,6 +58,15 @@ impl World for Host {
 
     fn cut_power(&self, id: &MachineId) {
         host::docker(["kill", &container(id)]).succeeds();
+    }
+
+    fn unplug(&self, id: &MachineId) {
+        let network = format!("skep-{}", id.cluster);
+        host::docker(["network", "disconnect", "--force", &network, &container(id)]).succeeds();
+    }
+
+    fn remove_network(&self, cluster: &ClusterName) {
+        host::docker(["network", "rm", &format!("skep-{cluster}")]).succeeds();
     }
 
     fn clear(&self) {

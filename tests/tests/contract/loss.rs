@@ -29,6 +29,37 @@ pub(crate) async fn a_lost_machine_is_made_again(bench: &Bench) {
     assert_eq!(bench.state(&plan.id).await, Running);
 }
 
+pub(crate) async fn a_machine_that_was_taken_off_its_network_is_put_back(bench: &Bench) {
+    let network = bench.prepare().await;
+    let (plan, access) = bench.plan(network, "m1", 0);
+    bench.driver.create(&plan, bench.work()).await.unwrap();
+    bench.driver.start(&plan.id, &bench.cancel).await.unwrap();
+    bench.world().unplug(&plan.id);
+    assert_eq!(bench.state(&plan.id).await, Failed);
+    bench.driver.start(&plan.id, &bench.cancel).await.unwrap();
+    assert_eq!(bench.state(&plan.id).await, Running);
+    let guest = bench.logged_in(&access).await;
+    drop(guest);
+    skep_guest::Guest::close_master(&access, &bench.cancel).await.unwrap();
+    // With its plan it is put back, too.
+    bench.world().unplug(&plan.id);
+    bench.driver.create(&plan, bench.work()).await.unwrap();
+    assert_eq!(bench.state(&plan.id).await, Running);
+}
+
+pub(crate) async fn a_network_that_was_removed_is_made_again(bench: &Bench) {
+    let plan = bench.running("m1").await;
+    let before = bench.resources().await;
+    bench.world().unplug(&plan.id);
+    bench.world().remove_network(&bench.cluster);
+    assert_ne!(bench.resources().await, before);
+    bench.driver.start(&plan.id, &bench.cancel).await.unwrap();
+    assert_eq!(bench.state(&plan.id).await, Running);
+    assert_eq!(bench.resources().await, before);
+    bench.tear_down().await;
+    bench.is_empty().await;
+}
+
 pub(crate) async fn a_machine_that_lost_its_power_can_be_started(bench: &Bench) {
     let plan = bench.running("m1").await;
     bench.world().cut_power(&plan.id);

@@ -35,6 +35,8 @@ enum Needs {
     SharedNames,
     /// Something inside the machines that can be logged in to.
     Guests,
+    /// A network that machines can be taken off from outside.
+    Unplugging,
 }
 
 /// One thing every driver promises.
@@ -84,12 +86,17 @@ const TERMS: &[Term] = &terms! {
     Nothing: cancellation::{
         work_that_is_cancelled_before_it_begins_does_nothing,
         creation_can_be_cancelled_anywhere_and_goes_on,
+        removal_can_be_cancelled_anywhere_and_is_finished,
     },
     World: loss::{
         a_lost_machine_is_absent,
         a_lost_machine_is_removed_with_what_is_left_of_it,
         a_lost_machine_is_made_again,
         a_machine_that_lost_its_power_can_be_started,
+    },
+    Unplugging: loss::{
+        a_machine_that_was_taken_off_its_network_is_put_back,
+        a_network_that_was_removed_is_made_again,
     },
     SharedNames: foreign::{
         what_has_our_name_and_not_our_labels_is_refused_and_kept,
