@@ -126,8 +126,7 @@ fn qemu(lab: &Lab) -> String {
     let program = directory.join(format!("qemu-system-{}", std::env::consts::ARCH));
     fs_err::write(&program, text).unwrap();
     fs_err::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let path = std::env::var("PATH").unwrap_or_default();
-    format!("{}:{path}", directory.display())
+    format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", directory.display())
 }
 
 #[test]
