@@ -84,16 +84,12 @@ impl Offer {
         let mac = |name: &str| {
             !name.contains("-etm@") || ["sha1", "md5", "-64"].iter().any(|weak| name.contains(weak))
         };
-        let lists: [(&[String], &dyn Fn(&str) -> bool); 4] = [
-            (&self.exchanges, &exchange),
-            (&self.host_keys, &host_key),
-            (&self.ciphers, &cipher),
-            (&self.macs, &mac),
-        ];
-        let weak = lists.into_iter().flat_map(|(names, is_weak)| {
-            names.iter().map(String::as_str).filter(move |name| is_weak(name))
-        });
-        weak.collect()
+        let mut weak: Vec<&str> = Vec::new();
+        weak.extend(self.exchanges.iter().map(String::as_str).filter(|name| exchange(name)));
+        weak.extend(self.host_keys.iter().map(String::as_str).filter(|name| host_key(name)));
+        weak.extend(self.ciphers.iter().map(String::as_str).filter(|name| cipher(name)));
+        weak.extend(self.macs.iter().map(String::as_str).filter(|name| mac(name)));
+        weak
     }
 }
 

@@ -107,7 +107,7 @@ fn a_virtual_machine_has_bounds() {
         ("--subnet 8.8.8.0/24", "not a private network"),
         ("--subnet 10.0.0.0/24", "overlay networks"),
         ("--subnet 192.168.7.5/24", "write 192.168.7.0/24"),
-        ("--publish 22", "SSH server or engine answers there"),
+        ("--publish 2222", "SSH server or engine answers there"),
     ] {
         let words = format!("up --driver qemu {words}");
         let ran = lab.bare(words.split(' ')).env("PATH", qemu(&lab)).exits(3);
@@ -126,8 +126,7 @@ fn qemu(lab: &Lab) -> String {
     let program = directory.join(format!("qemu-system-{}", std::env::consts::ARCH));
     fs_err::write(&program, text).unwrap();
     fs_err::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let path = std::env::var("PATH").unwrap_or_default();
-    format!("{}:{path}", directory.display())
+    format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", directory.display())
 }
 
 #[test]

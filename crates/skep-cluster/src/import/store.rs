@@ -320,7 +320,7 @@ mod tests {
             r#"{"ConfigVersion": 3, "DriverName": "none", "Name": "a", "Driver": null}"#;
         assert!(said(no_driver).contains("an unexpected null"), "{}", said(no_driver));
         let secret =
-            r#"{"ConfigVersion": 3, "DriverName": "none", "Name": 5, "Driver": "hunter2"}"#;
+            r#"{"ConfigVersion": 3, "DriverName": "none", "Name": "a", "Driver": "hunter2"}"#;
         assert!(!said(secret).contains("hunter2") && said(secret).contains("string"));
         assert!(said("{\"ConfigVersion\": 3}").contains("missing field `Driver`"));
         let far = VIRTUALBOX.replace("34007", "340070");
