@@ -122,8 +122,9 @@ fn key_pair(path: &Path, comment: &str) -> Result<KeyPair, ClusterError> {
         return Ok(pair);
     }
     let pair = KeyPair::generate(comment)?;
-    write_private(&path.with_extension("pub"), format!("{}\n", pair.public).as_bytes())?;
+    // The private half first: the other one is made of it, whenever this is interrupted.
     skep_store::kept::write(path, pair.private.expose_secret().as_bytes())?;
+    write_private(&path.with_extension("pub"), format!("{}\n", pair.public).as_bytes())?;
     Ok(pair)
 }
 
@@ -160,8 +161,8 @@ pub(crate) fn mend_login(
     }
     if system == System::Skep {
         let path = files.ssh_key();
-        let was_made = files.host_key().exists() || path.with_extension("pub").exists();
-        if there(&path)?.is_none() && was_made {
+        // The host's key is written after it.
+        if there(&path)?.is_none() && files.host_key().exists() {
             return Err(ClusterError::KeyLost { machine: machine.clone(), path });
         }
     } else {
