@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use secrecy::SecretString;
-use ssh_key::{Algorithm, LineEnding, PrivateKey, rand_core::OsRng};
+use ssh_key::{Algorithm, LineEnding, PrivateKey, PublicKey, rand_core::OsRng};
 
 use crate::GuestError;
 
@@ -31,6 +31,24 @@ impl KeyPair {
         let public = key.public_key().to_openssh().map_err(GuestError::Key)?;
         Ok(Self { private: SecretString::from(private.as_str()), public })
     }
+
+    /// The pair of a private key as it is in a file; `None` if that is none, or has a passphrase.
+    pub fn of_private(text: &[u8]) -> Option<Self> {
+        let key = PrivateKey::from_openssh(text).ok().filter(|key| !key.is_encrypted())?;
+        let public = key.public_key().to_openssh().ok()?;
+        let private = String::from_utf8(text.to_vec()).ok()?;
+        Some(Self { private: SecretString::from(private), public })
+    }
+}
+
+/// Whether a `known_hosts` file pins keys that are keys, and is nothing but that.
+pub fn is_known_hosts(text: &str) -> bool {
+    let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    let mut keys =
+        lines.map(|line| line.split_once(' ').map(|(_, key)| PublicKey::from_openssh(key)));
+    let first = keys.next();
+    first.is_some_and(|first| matches!(first, Some(Ok(_))))
+        && keys.all(|key| matches!(key, Some(Ok(_))))
 }
 
 /// Whether a text is a private key that `ssh` can use without asking anybody, as far as that can be
@@ -77,6 +95,11 @@ mod tests {
         assert!(pair.public.ends_with(" skep worker1"), "{}", pair.public);
         let private = PrivateKey::from_openssh(pair.private.expose_secret()).unwrap();
         assert_eq!(private.public_key().to_openssh().unwrap(), pair.public);
+        let again = KeyPair::of_private(pair.private.expose_secret().as_bytes()).unwrap();
+        assert_eq!(again.public, pair.public);
+        assert!(KeyPair::of_private(&pair.private.expose_secret().as_bytes()[..90]).is_none());
+        let pin = known_hosts_line([127, 0, 0, 1].into(), 22, &pair.public);
+        assert!(is_known_hosts(&pin) && !is_known_hosts("") && !is_known_hosts(&pin[..40]));
         let debug = format!("{pair:?}");
         assert!(!debug.contains("PRIVATE KEY"), "{debug}");
         assert_ne!(KeyPair::generate("").unwrap().public, KeyPair::generate("").unwrap().public);

@@ -39,7 +39,7 @@ pub use command::Command;
 pub use error::GuestError;
 pub use file::Member;
 pub use guest::Guest;
-pub use keys::{KeyPair, check_private_key, known_hosts_line};
+pub use keys::{KeyPair, check_private_key, is_known_hosts, known_hosts_line};
 pub use obstacle::Obstacle;
 pub use ready::{Requirement, wait_until_ready};
 pub use run::Output;

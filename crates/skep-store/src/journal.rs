@@ -24,7 +24,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{StoreError, file};
+use crate::{StoreError, file, kept};
 
 /// Something outside the store that skep makes and must remove.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -131,14 +131,13 @@ impl Journal {
         self.append(&Line::Gone(resource.clone()))
     }
 
-    /// Everything announced and not gone, in the order it was announced.
+    /// Everything announced and not gone, in the order it was announced. Lines that are not the
+    /// journal's are passed over, with a notice: what they had announced is found by its labels.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] for a line that is not the journal's, except one cut short by a
-    /// crash; [`StoreError::Io`].
+    /// [`StoreError::Io`].
     pub fn outstanding(&self) -> Result<Vec<Resource>, StoreError> {
-        let text = self.read()?;
-        replay(&text, |_| true).map_err(|reason| self.damaged(reason))
+        self.replay(|_| true)
     }
 
     /// What somebody began to remove and that is not gone: a command was interrupted, and whom it
@@ -147,8 +146,7 @@ impl Journal {
     /// # Errors
     /// As [`Journal::outstanding`].
     pub fn leaving(&self) -> Result<Vec<Resource>, StoreError> {
-        let text = self.read()?;
-        replay(&text, |stage| stage == Stage::Going).map_err(|reason| self.damaged(reason))
+        self.replay(|stage| stage == Stage::Going)
     }
 
     /// As [`Journal::leaving`] of the journal at `path`, which may not be there. Touches nothing.
@@ -165,8 +163,7 @@ impl Journal {
     /// # Errors
     /// As [`Journal::outstanding`].
     pub fn uncertain(&self) -> Result<Vec<Resource>, StoreError> {
-        let text = self.read()?;
-        replay(&text, |stage| stage == Stage::Intent).map_err(|reason| self.damaged(reason))
+        self.replay(|stage| stage == Stage::Intent)
     }
 
     /// What the journal at `path` says was made and is not gone; nothing if there is no journal.
@@ -178,22 +175,24 @@ impl Journal {
         Self::look(path, |stage| stage == Stage::Made)
     }
 
+    fn replay(&self, wanted: impl Fn(Stage) -> bool) -> Result<Vec<Resource>, StoreError> {
+        Self::look(&self.path, wanted)
+    }
+
     fn look(path: &Path, wanted: impl Fn(Stage) -> bool) -> Result<Vec<Resource>, StoreError> {
-        let text = match fs_err::read_to_string(path) {
+        let bytes = match skep_read::bytes(path, skep_read::limit::JOURNAL) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             read => read.map_err(StoreError::io("read", path))?,
         };
-        let damaged = |reason| StoreError::Damaged { path: path.to_owned(), reason };
-        replay(&text, wanted).map_err(damaged)
-    }
-
-    fn read(&self) -> Result<String, StoreError> {
-        skep_read::text(&self.path, skep_read::limit::JOURNAL)
-            .map_err(StoreError::io("read", &self.path))
-    }
-
-    fn damaged(&self, reason: String) -> StoreError {
-        StoreError::Damaged { path: self.path.clone(), reason }
+        let (found, foreign) = replay(&String::from_utf8_lossy(&bytes), wanted);
+        if let Some(line) = foreign {
+            kept::notice(format!(
+                "{} is damaged (line {line}): what cannot be read of it is passed over, and what it \
+                 announced is looked for by its labels",
+                path.display()
+            ));
+        }
+        Ok(found)
     }
 
     fn append(&self, line: &Line) -> Result<(), StoreError> {
@@ -208,15 +207,20 @@ impl Journal {
     }
 }
 
-/// Everything announced and not gone that is at a `wanted` stage.
-fn replay(text: &str, wanted: impl Fn(Stage) -> bool) -> Result<Vec<Resource>, String> {
+/// Everything announced and not gone that is at a `wanted` stage, and the first line that is not the
+/// journal's.
+fn replay(text: &str, wanted: impl Fn(Stage) -> bool) -> (Vec<Resource>, Option<usize>) {
+    let mut foreign = None;
     let mut outstanding: Vec<(Resource, Stage)> = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let parsed = match serde_json::from_str::<Line>(line) {
             Ok(parsed) => parsed,
             // Cut short by a crash, and by nothing else: JSON that ends too early.
             Err(error) if error.is_eof() => continue,
-            Err(error) => return Err(format!("line {}: {error}", number + 1)),
+            Err(_) => {
+                foreign = foreign.or(Some(number + 1));
+                continue;
+            }
         };
         let (resource, stage) = match parsed {
             Line::Intent(resource) => (resource, Stage::Intent),
@@ -233,7 +237,7 @@ fn replay(text: &str, wanted: impl Fn(Stage) -> bool) -> Result<Vec<Resource>, S
         }
     }
     let outstanding = outstanding.into_iter().filter(|(_, stage)| wanted(*stage));
-    Ok(outstanding.map(|(resource, _)| resource).collect())
+    (outstanding.map(|(resource, _)| resource).collect(), foreign)
 }
 
 #[cfg(test)]
@@ -320,11 +324,26 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_line_is_refused_by_number() {
+    fn a_foreign_line_is_passed_over_with_its_number() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("journal");
-        fs_err::write(&path, "{\"intent\":{\"kind\":\"x\",\"name\":\"y\"}}\nhello\n").unwrap();
-        let error = Journal::open(&path).unwrap().outstanding().unwrap_err();
-        assert!(error.to_string().contains("line 2"), "{error}");
+        fs_err::write(&path, b"{\"intent\":{\"kind\":\"x\",\"name\":\"y\"}}\n\xff\x00hello\n")
+            .unwrap();
+        let found = Journal::open(&path).unwrap().outstanding().unwrap();
+        assert_eq!(found, [Resource::new("x", "y")]);
+        let said = kept::notices();
+        assert!(said.iter().any(|text| text.contains("line 2")), "{said:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_useless(noise in prop::collection::vec(any::<u8>(), 0..200)) {
+            let home = tempfile::tempdir().unwrap();
+            let path = home.path().join("journal");
+            fs_err::write(&path, &noise).unwrap();
+            let journal = Journal::open(&path).unwrap();
+            journal.intent(&container("z")).unwrap();
+            prop_assert!(journal.outstanding().unwrap().contains(&container("z")));
+        }
     }
 }

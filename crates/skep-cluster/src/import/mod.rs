@@ -410,7 +410,7 @@ async fn write(
             if let Some(public) = public {
                 write_private(&path.with_extension("pub"), public.as_bytes())?;
             }
-            write_private(&path, private.expose_secret().as_bytes())?;
+            skep_store::kept::write(&path, private.expose_secret().as_bytes())?;
         }
         let bringer = Bringer {
             cluster: &cluster,

@@ -66,14 +66,29 @@ pub fn new_client(layout: &Layout, holder: &str, now: SystemTime) -> Result<(), 
     make_client(&directory, &authority, now)
 }
 
+/// Puts the authority's key back from its copy, if it is lost or damaged; see
+/// [`skep_store::kept`].
+///
+/// # Errors
+/// [`PkiError::Store`].
+pub fn restore_key(directory: &Path) -> Result<(), PkiError> {
+    let is_key = |bytes: &[u8]| {
+        let text = String::from_utf8(bytes.to_vec()).map(SecretString::from);
+        text.is_ok_and(|text| parse_key(&text).is_ok())
+    };
+    skep_store::kept::restore(&directory.join(AUTHORITY_KEY), is_key)?;
+    Ok(())
+}
+
 fn authority(directory: &Path, now: SystemTime) -> Result<Authority, PkiError> {
+    restore_key(directory)?;
     let certificate = read(&directory.join(AUTHORITY))?;
     let Some(key) = read(&directory.join(AUTHORITY_KEY))?.map(SecretString::from) else {
         if certificate.is_some() {
             return Err(unusable(directory, AUTHORITY_KEY, "its key is missing"));
         }
         let key = generate_key()?;
-        write_private(&directory.join(AUTHORITY_KEY), key.serialize_pem().as_bytes())?;
+        skep_store::kept::write(&directory.join(AUTHORITY_KEY), key.serialize_pem().as_bytes())?;
         return certify(directory, key, now);
     };
     let key_pair = parse_key(&key).map_err(|error| unusable(directory, AUTHORITY_KEY, error))?;
