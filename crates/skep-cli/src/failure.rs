@@ -243,6 +243,7 @@ impl From<ClusterError> for Failure {
                 let fix = no_manager_fix(tried, &option);
                 Failure::of(Exit::Failed, &error).listing(causes).with_fix(fix)
             }
+            ClusterError::NotManager { .. } => cannot_be_asked(error, Exit::Failed),
             ClusterError::SeveralSwarms { swarms, .. } => several_swarms(&error, swarms),
             ClusterError::NoSwarm { cluster, doubt, failures } => {
                 let causes = failures.iter().map(machine_line).collect();
@@ -275,6 +276,14 @@ impl From<ClusterError> for Failure {
             _ => Failure::of(Exit::Failed, &error),
         }
     }
+}
+
+/// That a machine has no say in a swarm, with what it lacks.
+pub(crate) fn cannot_be_asked(error: ClusterError, exit: Exit) -> Failure {
+    let failure = Failure::of(exit, &error);
+    let ClusterError::NotManager { machine, .. } = &error else { return failure };
+    let tried = [MachineFailure { machine: machine.clone(), error }];
+    failure.with_fix(no_manager_fix(&tried, ""))
 }
 
 /// What to do where no manager answers. A machine that is locked, failed or still looks for its

@@ -78,7 +78,7 @@ pub(super) async fn unlock(context: &Context, names: &[String]) -> Result<(), Fa
         }
     }
     if waiting {
-        context.say("Too few managers take part yet: unlock or start the others.");
+        context.say("They elect a leader once enough of them take part: unlock or start the others, if any are left.");
     }
     refused(failed, of)
 }
@@ -92,7 +92,12 @@ fn refused(failed: Vec<(Option<String>, SwarmError)>, of: usize) -> Result<(), F
     if let Some(cause @ Cause::WrongKey) = cause {
         // In docker's words, with the advice apart.
         failure.message = cause.to_string();
-        failure.fix = Some(cause.fix().to_owned());
+        failure.causes.clear();
+        failure.fix = Some(
+            "give the key that `skep swarm unlock-key` prints while a manager is not locked; a \
+             manager that was away while it was rotated needs the one before"
+                .to_owned(),
+        );
     }
     let names: Vec<String> =
         name.into_iter().chain(failures.filter_map(|(name, _)| name)).collect();
