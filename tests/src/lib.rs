@@ -15,6 +15,7 @@ pub mod lab;
 pub mod replay;
 pub mod run;
 pub mod server;
+pub mod ssh_offer;
 pub mod vboxmanage;
 pub mod watch;
 

@@ -1,5 +1,6 @@
 //! The command line: what may be written, and nothing about what it does.
 
+pub mod given;
 pub mod image;
 pub mod machine;
 pub mod objects;
@@ -173,6 +174,9 @@ pub enum Command {
 /// What machines are wanted.
 #[derive(Debug, Args)]
 pub struct Wish {
+    /// Which flags were given.
+    #[command(flatten)]
+    pub given: given::Given,
     /// How many managers [default: 1, or as many as there are]
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub managers: Option<usize>,
@@ -477,8 +481,21 @@ fn count(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| "it is not a number of machines: write 0, 1, 2, …".to_owned())
 }
 
+/// The longest that anything is waited for, in seconds: a year. A longer one is a slip of the hand,
+/// and the clock has an end.
+pub(crate) const MOST_SECONDS: u64 = 366 * 24 * 3600;
+
+/// How long something may take.
 fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|error| format!("{error}: write 90s, 5m or 1h"))
+    let duration =
+        humantime::parse_duration(text).map_err(|error| format!("{error}: write 90s, 5m or 1h"))?;
+    match duration {
+        Duration::ZERO => Err("nothing is done in no time: write 90s, 5m or 1h".into()),
+        long if long > Duration::from_secs(MOST_SECONDS) => {
+            Err("it is more than a year: write 90s, 5m or 1h".into())
+        }
+        fine => Ok(fine),
+    }
 }
 
 #[cfg(test)]
@@ -486,6 +503,15 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[test]
+    fn a_time_is_more_than_none_and_less_than_for_ever() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        for wrong in ["0", "0s", "0ms", "-1s", "5", "", "500y", "99999999999999999999s"] {
+            let said = duration(wrong).unwrap_err();
+            assert!(said.ends_with("write 90s, 5m or 1h"), "{wrong}: {said}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

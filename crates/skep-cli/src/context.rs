@@ -22,6 +22,7 @@ use crate::{
     docker_context,
     failure::{Exit, Failure},
     persona::Persona,
+    visible,
 };
 
 /// The cluster's name if nobody says and there is not just one.
@@ -152,7 +153,7 @@ impl Context {
     /// Says something to the person, on standard error, after everything else.
     pub fn say(&self, text: &str) {
         let mut closing = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
-        closing.push_str(text);
+        closing.push_str(&visible::text(text));
         closing.push('\n');
     }
 
@@ -161,7 +162,7 @@ impl Context {
     pub fn message(&self, text: impl std::fmt::Display) {
         if self.persona == Persona::DockerMachine {
             // Work does not fail for want of somebody who reads.
-            let _ = writeln!(io::stdout(), "{text}");
+            let _ = writeln!(io::stdout(), "{}", visible::text(&text.to_string()));
         }
     }
 
@@ -362,7 +363,8 @@ impl Context {
     /// The program that started this one, by its name, where the system tells (Linux).
     pub fn parent_program(&self) -> Option<String> {
         let parent = rustix::process::getppid()?.as_raw_nonzero();
-        let name = std::fs::read_to_string(format!("/proc/{parent}/comm")).ok()?;
+        let name =
+            skep_read::text(format!("/proc/{parent}/comm"), skep_read::limit::SYSTEM).ok()?;
         Some(name.trim_end().to_owned())
     }
 }

@@ -14,7 +14,10 @@ use sha2::{Digest as _, Sha256};
 /// that `skep env --context` made: that is a machine's engine, and machines are on this host's.
 pub fn host(directory: &Path, named: Option<&str>) -> Option<String> {
     let read = |path: &str| -> Option<Value> {
-        serde_json::from_slice(&std::fs::read(directory.join(path)).ok()?).ok()
+        serde_json::from_slice(
+            &skep_read::bytes(directory.join(path), skep_read::limit::RECORD).ok()?,
+        )
+        .ok()
     };
     let current = || read("config.json")?.get("currentContext")?.as_str().map(str::to_owned);
     let name = named.map(str::to_owned).or_else(current)?;

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt::Write as _};
 
-use crate::{context::name_option, persona::Persona};
+use crate::{context::name_option, persona::Persona, visible};
 use skep_cluster::{ClusterError, MachineFailure, survey::Found, up::Doubt};
 use skep_machine::MachineError;
 use skep_model::{Check, MachineName, Verdict};
@@ -112,18 +112,19 @@ impl Failure {
     /// As docker-machine does: without a prefix, a chain of causes in one line.
     fn render_bare(&self) -> String {
         if let Some(theirs) = &self.theirs {
-            return format!("{theirs}\n");
+            return format!("{}\n", visible::text(theirs));
         }
-        let mut text = self.message.clone();
+        let mut text = visible::text(&self.message).into_owned();
         for cause in &self.causes {
+            let cause = visible::text(cause);
             let between = if self.several { "\n  " } else { ": " };
-            let cause = if self.several { indent(cause) } else { cause.clone() };
+            let cause = if self.several { indent(&cause) } else { cause.into_owned() };
             text.push_str(between);
             text.push_str(&cause);
         }
         text.push('\n');
         if let Some(fix) = &self.fix {
-            text.push_str(fix);
+            text.push_str(&visible::text(fix));
             text.push('\n');
         }
         text
@@ -132,13 +133,13 @@ impl Failure {
     fn render_own(&self, color: bool) -> String {
         let (red, bold, off) =
             if color { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
-        let mut text = format!("{red}error:{off} {}\n", self.message);
+        let mut text = format!("{red}error:{off} {}\n", visible::text(&self.message));
         for cause in &self.causes {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "  {bold}because:{off} {}", indent(cause));
+            let _ = writeln!(text, "  {bold}because:{off} {}", indent(&visible::text(cause)));
         }
         if let Some(fix) = &self.fix {
-            let _ = writeln!(text, "  {bold}fix:{off} {fix}");
+            let _ = writeln!(text, "  {bold}fix:{off} {}", visible::text(fix));
         }
         text
     }
@@ -155,7 +156,7 @@ impl Failure {
             "causes": self.causes,
             "fix": self.fix,
         });
-        format!("{line}\n")
+        format!("{}\n", visible::json(&line.to_string()))
     }
 }
 
@@ -245,9 +246,10 @@ impl From<ClusterError> for Failure {
             }
             ClusterError::NotManager { .. } => cannot_be_asked(error, Exit::Failed),
             ClusterError::SeveralSwarms { swarms, .. } => several_swarms(&error, swarms),
-            ClusterError::NoSwarm { cluster, doubt, failures } => {
+            ClusterError::NoSwarm { cluster, doubt, untouched, failures } => {
                 let causes = failures.iter().map(machine_line).collect();
-                Failure::of(Exit::NotConverged, &error)
+                let exit = if *untouched { Exit::Preflight } else { Exit::NotConverged };
+                Failure::of(exit, &error)
                     .listing(causes)
                     .with_fix(way_out_of(doubt, &name_option(cluster)))
             }
@@ -270,6 +272,9 @@ impl From<ClusterError> for Failure {
                     "put the file back from a copy; `skep down --name CLUSTER` removes a cluster \
                      without its record, too",
                 ),
+            ClusterError::Machine(MachineError::Acceleration { fix, .. }) => {
+                Failure::of(Exit::Preflight, &error).with_fix(fix)
+            }
             ClusterError::Machine(MachineError::Subnet { .. } | MachineError::Foreign { .. }) => {
                 Failure::of(Exit::Preflight, &error)
             }

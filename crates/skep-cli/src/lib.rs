@@ -15,6 +15,7 @@ pub mod context;
 pub mod docker_context;
 pub mod failure;
 pub mod filters;
+pub mod input;
 pub mod node_ls;
 pub mod persona;
 pub mod progress;
@@ -24,6 +25,7 @@ pub mod screens;
 pub mod shell;
 pub mod table;
 pub mod template;
+pub mod visible;
 
 use std::{
     ffi::OsString,
@@ -55,12 +57,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut cli = match parse(persona, &args) {
         Ok(cli) => cli,
         Err(error) if persona == Persona::DockerMachine && is_unknown_verb(&error) => {
-            let _ = writeln!(io::stderr(), "{}", unknown_verb(&error));
+            let _ = writeln!(io::stderr(), "{}", visible::text(&unknown_verb(&error)));
             return code(Exit::Failed);
         }
         Err(error) => {
             // Help and version are asked for and go to standard output; the rest is misuse.
-            let _ = error.print();
+            print_usage(&error);
             return if error.use_stderr() { code(Exit::Usage) } else { code(Exit::Done) };
         }
     };
@@ -78,6 +80,17 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             let _ = io::stderr().lock().write_all(text.as_bytes());
             code(failure.exit)
         }
+    }
+}
+
+/// Prints what clap has to say, in its colours; without them where words of the command line, or of
+/// the environment, would act on a terminal.
+fn print_usage(error: &clap::Error) {
+    let said = error.render();
+    let plain = visible::without_colors(&said.ansi().to_string());
+    match visible::text(&plain) {
+        std::borrow::Cow::Borrowed(_) => drop(error.print()),
+        std::borrow::Cow::Owned(shown) => drop(io::stderr().lock().write_all(shown.as_bytes())),
     }
 }
 

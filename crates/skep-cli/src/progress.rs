@@ -25,6 +25,8 @@ pub use json::summary_line;
 pub use live::terminal_size;
 use skep_model::{Event, Events};
 
+use crate::visible;
+
 /// The shortest time between two paintings of the live view: at most twelve a second.
 const FRAME: Duration = Duration::from_millis(84);
 
@@ -233,10 +235,10 @@ fn elapsed(time: Duration) -> String {
     }
 }
 
-/// The first line of a text, without control characters: what fits a line of a display.
+/// The first line of a text, as a terminal may be sent it.
 fn one_line(text: &str) -> String {
     let line = text.trim().lines().next().unwrap_or_default();
-    line.trim_end_matches(':').chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    visible::line(line.trim_end_matches(':')).into_owned()
 }
 
 #[cfg(test)]

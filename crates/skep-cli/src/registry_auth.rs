@@ -43,7 +43,7 @@ pub enum AuthError {
 /// [`AuthError`].
 pub fn read(directory: Option<&Path>, registry: &str) -> Result<SecretString, AuthError> {
     let file = directory.map(|directory| directory.join("config.json"));
-    let text = file.as_ref().and_then(|file| std::fs::read(file).ok());
+    let text = file.as_ref().and_then(|file| skep_read::bytes(file, skep_read::limit::RECORD).ok());
     let damaged = |reason| AuthError::Damaged {
         path: file.as_ref().map(|file| file.display().to_string()).unwrap_or_default(),
         reason,

@@ -8,6 +8,8 @@ use std::fmt;
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::visible;
+
 const MINIMAL_WIDTH: usize = 10;
 const PADDING: usize = 3;
 
@@ -23,16 +25,10 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
         Self { lines: vec![header.map(str::to_owned)] }
     }
 
-    /// Adds a row. Control characters, with which a foreign host's name could paint over the
-    /// terminal, become replacement characters.
+    /// Adds a row. What would act on a terminal, as a foreign host's name could, is shown; before
+    /// widths are looked at, since it has others then.
     pub fn row(&mut self, cells: [String; COLUMNS]) {
-        self.lines.push(cells.map(|cell| {
-            if cell.contains(char::is_control) {
-                cell.replace(char::is_control, "\u{fffd}")
-            } else {
-                cell
-            }
-        }));
+        self.lines.push(cells.map(|cell| visible::line(&cell).into_owned()));
     }
 
     fn width(&self, column: usize) -> usize {
@@ -78,7 +74,7 @@ mod tests {
     fn a_name_cannot_leave_its_cell() {
         let mut table = Table::new(["A", "B"]);
         table.row(["x\u{1b}[2J\ty\nz".into(), "b".into()]);
-        assert_eq!(table.to_string(), "A           B\nx\u{fffd}[2J\u{fffd}y\u{fffd}z   b\n");
+        assert_eq!(table.to_string(), "A                  B\nx\\u{1b}[2J\\ty\\nz   b\n");
     }
 
     proptest! {

@@ -324,7 +324,7 @@ async fn pin(
     events: &Events,
     cancel: &CancellationToken,
 ) -> Result<(), ClusterError> {
-    let pinned = fs_err::read_to_string(&access.known_hosts).unwrap_or_default();
+    let pinned = skep_read::text(&access.known_hosts, skep_read::limit::KEY).unwrap_or_default();
     // An address that has changed since is another host's until somebody says otherwise; boot2docker
     // gets its address from a server, and keeps its key.
     if adopt::is_pin(&pinned) && machine.options.system() != System::Boot2docker {
@@ -359,7 +359,7 @@ async fn log_in(
 }
 
 async fn explained(access: &Access, error: GuestError, cancel: &CancellationToken) -> ClusterError {
-    let pinned = fs_err::read_to_string(&access.known_hosts).unwrap_or_default();
+    let pinned = skep_read::text(&access.known_hosts, skep_read::limit::KEY).unwrap_or_default();
     adopt::explain(access, &pinned, error, cancel).await.into()
 }
 

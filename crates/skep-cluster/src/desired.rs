@@ -56,6 +56,7 @@ impl Desired {
             |machine: &&MachineRecord| machine.role.is_none() || made.contains(&machine.name);
         let bound: Vec<MachineName> =
             record.machines.iter().filter(is_bound).map(|machine| machine.name.clone()).collect();
+        self.refuse_drivers_of_others(record)?;
         self.refuse_machines_by_themselves(record)?;
         self.choose_driver(&mut wanted, &bound)?;
         self.choose_subnet(&mut wanted, &bound)?;
@@ -67,6 +68,18 @@ impl Desired {
         self.choose_machines(&mut wanted, made)?;
         wanted.add_ca_certificates(&self.ca_certificates);
         *record = wanted;
+        Ok(())
+    }
+
+    fn refuse_drivers_of_others(&self, record: &ClusterRecord) -> Result<(), ClusterError> {
+        let kind = self.driver.unwrap_or(record.driver);
+        if !kind.makes_machines() {
+            return refuse(format!(
+                "driver {kind} makes no machines: take those there are one by one with `skep \
+                 machine create --driver {kind}`, and make a swarm of them with `skep swarm init` \
+                 and `skep swarm join`"
+            ));
+        }
         Ok(())
     }
 
@@ -92,13 +105,6 @@ impl Desired {
         bound: &[MachineName],
     ) -> Result<(), ClusterError> {
         let kind = self.driver.unwrap_or(wanted.driver);
-        if !kind.makes_machines() {
-            return refuse(format!(
-                "driver {kind} makes no machines: take those there are one by one with `skep \
-                 machine create --driver {kind}`, and make a swarm of them with `skep swarm init` \
-                 and `skep swarm join`"
-            ));
-        }
         if kind == wanted.driver {
             return Ok(());
         }

@@ -131,12 +131,17 @@ pub enum ClusterError {
     },
     /// There is no swarm that the machines could join, and none was founded, for somebody may have
     /// it.
-    #[error("cluster {cluster} has no swarm to join, and none was made: {doubt}")]
+    #[error(
+        "cluster {cluster} has no swarm to join, and none was made{}: {doubt}",
+        if *.untouched { "; nothing was touched" } else { "" }
+    )]
     NoSwarm {
         /// The cluster.
         cluster: ClusterName,
         /// Why.
         doubt: Doubt,
+        /// Whether that was found out before anything was done.
+        untouched: bool,
         /// The machines that are not ready for a reason of their own.
         failures: Vec<MachineFailure>,
     },

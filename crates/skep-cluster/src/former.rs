@@ -137,3 +137,59 @@ fn describe(update: &NodeUpdate) -> String {
     let availability = update.availability.map(|one| format!("availability {one}"));
     labels.chain(availability).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use skep_machine::DriverKind;
+
+    use super::*;
+
+    fn node(id: &str, version: u64, address: &str, availability: &str, labels: &[&str]) -> Node {
+        let labels: BTreeMap<_, _> = labels.iter().map(|label| (*label, id)).collect();
+        serde_json::from_value(json!({"ID": id, "Version": {"Index": version},
+            "Spec": {"Role": "worker", "Availability": availability, "Labels": labels},
+            "Description": {"Hostname": "worker1"}, "Status": {"State": "down", "Addr": address}}))
+        .unwrap()
+    }
+
+    fn record() -> ClusterRecord {
+        let mut record = ClusterRecord::new("demo".parse().unwrap(), DriverKind::Fake);
+        record.subnet = Some("10.0.0.0/24".parse().unwrap());
+        let mut machine = MachineRecord::new("worker1".parse().unwrap(), None, 0);
+        machine.address = Some([10, 0, 0, 5].into());
+        record.machines.push(machine);
+        record
+    }
+
+    #[test]
+    fn a_machine_is_known_by_its_address_or_by_the_node_it_was() {
+        let mut record = record();
+        let nodes = [
+            node("own", 9, "10.0.0.5", "active", &[]),
+            node("old", 3, "10.0.0.5", "active", &[]),
+            node("newer", 6, "10.0.0.5", "active", &[]),
+            node("stranger", 8, "192.0.2.1", "active", &[]),
+        ];
+        let found = |record: &ClusterRecord| -> Vec<String> {
+            let former = former(record, &record.machines[0], &nodes, &NodeId::new("own"));
+            former.iter().map(|node| node.id.to_string()).collect()
+        };
+        assert_eq!(found(&record), ["newer", "old"]);
+        record.machines[0].node = Some(NodeId::new("stranger"));
+        assert_eq!(found(&record), ["stranger", "newer", "old"], "it was seen to be that one");
+    }
+
+    #[test]
+    fn what_was_set_comes_back_and_what_is_set_now_stays() {
+        let own = node("own", 9, "10.0.0.5", "active", &["here"]);
+        let newer = node("newer", 6, "10.0.0.5", "active", &["here", "both"]);
+        let old = node("old", 3, "10.0.0.5", "pause", &["both", "rare"]);
+        let update = handed_over(&own, &[&newer, &old]);
+        let labels: Vec<_> = update.label_add.into_iter().collect();
+        assert_eq!(labels, [("both".into(), "newer".into()), ("rare".into(), "old".into())]);
+        assert_eq!(update.availability, Some(Availability::Pause));
+        let drained = node("own", 9, "10.0.0.5", "drain", &[]);
+        assert_eq!(handed_over(&drained, &[&old]).availability, None);
+    }
+}

@@ -116,9 +116,10 @@ pub(crate) fn server_names(
 /// last: a public half without it is made again.
 fn key_pair(path: &Path, comment: &str) -> Result<KeyPair, ClusterError> {
     let public_path = path.with_extension("pub");
-    if let (Ok(private), Ok(public)) =
-        (fs_err::read_to_string(path), fs_err::read_to_string(&public_path))
-    {
+    if let (Ok(private), Ok(public)) = (
+        skep_read::text(path, skep_read::limit::KEY),
+        skep_read::text(&public_path, skep_read::limit::KEY),
+    ) {
         let private = SecretString::from(private);
         return Ok(KeyPair { private, public: public.trim_end().to_owned() });
     }

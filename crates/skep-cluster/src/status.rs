@@ -162,7 +162,12 @@ async fn rows(
     cancel: &CancellationToken,
 ) -> Result<Vec<NodeRow>, ClusterError> {
     let no_swarm = |doubt| {
-        Err(ClusterError::NoSwarm { cluster: record.name.clone(), doubt, failures: Vec::new() })
+        Err(ClusterError::NoSwarm {
+            cluster: record.name.clone(),
+            doubt,
+            untouched: true,
+            failures: Vec::new(),
+        })
     };
     let asked = main.and_then(|swarm| {
         swarm.nodes.as_ref()?;

@@ -261,7 +261,7 @@ impl Survey {
             (false, _) => Doubt::Locked(locked),
             (true, false) => Doubt::Unasked(unasked),
         };
-        Err(ClusterError::NoSwarm { cluster, doubt, failures: Vec::new() })
+        Err(ClusterError::NoSwarm { cluster, doubt, untouched: true, failures: Vec::new() })
     }
 
     /// Refuses a cluster whose machines are in more than one swarm. Nodes whose managers do not
@@ -365,3 +365,6 @@ impl Group {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

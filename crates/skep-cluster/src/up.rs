@@ -19,6 +19,7 @@
 mod founding;
 pub(crate) mod machine;
 mod membership;
+mod observed;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,7 +28,7 @@ use std::{
 
 use futures_util::future::join_all;
 use skep_guest::certificate::CaCertificate;
-use skep_machine::{DriverKind, DriverOptions, Request, Work};
+use skep_machine::{DriverKind, DriverOptions, MachineError, Request, Work};
 use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Verdict};
 use skep_store::Journal;
 use tokio_util::sync::CancellationToken;
@@ -64,6 +65,8 @@ pub struct Report {
     pub created: Vec<MachineName>,
     /// Machines that were there and did not run.
     pub started: Vec<MachineName>,
+    /// Machines that became nodes of the swarm, those that were just made among them.
+    pub joined: Vec<MachineName>,
 }
 
 /// Makes the cluster `name` what is desired, or finishes what was begun.
@@ -86,6 +89,7 @@ pub async fn up(
     let found = ask_engines(home, name, cancel).await?;
     let (_, record) = wanted(home, name, desired, &found).await?;
     found.only_one_swarm(&record)?;
+    observed::look_ahead(&record, &found, desired.replace_swarm)?;
     let (kind, checks) = look(home, &record, desired, fresh, options).await?;
     let driver = home.driver(kind);
     let desired = &Desired { driver: Some(kind), ..desired.clone() };
@@ -109,7 +113,13 @@ pub async fn up(
         unmade::clear(home, &before, &record, desired, work).await?;
     }
     record.save(home)?;
-    record.subnet = driver.prepare(name, record.subnet.or(desired.subnet), work).await?;
+    let prepared = driver.prepare(name, record.subnet.or(desired.subnet), work).await;
+    if fresh && matches!(prepared, Err(MachineError::Acceleration { .. })) {
+        // As a preflight would have refused it, had there been a guest system to try: nothing was
+        // made for the cluster, and none is to stay.
+        skep_store::file::remove_dir_at_once(files.directory())?;
+    }
+    record.subnet = prepared?;
     record.save(home)?;
     let authority = home.authority()?;
     let states = driver.states(name).await?;
@@ -153,7 +163,12 @@ pub async fn up(
     }
     if let Some(doubt) = membership.doubt() {
         failures.retain(|failure| !matches!(failure.error, ClusterError::NoSwarm { .. }));
-        return Err(ClusterError::NoSwarm { cluster: name.clone(), doubt, failures });
+        return Err(ClusterError::NoSwarm {
+            cluster: name.clone(),
+            doubt,
+            untouched: false,
+            failures,
+        });
     }
     let record = remember(&cluster, &membership)?;
     let settled = membership.settle(&failures, options.timeout);
@@ -166,7 +181,7 @@ pub async fn up(
         },
     }
     if failures.is_empty() {
-        Ok(report(&record, &states))
+        Ok(report(&record, &states, membership.newcomers()))
     } else {
         Err(ClusterError::Partly { failures, of: machines.len() })
     }
@@ -267,7 +282,11 @@ fn remember(cluster: &Cluster, membership: &Membership<'_>) -> Result<ClusterRec
     Ok(record)
 }
 
-fn report(record: &ClusterRecord, before: &BTreeMap<MachineName, MachineState>) -> Report {
+fn report(
+    record: &ClusterRecord,
+    before: &BTreeMap<MachineName, MachineState>,
+    joined: Vec<MachineName>,
+) -> Report {
     let with = |wanted: fn(Option<&MachineState>) -> bool| {
         let names = record.machines.iter().map(|machine| &machine.name);
         names.filter(|name| wanted(before.get(*name))).cloned().collect()
@@ -276,5 +295,6 @@ fn report(record: &ClusterRecord, before: &BTreeMap<MachineName, MachineState>) 
         record: record.clone(),
         created: with(|state| state.is_none()),
         started: with(|state| state.is_some_and(|state| *state != MachineState::Running)),
+        joined,
     }
 }

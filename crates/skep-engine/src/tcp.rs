@@ -87,7 +87,8 @@ impl Doorway {
             roots.add(root).map_err(|error| other(&error, AUTHORITY))?;
         }
         let own = read(&self.certificates.join(CLIENT))?;
-        let key = fs_err::read(self.certificates.join(CLIENT_KEY))?;
+        let key =
+            skep_read::bytes(self.certificates.join(CLIENT_KEY), skep_read::limit::CERTIFICATES)?;
         let key = PrivateKeyDer::from_pem_slice(&key).map_err(|error| other(&error, CLIENT_KEY))?;
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -98,7 +99,7 @@ impl Doorway {
 }
 
 fn read(path: &std::path::Path) -> io::Result<Vec<CertificateDer<'static>>> {
-    let bytes = fs_err::read(path)?;
+    let bytes = skep_read::bytes(path, skep_read::limit::CERTIFICATES)?;
     let certificates = CertificateDer::pem_slice_iter(&bytes).collect::<Result<_, _>>();
     certificates.map_err(|error| io::Error::other(format!("{}: {error}", path.display())))
 }

@@ -14,7 +14,7 @@ use std::{
 
 use bollard::BollardRequest;
 use futures_util::Stream;
-use http_body_util::{BodyExt, Either, Full, StreamBody};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited, StreamBody};
 use hyper::{
     Method, Request, Response, Uri,
     body::{Bytes, Frame, Incoming},
@@ -25,12 +25,16 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use hyperlocal::UnixConnector;
+use skep_read::limit;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     error::{EngineError, masked},
     version::ApiVersion,
 };
+
+/// How much of an engine's refusal is told, in bytes.
+const LONGEST_REFUSAL: usize = 8 * 1024;
 
 /// The body of a bollard request, written out because bollard does not export its name.
 type Body = Either<Full<Bytes>, StreamBody<Frames>>;
@@ -135,7 +139,13 @@ impl Wire {
     /// Reads an answer to its end.
     async fn whole(&self, response: Response<Incoming>, name: &str) -> Result<Answer, EngineError> {
         let (parts, body) = response.into_parts();
-        let body = body.collect().await.map_err(|e| self.broken(name, io::Error::other(e)))?;
+        let limit = usize::try_from(limit::ENGINE_ANSWER).unwrap_or(usize::MAX);
+        let body = Limited::new(body, limit).collect().await.map_err(|error| match error
+            .is::<LengthLimitError>(
+        ) {
+            true => self.too_long(name),
+            false => self.broken(name, io::Error::other(error)),
+        })?;
         Ok(Answer { head: Response::from_parts(parts, ()), body: body.to_bytes() })
     }
 
@@ -224,6 +234,14 @@ impl Wire {
         request.body(Either::Left(body)).map_err(io::Error::other)
     }
 
+    fn too_long(&self, request: &str) -> EngineError {
+        let found = format!(
+            "its answer to `{request}` has more than {} bytes, which is the most that is read",
+            limit::ENGINE_ANSWER
+        );
+        EngineError::NotAnEngine { socket: self.path(), found }
+    }
+
     pub(crate) fn broken(&self, request: &str, source: io::Error) -> EngineError {
         EngineError::Broken { socket: self.path(), request: request.to_owned(), source }
     }
@@ -285,7 +303,7 @@ impl Answer {
         EngineError::Api {
             request: request.to_owned(),
             status: self.head.status().as_u16(),
-            message: masked(&message),
+            message: masked(&cut(&message)),
         }
     }
 
@@ -293,6 +311,15 @@ impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.headers().get(name)?.to_str().ok()
     }
+}
+
+/// A refusal as long as an error may be; how much it was is said.
+fn cut(message: &str) -> String {
+    if message.len() <= LONGEST_REFUSAL {
+        return message.to_owned();
+    }
+    let end = message.floor_char_boundary(LONGEST_REFUSAL);
+    format!("{}… ({} bytes, of which these are the first)", &message[..end], message.len())
 }
 
 fn address(socket: &Path, path: &str) -> Uri {

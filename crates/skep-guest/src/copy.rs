@@ -57,7 +57,7 @@ impl Guest {
                 archive.append_dir_all(entry, &source)?;
             } else {
                 // The file that is named is meant, not a link to it.
-                archive.append_file(entry, &mut std::fs::File::open(&source)?)?;
+                archive.append_file(entry, &mut skep_read::open(&source)?)?;
             }
             archive.into_inner()?.shutdown()
         });

@@ -19,6 +19,9 @@ const TAIL: usize = 4096;
 /// A line without an end is shown when it has this many bytes.
 const LONGEST_LINE: usize = 64 * 1024;
 
+/// How much of what a command prints is kept, in bytes, of each of its outputs.
+const LARGEST_OUTPUT: usize = 64 << 20;
+
 /// What a command printed, and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
@@ -264,7 +267,12 @@ impl<F: FnMut(&str)> AsyncWrite for Lines<'_, F> {
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.get_mut().take(bytes);
+        let lines = self.get_mut();
+        if lines.all.len().saturating_add(bytes.len()) > LARGEST_OUTPUT {
+            let limit = LARGEST_OUTPUT as u64;
+            return Poll::Ready(Err(skep_read::Refusal::TooLong { size: None, limit }.into()));
+        }
+        lines.take(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 

@@ -45,15 +45,14 @@ fn cut(path: &Path, allowed: u64) -> io::Result<()> {
 
 /// The last bytes of a file, from the beginning of a line on.
 fn end_of(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
-    let mut file = match std::fs::File::open(path) {
+    let mut file = match skep_read::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         other => other?,
     };
     let length = file.metadata()?.len();
     let start = length.saturating_sub(bytes);
     file.seek(SeekFrom::Start(start))?;
-    let mut found = Vec::new();
-    file.take(bytes).read_to_end(&mut found)?;
+    let mut found = skep_read::to_end((&mut file).take(bytes), bytes)?;
     if start > 0 {
         let line = found.iter().position(|&byte| byte == b'\n').map_or(0, |end| end + 1);
         found.drain(..line);

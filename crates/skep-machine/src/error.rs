@@ -82,6 +82,16 @@ pub enum MachineError {
         /// Why not, and what to do about it.
         reason: String,
     },
+    /// Virtual machines cannot be run with what was asked for.
+    #[error("virtual machines cannot be run with {accel}: {why}")]
+    Acceleration {
+        /// What was asked for: `kvm`.
+        accel: &'static str,
+        /// Why not.
+        why: String,
+        /// What to do about it.
+        fix: String,
+    },
     /// A machine cannot answer on a port at its host address.
     #[error("machine {machine} cannot answer on {address}:{}/{}: {reason}{}", .port.host, .port.protocol, instead(.port, .free))]
     Port {

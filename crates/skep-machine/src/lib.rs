@@ -17,6 +17,7 @@ pub mod container;
 pub mod driver;
 pub mod error;
 pub mod fake;
+mod limits;
 pub mod none;
 pub mod qemu;
 mod room;

@@ -34,10 +34,20 @@ fn enough_memory(available: u64, needed: u64, remedy: &str) -> Check {
     }
 }
 
-/// Memory that can be had without swapping, in bytes, from Linux's `/proc/meminfo`.
+/// Memory that can be had without swapping, in bytes.
 fn available_memory() -> Option<u64> {
-    let text = fs_err::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    meminfo("MemAvailable:")
+}
+
+/// All the memory this host has, in bytes; `None` if the system does not tell.
+pub(crate) fn total_memory() -> Option<u64> {
+    meminfo("MemTotal:")
+}
+
+/// An amount from Linux's `/proc/meminfo`.
+fn meminfo(field: &str) -> Option<u64> {
+    let text = skep_read::text("/proc/meminfo", skep_read::limit::SYSTEM).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes << 10)
 }
 

@@ -176,7 +176,9 @@ impl Builder {
     }
 
     async fn remove_as_subordinate(&self, place: &Place) {
-        let Ok(scratch) = fs::read_to_string(place.scratch_note()) else { return };
+        let Ok(scratch) = skep_read::text(place.scratch_note(), skep_read::limit::RECORD) else {
+            return;
+        };
         if Mode::of_this_process() == Mode::Root {
             return;
         }
@@ -272,8 +274,8 @@ pub(crate) fn files_tar(files: &[GuestFile]) -> Vec<u8> {
 
 /// Puts a file in its place once all of it is on the disk.
 pub(crate) fn finish(partial: &Path, path: &Path) -> Result<(), OsError> {
-    fs::File::open(partial)
-        .and_then(|file| file.file().sync_all())
+    skep_read::open(partial)
+        .and_then(|file| file.sync_all())
         .and_then(|()| fs::rename(partial, path))
         .map_err(OsError::io("write", path))
 }

@@ -213,7 +213,7 @@ impl Place {
         skep_store::file::remove(&self.record())?;
         skep_store::file::remove(&self.vm_record())?;
         skep_store::file::remove(&self.iso_record())?;
-        if let Ok(directory) = fs::read_to_string(self.scratch_note()) {
+        if let Ok(directory) = skep_read::text(self.scratch_note(), skep_read::limit::RECORD) {
             scratch::remove(Path::new(&directory))?;
         }
         Ok(skep_store::file::remove_dir(&self.directory())?)

@@ -98,6 +98,9 @@ const MODULES: [&str; 71] = [
     "net/xfrm",
 ];
 
+/// The longest file of a layer, in bytes; a kernel has some ten MB.
+const LONGEST: u64 = 256 << 20;
+
 /// Which kernel a layer is made of, and how much of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Kernel {
@@ -155,18 +158,17 @@ impl Layer {
     /// [`OsError::Io`], also for a tar that lacks a part.
     pub(crate) fn read(path: &Path) -> Result<Self, OsError> {
         let (mut kernel, mut busybox, mut dependencies) = (Vec::new(), Vec::new(), None);
+        let whole = |content: &mut dyn std::io::Read| skep_read::to_end(content, LONGEST);
         each_file(path, |name, content| {
             let release = name
                 .strip_prefix("usr/lib/modules/")
                 .and_then(|rest| rest.strip_suffix("/modules.dep"));
             if name == "boot/vmlinuz" {
-                content.read_to_end(&mut kernel)?;
+                kernel = whole(content)?;
             } else if name == "usr/bin/busybox" {
-                content.read_to_end(&mut busybox)?;
+                busybox = whole(content)?;
             } else if let Some(release) = release {
-                let mut text = String::new();
-                content.read_to_string(&mut text)?;
-                dependencies = Some((release.to_owned(), text));
+                dependencies = Some((release.to_owned(), skep_read::utf8(whole(content)?)?));
             }
             Ok(())
         })?;
@@ -194,7 +196,7 @@ impl Layer {
                 .strip_prefix(&directory)
                 .and_then(|path| order.iter().position(|wanted| *wanted == path));
             if let Some(place) = place {
-                content.read_to_end(&mut found[place])?;
+                found[place] = skep_read::to_end(content, LONGEST)?;
             }
             Ok(())
         })?;
@@ -212,7 +214,7 @@ fn each_file(
     path: &Path,
     mut file: impl FnMut(&str, &mut dyn std::io::Read) -> std::io::Result<()>,
 ) -> Result<(), OsError> {
-    let mut archive = tar::Archive::new(fs::File::open(path).map_err(OsError::io("read", path))?);
+    let mut archive = tar::Archive::new(skep_read::open(path).map_err(OsError::io("read", path))?);
     let entries = archive.entries_with_seek().map_err(OsError::io("read", path))?;
     for entry in entries {
         let mut entry = entry.map_err(OsError::io("read", path))?;
@@ -233,14 +235,13 @@ fn each_file(
 pub(crate) fn remove_signatures(path: &Path) -> Result<(), OsError> {
     let partial = path.with_extension("unsigned");
     let rewrite = || -> std::io::Result<()> {
-        let mut archive = tar::Archive::new(fs::File::open(path)?);
+        let mut archive = tar::Archive::new(skep_read::open(path)?);
         let mut result = tar::Builder::new(fs::File::create(&partial)?);
         for entry in archive.entries()? {
             let mut entry = entry?;
             let name = entry.path()?.into_owned();
             let mut header = entry.header().clone();
-            let mut content = Vec::new();
-            std::io::Read::read_to_end(&mut entry, &mut content)?;
+            let mut content = skep_read::to_end(&mut entry, LONGEST)?;
             if name.extension().is_some_and(|extension| extension == "ko") {
                 content.truncate(unsigned_length(&content));
                 header.set_size(content.len() as u64);
@@ -273,7 +274,7 @@ fn unsigned_length(module: &[u8]) -> usize {
 /// # Errors
 /// [`OsError::Io`].
 pub(crate) fn content_length(path: &Path) -> Result<u64, OsError> {
-    let mut archive = tar::Archive::new(fs::File::open(path).map_err(OsError::io("read", path))?);
+    let mut archive = tar::Archive::new(skep_read::open(path).map_err(OsError::io("read", path))?);
     let mut end = 0;
     for entry in archive.entries_with_seek().map_err(OsError::io("read", path))? {
         let entry = entry.map_err(OsError::io("read", path))?;

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
 use skep_model::{Check, Verdict};
 
 /// How much room unpacking takes in the scratch directory, in bytes: the root file system and the
@@ -113,7 +112,9 @@ pub(crate) fn permitted(mode: Mode, root: &Path, user: &User) -> Check {
         return Check::pass(what, "root");
     }
     let number = |path: &str| {
-        fs::read_to_string(root.join(path)).ok().and_then(|text| text.trim().parse::<u64>().ok())
+        skep_read::text(root.join(path), skep_read::limit::SYSTEM)
+            .ok()
+            .and_then(|text| text.trim().parse::<u64>().ok())
     };
     for (path, name) in [
         ("proc/sys/user/max_user_namespaces", "user.max_user_namespaces"),
@@ -131,7 +132,7 @@ pub(crate) fn permitted(mode: Mode, root: &Path, user: &User) -> Check {
         }
     }
     for file in ["etc/subuid", "etc/subgid"] {
-        let text = fs::read_to_string(root.join(file)).unwrap_or_default();
+        let text = skep_read::text(root.join(file), skep_read::limit::SYSTEM).unwrap_or_default();
         if !has_subordinates(&text, user) {
             let name = &user.name;
             return Check::fail(
@@ -164,7 +165,8 @@ impl User {
     /// The user this process runs as, named by `etc/passwd` below `root`.
     pub(crate) fn of_this_process(root: &Path) -> Self {
         let id = rustix::process::geteuid().as_raw();
-        let text = fs::read_to_string(root.join("etc/passwd")).unwrap_or_default();
+        let text =
+            skep_read::text(root.join("etc/passwd"), skep_read::limit::SYSTEM).unwrap_or_default();
         Self { name: name_of(&text, id).unwrap_or_else(|| id.to_string()), id }
     }
 }
@@ -195,6 +197,7 @@ pub(crate) fn obstacle(checks: Vec<Check>) -> Option<Check> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fs_err as fs;
 
     fn bee() -> User {
         User { name: "bee".into(), id: 1000 }

@@ -22,7 +22,8 @@ use crate::OsError;
 /// subordinate users.
 pub(crate) fn remove(path: &Path) -> Result<(), OsError> {
     let table = Path::new("/proc/self/mountinfo");
-    let mountinfo = fs::read(table).map_err(OsError::io("read", table))?;
+    let mountinfo =
+        skep_read::bytes(table, skep_read::limit::SYSTEM).map_err(OsError::io("read", table))?;
     // The table has the directory by its real name.
     let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if let Some(mount) = mounts(&mountinfo).find(|mount| mount.starts_with(&real)) {

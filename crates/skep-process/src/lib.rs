@@ -26,6 +26,10 @@ use tokio_util::sync::CancellationToken;
 /// How much of a program's error output an error carries, in bytes.
 const TAIL: usize = 4096;
 
+/// How much a program may print that is kept, in bytes, of each of its outputs. The longest there is
+/// is a build of a guest system with about 100 KB.
+const LARGEST_OUTPUT: usize = 64 << 20;
+
 /// Why a program did not give what was asked of it.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
@@ -342,6 +346,10 @@ async fn collect(
         let read = (&mut reader).take(64 * 1024).read_until(b'\n', all).await?;
         if read == 0 {
             return Ok(());
+        }
+        if all.len() > LARGEST_OUTPUT {
+            let limit = LARGEST_OUTPUT as u64;
+            return Err(skep_read::Refusal::TooLong { size: None, limit }.into());
         }
         let text = String::from_utf8_lossy(&all[start..]);
         // The receiver lives as long as this future: sending cannot fail for another reason.

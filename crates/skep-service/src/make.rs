@@ -13,7 +13,9 @@ use crate::{
     api::{Id, PublishedPort, Service, Version},
     error::ServiceError,
     find::Kind,
-    spec::{Options, Removals, Resolved, ServiceCreate, ServiceUpdate, SpecError, image, port},
+    spec::{
+        Options, Removals, Resolved, ServiceCreate, ServiceUpdate, SpecError, image, port::Claims,
+    },
 };
 
 /// How often a change is tried on a fresh version while others change the same service.
@@ -272,7 +274,7 @@ impl Services {
     pub async fn check_ports(
         &self,
         own: Option<&Id>,
-        ports: impl Iterator<Item = &PublishedPort>,
+        ports: impl Iterator<Item = PublishedPort>,
         cancel: &CancellationToken,
     ) -> Result<(), ServiceError> {
         let wanted: Vec<_> = ports.filter(|port| port.published_port != 0).collect();
@@ -285,10 +287,8 @@ impl Services {
             }
             // What is asked for counts before it is in force; what the swarm chose, only then.
             let asked = service.spec.endpoint_spec.iter().flat_map(|spec| &spec.ports);
-            let theirs: Vec<_> = service.endpoint.ports.iter().chain(asked).collect();
-            let taken =
-                |port: &&&PublishedPort| theirs.iter().any(|other| port::collide(port, other));
-            if let Some(port) = wanted.iter().find(taken) {
+            let theirs: Claims = service.endpoint.ports.iter().chain(asked).collect();
+            if let Some(port) = wanted.iter().find(|port| theirs.collides(port)) {
                 return Err(ServiceError::PortInUse {
                     port: port.published_port,
                     protocol: port.protocol.clone(),

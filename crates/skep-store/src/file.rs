@@ -54,7 +54,7 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 /// [`StoreError::Damaged`] if it is not the JSON it should be, [`StoreError::NewerSchema`],
 /// [`StoreError::Io`].
 pub fn read_json<T: DeserializeOwned>(path: &Path, known: u64) -> Result<Option<T>, StoreError> {
-    let bytes = match fs::read(path) {
+    let bytes = match skep_read::bytes(path, skep_read::limit::RECORD) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(StoreError::io("read", path)(error)),

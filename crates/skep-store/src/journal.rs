@@ -75,7 +75,10 @@ impl Journal {
             let mut file =
                 OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
             // After a crash the last line may lack its end: what follows must not join it.
-            if fs_err::read(path)?.last().is_some_and(|&byte| byte != b'\n') {
+            if skep_read::bytes(path, skep_read::limit::JOURNAL)?
+                .last()
+                .is_some_and(|&byte| byte != b'\n')
+            {
                 file.write_all(b"\n")?;
             }
             Ok(file)
@@ -143,7 +146,8 @@ impl Journal {
     }
 
     fn read(&self) -> Result<String, StoreError> {
-        fs_err::read_to_string(&self.path).map_err(StoreError::io("read", &self.path))
+        skep_read::text(&self.path, skep_read::limit::JOURNAL)
+            .map_err(StoreError::io("read", &self.path))
     }
 
     fn damaged(&self, reason: String) -> StoreError {

@@ -5,12 +5,15 @@
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
-    io::{Read, Seek, SeekFrom, Write},
+    io::{Seek, SeekFrom, Write},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt},
     path::Path,
 };
 
 use crate::{StoreError, file::create_private_dir};
+
+/// The longest text of a holder's about itself, in bytes: a command line.
+const HOLDER: u64 = 64 * 1024;
 
 /// A held lock; dropping it releases it.
 #[derive(Debug)]
@@ -102,10 +105,8 @@ fn sign(mut file: File, path: &Path, holder: &str) -> Result<Lock, StoreError> {
 }
 
 fn read_holder(file: &mut File) -> String {
-    let mut text = String::new();
     // Who holds it is a courtesy: an unreadable answer is an empty one.
-    let _ = file.read_to_string(&mut text);
-    text
+    skep_read::to_end(file, HOLDER).and_then(skep_read::utf8).unwrap_or_default()
 }
 
 #[cfg(test)]

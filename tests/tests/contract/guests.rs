@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use skep_guest::{Command, Guest, GuestError};
 use skep_machine::Reach;
 use skep_model::Port;
+use skep_tests::ssh_offer::Offer;
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
 use crate::bench::Bench;
@@ -33,6 +34,10 @@ pub(crate) async fn it_answers_with_its_pinned_key(bench: &Bench) {
     // Somebody who expects another machine there notices that it is not.
     let answer = Guest::connect(&stranger, &bench.cancel).await;
     assert!(matches!(answer, Err(GuestError::Unreachable { .. })), "{answer:?}");
+    // Nobody is offered less than what is held safe today.
+    let offer = Offer::ask(access.address()).await.unwrap();
+    assert_eq!(offer.weak(), [""; 0], "{offer:?}");
+    assert!(offer.exchanges.iter().any(|name| name == "curve25519-sha256"), "OpenSSH 8.4");
     Guest::close_master(&access, &bench.cancel).await.unwrap();
 }
 

@@ -4,6 +4,8 @@
 //! A test that cannot run on this machine is skipped, and says why; a run in which all are
 //! skipped fails, in `needs::something_runs`.
 
+mod advice;
+mod by_hand;
 mod certificates;
 mod conflicts;
 mod conformance;
@@ -102,6 +104,8 @@ fn main() -> ExitCode {
         three_managers_survive_one,
         a_manager_that_lost_its_disk_is_replaced,
     }));
+    tests.extend(tests!(&[Engine], by_hand::{a_swarm_made_by_hand_is_the_clusters}));
+    tests.extend(tests!(&[Engine, DockerCli], advice::{followed_to_the_letter_it_costs_no_swarm}));
     tests.extend(tests!(&[Engine, DockerCli], images::{
         loaded_once_and_run_without_a_registry,
         from_the_hosts_engine_and_only_where_a_machine_answers,

@@ -10,18 +10,23 @@ use super::{
 /// `docs/design/0001` is why `skep-machine` may use `skep-engine`.
 const ARROWS: &[(&str, &[&str])] = &[
     ("skep-model", &[]),
-    ("skep-process", &["skep-model"]),
-    ("skep-store", &["skep-model"]),
-    ("skep-os", &["skep-model", "skep-process", "skep-store"]),
-    ("skep-engine", &["skep-model", "skep-store"]),
-    ("skep-machine", &["skep-model", "skep-process", "skep-store", "skep-os", "skep-engine"]),
-    ("skep-guest", &["skep-model", "skep-process", "skep-store"]),
-    ("skep-swarm", &["skep-model", "skep-engine"]),
-    ("skep-service", &["skep-model", "skep-engine"]),
+    ("skep-read", &[]),
+    ("skep-process", &["skep-model", "skep-read"]),
+    ("skep-store", &["skep-model", "skep-read"]),
+    ("skep-os", &["skep-model", "skep-read", "skep-process", "skep-store"]),
+    ("skep-engine", &["skep-model", "skep-read", "skep-store"]),
+    (
+        "skep-machine",
+        &["skep-model", "skep-read", "skep-process", "skep-store", "skep-os", "skep-engine"],
+    ),
+    ("skep-guest", &["skep-model", "skep-read", "skep-process", "skep-store"]),
+    ("skep-swarm", &["skep-model", "skep-read", "skep-engine"]),
+    ("skep-service", &["skep-model", "skep-read", "skep-engine"]),
     (
         "skep-cluster",
         &[
             "skep-model",
+            "skep-read",
             "skep-process",
             "skep-store",
             "skep-os",
@@ -36,6 +41,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "skep-cli",
         &[
             "skep-model",
+            "skep-read",
             "skep-process",
             "skep-store",
             "skep-os",

@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 use skep_model::{Bytes, Port};
 
-use super::{EnvArgs, Global, duration};
+use super::{EnvArgs, Global, MOST_SECONDS, duration, given::Given};
 
 /// The command line under the name `docker-machine`: its own global options, then its verbs.
 #[derive(Debug, Parser)]
@@ -56,7 +56,13 @@ pub enum Machine {
     /// Print which machine the docker CLI is pointed at
     Active {
         /// Seconds to wait for each machine
-        #[arg(long, short, default_value_t = 10, value_name = "SECONDS")]
+        #[arg(
+            long,
+            short,
+            default_value_t = 10,
+            value_parser = clap::value_parser!(u64).range(..=MOST_SECONDS),
+            value_name = "SECONDS"
+        )]
         timeout: u64,
     },
     /// Print the docker CLI's options for a machine
@@ -206,29 +212,38 @@ pub struct Ls {
     #[arg(long, value_name = "KEY=VALUE")]
     pub filter: Vec<String>,
     /// Seconds to wait for each machine
-    #[arg(long, short, default_value_t = 10, value_name = "SECONDS")]
+    #[arg(
+        long,
+        short,
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(..=MOST_SECONDS),
+        value_name = "SECONDS"
+    )]
     pub timeout: u64,
 }
 
 /// `machine create`
 #[derive(Debug, Args)]
 pub struct Create {
+    /// Which flags were given.
+    #[command(flatten)]
+    pub given: Given,
     /// The machine's name
     pub name: Option<String>,
     /// How the machine is had: auto, container, qemu, virtualbox, ssh (generic) or none
     /// [default: auto; virtualbox as docker-machine] [env: MACHINE_DRIVER]
     #[arg(long, short)]
     pub driver: Option<String>,
-    /// Memory, in megabytes or with a unit (container, qemu)
+    /// Memory, in megabytes or with a unit
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<Bytes>,
-    /// Processors (container, qemu)
+    /// Processors
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub cpus: Option<u32>,
-    /// The most the disk may hold (qemu)
+    /// The most the disk may hold (qemu, virtualbox)
     #[arg(long, value_name = "SIZE")]
     pub disk_size: Option<Bytes>,
-    /// A port the machine answers on at its address, besides SSH and the engine (qemu)
+    /// A port the machine answers on at its address, besides SSH and the engine
     #[arg(long, value_name = "[HOST:]PORT[/udp]")]
     pub publish: Vec<Port>,
     /// A CA certificate (PEM, bundle or DER) the machine is to trust; may be repeated
@@ -312,6 +327,7 @@ pub struct Generic {
         visible_alias = "ssh-port",
         default_value_t = 22,
         value_name = "PORT",
+        value_parser = clap::value_parser!(u16).range(1..),
         env = "GENERIC_SSH_PORT",
         hide_env_values = true
     )]
@@ -332,6 +348,7 @@ pub struct Generic {
         visible_alias = "engine-port",
         default_value_t = 2376,
         value_name = "PORT",
+        value_parser = clap::value_parser!(u16).range(1..),
         env = "GENERIC_ENGINE_PORT",
         hide_env_values = true
     )]

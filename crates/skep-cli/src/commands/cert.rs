@@ -50,13 +50,8 @@ pub(super) fn read(
 }
 
 fn read_bounded(path: &Path) -> Result<Vec<u8>, Failure> {
-    use std::io::Read as _;
-    let read = || {
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
-        Ok::<_, std::io::Error>(bytes)
-    };
-    read().map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
+    skep_read::bytes(path, MAX_FILE)
+        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
 }
 
 fn registry(target: &Target) -> Result<Option<Registry>, Failure> {

@@ -1,9 +1,8 @@
 //! `skep doctor`: what `up` looks at before it touches anything, shown in full.
 
-use skep_cluster::{
-    Choice, choose,
-    desired::{DEFAULT_MANAGERS, DEFAULT_WORKERS},
-};
+use std::collections::BTreeSet;
+
+use skep_cluster::{Choice, ClusterRecord, choose};
 use skep_machine::{DriverKind, DriverOptions, Request};
 use skep_model::{Check, Verdict};
 
@@ -19,14 +18,20 @@ use crate::{
 pub(super) async fn doctor(context: &Context, args: &DoctorArgs) -> Result<(), Failure> {
     let named = wish::driver(&args.wish)?;
     let home = context.home()?.with_qemu(wish::qemu(&args.wish)?);
-    let managers = args.wish.managers.unwrap_or(DEFAULT_MANAGERS);
+    if let Some(driver) = named {
+        wish::warn_of_ignored(context, driver, &args.wish);
+    }
+    let name = context.global.name.clone().unwrap_or_else(default_cluster);
+    // What `up` would refuse of a cluster that is not there yet.
+    let mut record = ClusterRecord::new(name, named.unwrap_or(DriverKind::Container));
+    wish::desired(&args.wish)?.apply_to(&mut record, &BTreeSet::new())?;
     let request = Request {
-        cluster: context.global.name.clone().unwrap_or_else(default_cluster),
-        new_machines: managers.saturating_add(args.wish.workers.unwrap_or(DEFAULT_WORKERS)),
+        cluster: record.name,
+        new_machines: record.machines.len(),
         subnet: args.wish.subnet,
         new_network: true,
-        size: wish::size(&args.wish),
-        publish: args.wish.publish.clone(),
+        size: record.size,
+        publish: record.publish,
         options: DriverOptions::Default,
     };
     let choice = match named {

@@ -3,6 +3,7 @@
 use skep_cluster::environment::make_context;
 
 use super::{
+    hand_on,
     machine::{Found, named_one, no_swarm_master},
     print,
 };
@@ -49,12 +50,12 @@ pub(super) async fn env(context: &Context, args: &EnvArgs) -> Result<(), Failure
     };
     let text = shell::env(shell, &settings, &context.command_line)
         .map_err(|error| Failure::usage(error.to_string()))?;
-    print(&text)
+    hand_on(&text)
 }
 
 pub(super) fn shell_init(context: &Context, shell: Option<&str>) -> Result<(), Failure> {
     let shell = which_shell(context, shell)?;
-    print(&shell::shell_init(shell, "skep"))
+    hand_on(&shell::shell_init(shell, "skep"))
 }
 
 /// A path that a shell can be told.

@@ -1,7 +1,7 @@
 //! `skep up`, `skep down`, `skep status`.
 
 use skep_cluster::{
-    ClusterError, Home,
+    ClusterError, ClusterRecord, Home,
     down::{Removed, down as take_down},
     reach::Cluster,
     status::{MachineStatus, Status, status as look},
@@ -24,6 +24,14 @@ pub(super) async fn up(context: &Context, args: Up) -> Result<(), Failure> {
     desired.replace_swarm = args.new_swarm;
     let home = context.home()?.with_qemu(wish::qemu(&args.wish)?);
     let name = context.cluster_name(&home)?;
+    // One that is chosen is known afterwards only.
+    let driver = match desired.driver {
+        None => ClusterRecord::load(&home, &name).ok().flatten().map(|record| record.driver),
+        named => named,
+    };
+    if let Some(driver) = driver {
+        wish::warn_of_ignored(context, driver, &args.wish);
+    }
     let ca_certificates = super::cert::read(&home, &args.ca_certificates, &context.events)?;
     desired.ca_certificates = ca_certificates;
     if let Some(advice) = args.wish.managers.filter(|&count| count > 0).and_then(quorum::advice) {
@@ -42,6 +50,9 @@ pub(super) async fn up(context: &Context, args: Up) -> Result<(), Failure> {
         let failure = Failure::from(error);
         if resumable { failure.with_fix(resume(&name)) } else { failure }
     })?;
+    if driver.is_none() {
+        wish::warn_of_ignored(context, report.record.driver, &args.wish);
+    }
     context.say(&summary(&home, &report));
     Ok(())
 }
@@ -58,11 +69,15 @@ fn summary(home: &Home, report: &Report) -> String {
     let option = name_option(&record.name);
     let count = |role| record.machines.iter().filter(|machine| machine.role == Some(role)).count();
     let (managers, workers) = (count(Role::Manager), count(Role::Worker));
-    let did = match (report.created.len(), report.started.len()) {
-        (0, 0) => "was there already".to_owned(),
-        (0, started) => format!("is up again, {started} started"),
-        (created, 0) => format!("is up, {created} made"),
-        (created, started) => format!("is up, {created} made, {started} started"),
+    let joined = report.joined.iter().filter(|name| !report.created.contains(name)).count();
+    let parts =
+        [(report.created.len(), "made"), (report.started.len(), "started"), (joined, "joined")];
+    let parts: Vec<_> = parts.iter().filter(|(count, _)| *count > 0).collect();
+    let listed: Vec<_> = parts.iter().map(|(count, what)| format!("{count} {what}")).collect();
+    let did = match parts.as_slice() {
+        [] => "was there already".to_owned(),
+        [(_, "started")] => format!("is up again, {}", listed.join(", ")),
+        _ => format!("is up, {}", listed.join(", ")),
     };
     let manager = record.machines.iter().find(|machine| machine.role == Some(Role::Manager));
     let manager = manager.map_or("manager1", |machine| machine.name.as_str());
@@ -130,7 +145,10 @@ fn table(status: &Status) -> String {
             machine.state.to_string(),
             machine.address.map(|address| address.to_string()).unwrap_or_default(),
             machine.engine.as_ref().map_or_else(|_| String::new(), String::clone),
-            node.map_or_else(|| membership(machine).to_owned(), |node| node.state.to_string()),
+            node.map_or_else(
+                || membership(status, machine).to_owned(),
+                |one| one.state.to_string(),
+            ),
             node.map(|node| capitalized(&node.availability.to_string())).unwrap_or_default(),
         ]);
     }
@@ -138,13 +156,14 @@ fn table(status: &Status) -> String {
 }
 
 /// What stands in the place of a node's state where the swarm lists none for the machine.
-fn membership(machine: &MachineStatus) -> &'static str {
+fn membership(status: &Status, machine: &MachineStatus) -> &'static str {
     match machine.membership {
         _ if machine.other_swarm.is_some() => "Other swarm",
         Some(LocalNodeState::Locked) => "Locked",
         Some(LocalNodeState::Pending) => "Pending",
         Some(LocalNodeState::Error) => "Error",
-        Some(LocalNodeState::Active) => "Unlisted",
+        Some(LocalNodeState::Active) if status.swarm.is_ok() => "Unlisted",
+        Some(LocalNodeState::Active) => "Unknown",
         Some(LocalNodeState::Inactive) | None => "",
     }
 }

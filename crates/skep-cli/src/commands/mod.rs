@@ -15,7 +15,7 @@ mod stack;
 mod swarm;
 mod wish;
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use clap::CommandFactory;
 
@@ -23,6 +23,7 @@ use crate::{
     args::{Cli, Command},
     context::Context,
     failure::Failure,
+    visible,
 };
 
 /// Runs one command to its end.
@@ -51,12 +52,12 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "skep", &mut text);
-            print(&String::from_utf8_lossy(&text))
+            hand_on(&String::from_utf8_lossy(&text))
         }
         Command::Man => {
             let mut text = Vec::new();
             clap_mangen::Man::new(Cli::command()).render(&mut text)?;
-            print(&String::from_utf8_lossy(&text))
+            hand_on(&String::from_utf8_lossy(&text))
         }
     }
 }
@@ -67,8 +68,20 @@ pub(crate) fn tells_steps(command: &Command) -> bool {
     matches!(command, Command::Machine(verb) if machine::changes(verb))
 }
 
-/// Prints data to standard output. A reader that has seen enough (`| head`) is no failure.
+/// Prints a screen to standard output: tables, messages, documents. What would act on a terminal is
+/// shown, wherever it goes.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    write(&visible::text(text))
+}
+
+/// Prints to standard output what another program reads, byte for byte: what a template makes of
+/// data, a shell's commands. Where a terminal reads it, as [`print`].
+pub(crate) fn hand_on(text: &str) -> Result<(), Failure> {
+    if io::stdout().is_terminal() { print(text) } else { write(text) }
+}
+
+/// A reader that has seen enough (`| head`) is no failure.
+fn write(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -95,5 +108,5 @@ pub(crate) fn print_json_with(fields: serde_json::Value) -> Result<(), Failure> 
     if let (Some(all), serde_json::Value::Object(fields)) = (document.as_object_mut(), fields) {
         all.extend(fields);
     }
-    print(&format!("{document:#}\n"))
+    print(&visible::json(&format!("{document:#}\n")))
 }

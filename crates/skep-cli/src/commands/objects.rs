@@ -1,9 +1,10 @@
 //! `skep secret …`, `skep config …`, `skep network …`: what `docker` does with the same words.
 
-use std::{io::Read, path::Path};
+use std::path::Path;
 
 use secrecy::SecretSlice;
 use skep_model::natural;
+use skep_read::limit;
 use skep_service::{
     ServiceError, Services,
     objects::{
@@ -11,6 +12,8 @@ use skep_service::{
         network::{Network as Found, NewNetwork},
     },
 };
+
+use tokio_util::sync::CancellationToken;
 
 use super::{print, print_json, print_lines};
 use crate::{
@@ -22,14 +25,10 @@ use crate::{
     },
     context::Context,
     failure::{Exit, Failure},
-    filters,
+    filters, input,
     screens::{ago, docker_json},
     table::Table,
 };
-
-/// The most that the swarm keeps in a secret or, the larger one, in a config. Source: swarmkit,
-/// `api/validation/secrets.go` and `manager/controlapi/config.go`.
-const LARGEST: u64 = 1000 * 1024;
 
 pub(super) async fn secret(context: &Context, command: Secret) -> Result<(), Failure> {
     let kind = ObjectKind::Secret;
@@ -76,7 +75,7 @@ async fn create(
     driver: Option<String>,
 ) -> Result<(), Failure> {
     let data = match &args.file {
-        Some(file) => content(file)?,
+        Some(file) => content(file, kind, &context.cancel).await?,
         None if driver.is_some() => SecretSlice::from(Vec::new()),
         None => {
             return Err(Failure::usage(format!("what is to be in {} {}?", kind.kind(), args.name))
@@ -96,24 +95,20 @@ async fn create(
 }
 
 /// What is in a file, or comes on standard input; no more than the swarm keeps.
-fn content(file: &Path) -> Result<SecretSlice<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let read = |from: &mut dyn Read, bytes: &mut Vec<u8>| from.take(LARGEST + 1).read_to_end(bytes);
-    let read = if file == Path::new("-") {
-        read(&mut std::io::stdin().lock(), &mut bytes)
-    } else {
-        std::fs::File::open(file).and_then(|mut file| read(&mut file, &mut bytes))
+async fn content(
+    file: &Path,
+    kind: ObjectKind,
+    cancel: &CancellationToken,
+) -> Result<SecretSlice<u8>, Failure> {
+    let limit = match kind {
+        ObjectKind::Secret => limit::SECRET,
+        ObjectKind::Config => limit::CONFIG,
     };
-    let length =
-        read.map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))?;
-    let wrong = |what: &str| Err(Failure::usage(format!("{}: {what}", file.display())));
-    match u64::try_from(length).unwrap_or(u64::MAX) {
-        0 => wrong("there is nothing in it"),
-        length if length > LARGEST => {
-            wrong("it is larger than a swarm keeps (500 kB, of a config 1 MB)")
-        }
-        _ => Ok(SecretSlice::from(bytes)),
+    let bytes = input::read(file, limit, cancel).await?;
+    if bytes.is_empty() {
+        return Err(Failure::usage(format!("{}: there is nothing in it", file.display())));
     }
+    Ok(SecretSlice::from(bytes))
 }
 
 async fn ls(context: &Context, kind: ObjectKind, args: &LsObjects) -> Result<(), Failure> {
@@ -315,16 +310,23 @@ mod tests {
         assert_eq!(json(&objects(), ObjectKind::Secret)[1]["driver"], "vault");
     }
 
-    #[test]
-    fn what_cannot_be_kept_is_refused_before_a_manager_is_asked() {
+    #[tokio::test]
+    async fn what_cannot_be_kept_is_refused_before_a_manager_is_asked() {
+        let cancel = CancellationToken::new();
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("data");
         std::fs::write(&file, "").unwrap();
-        assert!(content(&file).unwrap_err().message.ends_with("there is nothing in it"));
-        std::fs::write(&file, vec![b'x'; 1000 * 1024 + 1]).unwrap();
-        assert!(content(&file).unwrap_err().message.contains("larger"));
-        std::fs::write(&file, "x").unwrap();
-        assert!(content(&file).is_ok());
-        assert_eq!(content(&directory.path().join("none")).unwrap_err().exit, Exit::Usage);
+        let (secret, config) = (ObjectKind::Secret, ObjectKind::Config);
+        let error = content(&file, secret, &cancel).await.unwrap_err();
+        assert!(error.message.ends_with("there is nothing in it"), "{error:?}");
+        for (kind, most) in [(secret, 511_999), (config, 1_023_999)] {
+            std::fs::write(&file, vec![b'x'; most + 1]).unwrap();
+            let error = content(&file, kind, &cancel).await.unwrap_err();
+            assert!(error.message.contains(&format!("has {} bytes; at most {most}", most + 1)));
+            std::fs::write(&file, vec![b'x'; most]).unwrap();
+            assert!(content(&file, kind, &cancel).await.is_ok());
+        }
+        let missing = content(&directory.path().join("none"), secret, &cancel).await;
+        assert_eq!(missing.unwrap_err().exit, Exit::Usage);
     }
 }

@@ -2,12 +2,13 @@
 
 use std::{
     collections::BTreeSet,
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
 use futures_util::future::join_all;
 use skep_model::natural;
+use skep_read::limit;
 use skep_service::{
     Kind,
     spec::image,
@@ -27,13 +28,12 @@ use crate::{
     context::Context,
     failure::Failure,
     filters,
+    input::{self, STDIN},
     progress::Progress,
     screens::{service_ls, stack_plan},
     table::Table,
+    visible,
 };
-
-/// What a person writes for standard input.
-const STDIN: &str = "-";
 
 pub(super) async fn run(context: &Context, command: Stack) -> Result<(), Failure> {
     match command {
@@ -48,18 +48,12 @@ pub(super) async fn run(context: &Context, command: Stack) -> Result<(), Failure
 }
 
 /// The files, and the directory that relative paths in them begin at: the first file's.
-fn read(files: &[PathBuf]) -> Result<(Vec<Source>, PathBuf), Failure> {
+async fn read(context: &Context, files: &[PathBuf]) -> Result<(Vec<Source>, PathBuf), Failure> {
     let mut sources = Vec::new();
     for file in files {
         let name = file.display().to_string();
-        let text = if name == STDIN {
-            let mut text = String::new();
-            io::stdin().lock().read_to_string(&mut text).map(|_| text)
-        } else {
-            std::fs::read_to_string(file)
-        };
-        let cannot = |error| Failure::usage(format!("cannot read {name}: {error}"));
-        let text = text.map_err(cannot)?;
+        let bytes = input::read(file, limit::COMPOSE_FILE, &context.cancel).await?;
+        let text = skep_read::utf8(bytes).map_err(|error| input::cannot(file, &error))?;
         sources.push(Source { name: if name == STDIN { "stdin".into() } else { name }, text });
     }
     let first = files.iter().find(|file| file.as_os_str() != STDIN).or(files.first());
@@ -71,7 +65,7 @@ fn read(files: &[PathBuf]) -> Result<(Vec<Source>, PathBuf), Failure> {
 }
 
 async fn deploy(context: &Context, args: &DeployArgs) -> Result<(), Failure> {
-    let (sources, directory) = read(&args.compose_files)?;
+    let (sources, directory) = read(context, &args.compose_files).await?;
     let project = Project::load(&args.stack, &sources, &directory, &context.variables())?;
     for warning in &project.warnings {
         context.events.warn("", warning.as_str());
@@ -89,7 +83,7 @@ async fn deploy(context: &Context, args: &DeployArgs) -> Result<(), Failure> {
     // What reads JSON lines reads the plan with --dry-run.
     if context.global.progress != Progress::Json {
         let plan = stack_plan::screen(&plan, false, args.prune);
-        io::stderr().lock().write_all(plan.as_bytes())?;
+        io::stderr().lock().write_all(visible::text(&plan).as_bytes())?;
     }
     apply(context, &stacks, &plan, args).await
 }

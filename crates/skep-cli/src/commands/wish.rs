@@ -4,7 +4,7 @@ use skep_cluster::Desired;
 use skep_machine::{DriverKind, qemu};
 use skep_model::Size;
 
-use crate::{args::Wish, failure::Failure};
+use crate::{args::Wish, context::Context, failure::Failure};
 
 /// The driver that was named; `None` for `auto`.
 pub(super) fn driver(wish: &Wish) -> Result<Option<DriverKind>, Failure> {
@@ -43,6 +43,21 @@ pub(super) fn size(wish: &Wish) -> Size {
         memory: wish.memory.map(|bytes| bytes.0),
         cpus: wish.cpus,
         disk: wish.disk_size.map(|bytes| bytes.0),
+    }
+}
+
+/// Warns of the flags that mean something to the driver `qemu` only, given to another.
+pub(super) fn warn_of_ignored(context: &Context, driver: DriverKind, wish: &Wish) {
+    if driver == DriverKind::Qemu {
+        return;
+    }
+    for (id, flag) in
+        [("qemu_binary", "--qemu-binary"), ("accel", "--accel"), ("network", "--network")]
+    {
+        if wish.given.has(id) {
+            let text = format!("{flag} is ignored by the driver {driver}: it is for driver qemu");
+            context.events.warn("", text);
+        }
     }
 }
 

@@ -18,6 +18,8 @@ use std::time::Instant;
 use serde::Serialize;
 use skep_model::{Event, event::Outcome};
 
+use crate::visible;
+
 #[derive(Debug)]
 pub(super) struct Json {
     start: Instant,
@@ -83,14 +85,13 @@ impl Json {
         };
         let t = at.saturating_duration_since(self.start).as_millis();
         // Strings and numbers are always JSON.
-        let mut line = serde_json::to_string(&Line { schema: 1, t, what }).unwrap_or_default();
-        line.push('\n');
-        line
+        let line = serde_json::to_string(&Line { schema: 1, t, what }).unwrap_or_default();
+        visible::json(&line) + "\n"
     }
 }
 
 /// What is said at the end of a command, as one line of JSON.
 pub fn summary_line(text: &str) -> String {
     let line = serde_json::json!({ "schema": 1, "event": "summary", "text": text.trim_end() });
-    format!("{line}\n")
+    visible::json(&line.to_string()) + "\n"
 }

@@ -12,6 +12,8 @@ use std::{
 
 use skep_model::{Event, StepId, event::Outcome};
 
+use crate::visible;
+
 use super::{Look, board::Board, elapsed, live::Ink, one_line};
 
 /// How often a step that goes on says what it is at: a log is read afterwards.
@@ -78,8 +80,7 @@ pub(super) fn warning(event: &Event) -> String {
 
 /// `warning: worker1: text`; further lines of the text are indented.
 pub(super) fn warning_line(ink: Ink, subject: &str, text: &str) -> String {
-    let clean = |line: &str| line.replace(char::is_control, " ");
-    let lines: Vec<String> = text.trim().lines().map(clean).collect();
+    let lines: Vec<_> = text.trim().lines().map(visible::line).collect();
     format!("{} {}{}\n", ink.yellow("warning:"), prefix(subject), lines.join("\n  "))
 }
 

@@ -5,6 +5,8 @@ use std::io;
 use serde::Serialize as _;
 use serde_json::{Value, ser::Formatter, ser::PrettyFormatter, ser::Serializer};
 
+use crate::visible;
+
 /// The characters that Go's encoder escapes, so that JSON can stand in a web page.
 const ESCAPED: [char; 5] = ['<', '>', '&', '\u{2028}', '\u{2029}'];
 
@@ -17,9 +19,7 @@ pub fn docker_json(list: &[Value]) -> String {
     let formatter = GoFormatter { pretty: PrettyFormatter::with_indent(b"    ") };
     let written = list.serialize(&mut Serializer::with_formatter(&mut text, formatter));
     debug_assert!(written.is_ok(), "a value that was read can be written");
-    let mut text = String::from_utf8_lossy(&text).into_owned();
-    text.push('\n');
-    text
+    visible::json(&String::from_utf8_lossy(&text)) + "\n"
 }
 
 struct GoFormatter {

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::visible;
+
 /// An object, or a part of one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fields<'a>(pub(super) &'a Value);
@@ -78,7 +80,7 @@ impl<'a> Fields<'a> {
 pub(super) struct Screen(String);
 
 impl Screen {
-    /// Begins a line. Control characters become replacement characters, as in tables.
+    /// Begins a line. What would act on a terminal is shown, as in tables.
     pub(super) fn line(&mut self, before: &str, text: impl AsRef<str>) {
         self.0.push('\n');
         self.0.push_str(before);
@@ -87,9 +89,7 @@ impl Screen {
 
     /// Goes on in the line.
     pub(super) fn more(&mut self, text: impl AsRef<str>) {
-        for letter in text.as_ref().chars() {
-            self.0.push(if letter.is_control() { '\u{fffd}' } else { letter });
-        }
+        self.0.push_str(&visible::line(text.as_ref()));
     }
 
     /// `before` KEY `between` VALUE for each entry of a map; `between` only where there is a value.

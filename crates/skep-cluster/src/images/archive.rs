@@ -6,16 +6,28 @@
 
 use std::{
     collections::HashMap,
+    fs::File,
     io::{self, Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
 };
 
-use fs_err::File;
 use serde::{Deserialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 
 /// The longest file of an archive that is read, as opposed to sent: JSON.
 const LONGEST: u64 = 8 << 20;
+
+/// The longest header of an entry that is read, in bytes: a long name, or a few attributes.
+const LONGEST_HEADER: u64 = 1 << 20;
+
+/// How many files an archive may have. An image has at most 127 layers, of three files each.
+const MOST_ENTRIES: usize = 100_000;
+
+/// How many images an archive may have.
+const MOST_IMAGES: usize = 1000;
+
+/// How much JSON of an archive is read in all, in bytes.
+const LONGEST_IN_ALL: u64 = 64 << 20;
 
 /// An archive of images.
 #[derive(Debug, Clone)]
@@ -147,6 +159,8 @@ struct Look {
     /// Where the last entry ends.
     end: u64,
     length: u64,
+    /// How much may still be read.
+    left: u64,
 }
 
 impl Look {
@@ -154,13 +168,10 @@ impl Look {
         let wrong = |what: String| ArchiveError { path: path.to_owned(), what };
         let unread = |error: &io::Error| match error.kind() {
             io::ErrorKind::NotFound => wrong("is not there".into()),
-            kind => wrong(format!("cannot be read: {kind}")),
+            _ => wrong(format!("cannot be read: {error}")),
         };
-        let mut file = File::open(path).map_err(|error| unread(&error))?;
+        let mut file = skep_read::open(path).map_err(|error| unread(&error))?;
         let data = file.metadata().map_err(|error| unread(&error))?;
-        if !data.is_file() {
-            return Err(wrong("is no file".into()));
-        }
         let length = data.len();
         let mut start = [0; 6];
         let begun = file.read(&mut start).map_err(|error| unread(&error))?;
@@ -175,21 +186,26 @@ impl Look {
             return Err(wrong("is empty".into()));
         }
         file.seek(SeekFrom::Start(0)).map_err(|error| unread(&error))?;
+        let no_tar = |_| wrong("is no tar archive, or a damaged one".into());
+        headers(&mut file).map_err(no_tar)?.map_err(&wrong)?;
+        file.seek(SeekFrom::Start(0)).map_err(|error| unread(&error))?;
         let mut entries = HashMap::new();
         let mut end = 0;
         let mut tar = tar::Archive::new(&mut file);
-        let no_tar = |_| wrong("is no tar archive, or a damaged one".into());
         for entry in tar.entries_with_seek().map_err(no_tar)? {
             let entry = entry.map_err(no_tar)?;
             let (position, size) = (entry.raw_file_position(), entry.size());
-            end = position + size.next_multiple_of(512);
+            end = size
+                .checked_next_multiple_of(512)
+                .and_then(|size| position.checked_add(size))
+                .unwrap_or(u64::MAX);
             if end > length {
                 return Err(wrong(format!("is truncated: it ends after {length} bytes of {end}")));
             }
             let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
             entries.insert(name.trim_start_matches("./").to_owned(), (position, size));
         }
-        Ok(Self { path: path.into(), file, entries, end, length })
+        Ok(Self { path: path.into(), file, entries, end, length, left: LONGEST_IN_ALL })
     }
 
     fn wrong(&self, what: String) -> ArchiveError {
@@ -203,21 +219,31 @@ impl Look {
         if size > LONGEST {
             return Err(self.wrong(format!("is damaged: {name} has {size} bytes")));
         }
-        let mut bytes = Vec::new();
+        self.left = self.left.checked_sub(size).ok_or_else(|| {
+            self.wrong(format!(
+                "is damaged: more than {LONGEST_IN_ALL} bytes of JSON belong to its images"
+            ))
+        })?;
         let read = self.file.seek(SeekFrom::Start(position));
-        let read = read.and_then(|_| (&mut self.file).take(size).read_to_end(&mut bytes));
-        read.map_err(|error| self.wrong(format!("cannot be read: {}", error.kind())))?;
-        Ok(bytes)
+        let read = read.and_then(|_| skep_read::to_end((&mut self.file).take(size), LONGEST));
+        read.map_err(|error| self.wrong(format!("cannot be read: {}", error.kind())))
     }
 
     fn json<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, ArchiveError> {
         let bytes = self.bytes(name)?;
-        let read = serde_json::from_slice(&bytes);
+        self.parse(name, &bytes)
+    }
+
+    fn parse<T: DeserializeOwned>(&self, name: &str, bytes: &[u8]) -> Result<T, ArchiveError> {
+        let read = serde_json::from_slice(bytes);
         read.map_err(|_| self.wrong(format!("is damaged: {name} is not the JSON it should be")))
     }
 
     /// The images of manifests, after a look at whether all of them is there.
     fn images(&mut self, manifests: &[Manifest]) -> Result<Vec<ArchivedImage>, ArchiveError> {
+        if manifests.len() > MOST_IMAGES {
+            return Err(self.wrong(format!("has more than {MOST_IMAGES} images in it")));
+        }
         let mut images = Vec::new();
         for manifest in manifests {
             if let Some(layer) =
@@ -226,7 +252,7 @@ impl Look {
                 return Err(self.wrong(format!("is not whole: the layer {layer} is missing")));
             }
             let bytes = self.bytes(&manifest.config)?;
-            let configuration: Configuration = self.json(&manifest.config)?;
+            let configuration: Configuration = self.parse(&manifest.config, &bytes)?;
             if !configuration.os.is_empty() && configuration.os != "linux" {
                 return Err(
                     self.wrong(format!("has an image for {}, not for linux", configuration.os))
@@ -249,6 +275,9 @@ impl Look {
     /// The images of an OCI layout, for this processor's architecture where there are several.
     fn oci(&mut self) -> Result<Vec<Manifest>, ArchiveError> {
         let index: Index = self.json("index.json")?;
+        if index.manifests.len() > MOST_IMAGES {
+            return Err(self.wrong(format!("has more than {MOST_IMAGES} images in it")));
+        }
         let mut manifests = Vec::new();
         for mut entry in index.manifests {
             let names = names(&entry.annotations);
@@ -266,6 +295,31 @@ impl Look {
         }
         Ok(manifests)
     }
+}
+
+/// Looks at all headers, before those that are longer than a block are read: their content is kept
+/// in memory as a whole. The inner result is what is wrong with them.
+fn headers(file: &mut File) -> io::Result<Result<(), String>> {
+    let mut tar = tar::Archive::new(file);
+    for (count, entry) in tar.entries_with_seek()?.raw(true).enumerate() {
+        if count >= MOST_ENTRIES {
+            return Ok(Err(format!(
+                "is no archive of images: it has more than {MOST_ENTRIES} files"
+            )));
+        }
+        let entry = entry?;
+        let (kind, size) = (entry.header().entry_type(), entry.size());
+        let is_header = kind.is_gnu_longname()
+            || kind.is_gnu_longlink()
+            || kind.is_pax_local_extensions()
+            || kind.is_pax_global_extensions();
+        if is_header && size > LONGEST_HEADER {
+            return Ok(Err(format!(
+                "is damaged: it has a header of {size} bytes; at most {LONGEST_HEADER} are read"
+            )));
+        }
+    }
+    Ok(Ok(()))
 }
 
 /// Where a blob lies: `sha256:abc` is `blobs/sha256/abc`.
@@ -410,6 +464,51 @@ mod tests {
     }
 
     #[test]
+    fn an_archive_that_would_fill_the_memory_is_refused() {
+        // A name of 6 GB: sparse, so that the test's disk has none of it.
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::GNULongName);
+        header.set_size(6 << 30);
+        header.set_cksum();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), header.as_bytes()).unwrap();
+        file.as_file().set_len((6 << 30) + 2048).unwrap();
+        assert!(error(&file).contains("a header of 6442450944 bytes"), "{}", error(&file));
+        // One configuration, named as often as fits.
+        let one = json!({"Config": "c.json", "RepoTags": ["a:1"], "Layers": []});
+        let mut files = docker();
+        files[2].1 = bytes(&json!(vec![one.clone(); 1001]));
+        assert!(error(&write(&files)).contains("more than 1000 images"));
+        // And a long one not so often.
+        let long = json!({"architecture": "amd64", "os": "linux", "x": "x".repeat(7 << 20)});
+        files[0].1 = bytes(&long);
+        files[2].1 = bytes(&json!(vec![one; 20]));
+        assert!(error(&write(&files)).contains("more than 67108864 bytes"));
+        let mut header = tar::Header::new_gnu();
+        header.set_size(u64::MAX);
+        header.set_cksum();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), header.as_bytes()).unwrap();
+        assert!(Archive::open(file.path()).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(
+            content in proptest::collection::vec(proptest::arbitrary::any::<u8>(), 0..600),
+            place in 0usize..1024,
+        ) {
+            // Bytes of an archive that is one, replaced by others.
+            let file = write(&docker());
+            let mut whole = std::fs::read(file.path()).unwrap();
+            let end = (place + content.len()).min(whole.len());
+            whole[place..end].copy_from_slice(&content[..end - place]);
+            std::fs::write(file.path(), whole).unwrap();
+            let _ = Archive::open(file.path());
+        }
+    }
+
+    #[test]
     fn what_is_no_whole_archive_is_told_by_what_it_is() {
         let whole = write(&docker());
         let length = whole.path().metadata().unwrap().len();
@@ -435,7 +534,7 @@ mod tests {
                 .to_string()
                 .contains("/nowhere.tar")
         );
-        assert!(Archive::open(Path::new("/tmp")).unwrap_err().what.contains("no file"));
+        assert!(Archive::open(Path::new("/tmp")).unwrap_err().what.contains("only a regular file"));
         let mut windows = docker();
         windows[0].1 = bytes(&json!({"architecture": "amd64", "os": "windows"}));
         assert!(error(&write(&windows)).contains("windows"));

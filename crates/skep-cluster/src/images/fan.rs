@@ -173,7 +173,7 @@ impl<'a> Reading<'a> {
         match source {
             Source::Host(host) => Ok(Self::Host(host.engine.save_image(&host.name, cancel).await?)),
             Source::File(archive) => {
-                let file = File::open(&archive.path).await;
+                let file = skep_read::open(&archive.path).map(File::from_std);
                 let file = file.map_err(|error| unread(&archive.path, &error))?;
                 let file = file.take(archive.length);
                 Ok(Self::File { path: &archive.path, file, tail: &archive.tail })

@@ -380,10 +380,10 @@ async fn write(
 }
 
 fn read_bounded(path: &Path) -> std::io::Result<String> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    fs_err::File::open(path)?.take(MAX_FILE).read_to_string(&mut text)?;
-    Ok(text)
+    skep_read::text(path, MAX_FILE).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => error,
+        kind => std::io::Error::new(kind, format!("cannot read {}: {error}", path.display())),
+    })
 }
 
 /// That an entry is not taken.

@@ -26,9 +26,6 @@ use crate::{
 /// How long undoing may take; nobody who has interrupted a command waits for ever.
 const UNDO: Duration = Duration::from_secs(60);
 
-/// The longest file that may be a private key, in bytes.
-const MAX_KEY: u64 = 64 * 1024;
-
 /// Makes a machine, and waits until its engine answers. `told` hears of each stage as it begins.
 ///
 /// Several may be made at the same time, also in one cluster and by several processes.
@@ -192,7 +189,6 @@ pub fn check_name(home: &Home, name: &MachineName) -> Result<(), ClusterError> {
 
 /// Reads a private key, before anything is touched.
 fn read_key(path: &Path) -> Result<SecretString, ClusterError> {
-    use std::io::Read as _;
     let refuse = |why: String| ClusterError::Preflight {
         driver: DriverKind::Ssh.to_string(),
         checks: vec![Check::fail(
@@ -201,15 +197,12 @@ fn read_key(path: &Path) -> Result<SecretString, ClusterError> {
             "name the private key that the host knows with --ssh-key",
         )],
     };
-    let mut text = String::new();
-    fs_err::File::open(path)
-        .and_then(|file| file.take(MAX_KEY).read_to_string(&mut text))
-        .map_err(|error| {
-            refuse(match error.kind() {
-                std::io::ErrorKind::NotFound => "there is no such file".into(),
-                _ => error.to_string(),
-            })
-        })?;
+    let text = skep_read::text(path, skep_read::limit::KEY).map_err(|error| {
+        refuse(match error.kind() {
+            std::io::ErrorKind::NotFound => "there is no such file".into(),
+            _ => error.to_string(),
+        })
+    })?;
     let text = SecretString::from(text);
     let lines = text.expose_secret();
     if !lines.contains("-----BEGIN") || !lines.contains("PRIVATE KEY-----") {

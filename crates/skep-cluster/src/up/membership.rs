@@ -20,7 +20,10 @@ use skep_swarm::{
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::founding::{Decision, Doubt, Part, Seen, decide};
+use super::{
+    founding::{Decision, Doubt, Part, Seen, decide},
+    observed::part,
+};
 use crate::{ClusterError, MachineFailure, MachineRecord, reach::Cluster};
 
 /// How often an engine is asked whether it has found its way back into its swarm.
@@ -74,6 +77,8 @@ pub(super) struct Membership<'a> {
     arrivals: Mutex<BTreeMap<MachineName, Arrival>>,
     /// Which node each machine that has joined says it is.
     selves: Mutex<BTreeMap<MachineName, NodeId>>,
+    /// Those that were in no swarm, or another one, before.
+    joined: Mutex<BTreeSet<MachineName>>,
     founding: tokio::sync::Mutex<()>,
     standing: watch::Sender<Standing>,
 }
@@ -98,6 +103,7 @@ impl<'a> Membership<'a> {
             cancel,
             arrivals: Mutex::default(),
             selves: Mutex::default(),
+            joined: Mutex::default(),
             founding: tokio::sync::Mutex::default(),
             standing: watch::Sender::default(),
         }
@@ -129,7 +135,11 @@ impl<'a> Membership<'a> {
                 step.skipped("in the swarm already");
                 joined
             }
-            other => step.end_with(other)?,
+            other => {
+                let joined = step.end_with(other)?;
+                self.has_joined(&machine.name);
+                joined
+            }
         };
         self.is_node(&machine.name, joined.node);
         Ok(())
@@ -215,6 +225,17 @@ impl<'a> Membership<'a> {
         arrivals.insert(machine.clone(), arrival);
     }
 
+    fn has_joined(&self, machine: &MachineName) {
+        self.joined.lock().unwrap_or_else(PoisonError::into_inner).insert(machine.clone());
+    }
+
+    /// The machines that became nodes just now, in the record's order.
+    pub(super) fn newcomers(&self) -> Vec<MachineName> {
+        let joined = self.joined.lock().unwrap_or_else(PoisonError::into_inner);
+        let machines = self.cluster.record().machines.iter().map(|machine| &machine.name);
+        machines.filter(|name| joined.contains(*name)).cloned().collect()
+    }
+
     fn is_node(&self, machine: &MachineName, node: NodeId) {
         let mut selves = self.selves.lock().unwrap_or_else(PoisonError::into_inner);
         selves.insert(machine.clone(), node);
@@ -274,6 +295,7 @@ impl<'a> Membership<'a> {
             let step = self.events.step(&machine, "founding the swarm");
             let options = InitOptions::new(address);
             step.end_with(swarm.init(&options, self.cancel).await)?;
+            self.has_joined(&machine);
         }
         let local = swarm.local(self.cancel).await?;
         let tokens = swarm.tokens(self.cancel).await?;
@@ -332,7 +354,12 @@ impl<'a> Membership<'a> {
                 Standing::Ready(entry) => return Ok(entry),
                 Standing::Refused(doubt) => {
                     let cluster = self.cluster.record().name.clone();
-                    return Err(ClusterError::NoSwarm { cluster, doubt, failures: Vec::new() });
+                    return Err(ClusterError::NoSwarm {
+                        cluster,
+                        doubt,
+                        untouched: false,
+                        failures: Vec::new(),
+                    });
                 }
                 Standing::Open => {}
             }
@@ -364,7 +391,11 @@ impl<'a> Membership<'a> {
             if !self.is_of_this_swarm(machine, &node, entry) && !self.is_given_up(&local) {
                 return Err(SwarmError::OtherSwarm { node }.into());
             }
-            let text = "the swarm does not list its node any more: it joins anew";
+            let text = if self.replace {
+                "it leaves the swarm whose managers are gone"
+            } else {
+                "the swarm does not list its node any more: it joins anew"
+            };
             self.events.warn(&machine.name, text);
             swarm.leave(true, self.cancel).await?;
         }
@@ -416,26 +447,5 @@ impl<'a> Membership<'a> {
 
     fn address_of(&self, machine: &MachineName) -> Result<IpAddr, ClusterError> {
         self.cluster.address(self.cluster.machine(machine.as_str())?)
-    }
-}
-
-/// The part an engine has, from what it says; nothing for a machine that was just made.
-///
-/// An engine that has not got an identity tells no node ID; neither does one that failed to start
-/// as the manager it is, as with expired certificates. So of those that are pending or in error
-/// only a worker's is known to have nothing to lose.
-fn part(local: Option<&LocalState>, role: Option<Role>) -> Part {
-    let Some(local) = local else { return Part::Outside };
-    match (local.state, &local.node) {
-        (LocalNodeState::Inactive, _) => Part::Outside,
-        (LocalNodeState::Locked, _) => Part::Locked,
-        (LocalNodeState::Active, _) if local.is_manager => match &local.cluster {
-            Some(swarm) => Part::Manager { swarm: swarm.clone() },
-            None => Part::NoQuorum,
-        },
-        (LocalNodeState::Pending | LocalNodeState::Error, None) if role == Some(Role::Worker) => {
-            Part::Outside
-        }
-        (LocalNodeState::Active | LocalNodeState::Pending | LocalNodeState::Error, _) => Part::Node,
     }
 }

@@ -134,7 +134,7 @@ fn unusable(directory: &Path, file: &'static str, reason: impl ToString) -> PkiE
 /// A file's text, or `None` if there is no such file. Bytes that are not text are kept as
 /// replacement characters: what they stand for is then said to be unreadable.
 fn read(path: &Path) -> Result<Option<String>, PkiError> {
-    match fs_err::read(path) {
+    match skep_read::bytes(path, skep_read::limit::CERTIFICATES) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(StoreError::Io { action: "read", path: path.to_owned(), source }.into()),

@@ -75,7 +75,7 @@ async fn import(
 ) -> Result<(), MachineError> {
     let action = || format!("load {} into the Docker Engine", image.rootfs.display());
     let shared = |source| MachineError::Shared { action: action(), source };
-    let file = tokio::fs::File::open(&image.rootfs).await.map_err(|source| {
+    let file = skep_read::open(&image.rootfs).map(tokio::fs::File::from_std).map_err(|source| {
         skep_store::StoreError::Io { action: "read", path: image.rootfs.clone(), source }
     })?;
     let body = tokio_util::io::ReaderStream::with_capacity(file, 1 << 20);

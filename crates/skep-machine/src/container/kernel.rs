@@ -22,8 +22,10 @@ pub(super) fn find_ipvs(root: &Path, release: &str) -> Ipvs {
         return Ipvs::Present;
     }
     let modules = root.join("lib/modules").join(release);
-    let named_in =
-        |file: &str| fs_err::read_to_string(modules.join(file)).is_ok_and(|text| names_ipvs(&text));
+    let named_in = |file: &str| {
+        skep_read::text(modules.join(file), skep_read::limit::SYSTEM)
+            .is_ok_and(|text| names_ipvs(&text))
+    };
     if named_in("modules.builtin") {
         Ipvs::Present
     } else if named_in("modules.dep") {

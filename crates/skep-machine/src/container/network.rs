@@ -87,5 +87,7 @@ async fn create(engine: &Engine, request: &NetworkCreateRequest) -> Result<(), E
 
 /// The host's own networks.
 fn host_routes() -> Vec<subnet::Taken> {
-    subnet::parse_routes(&fs_err::read_to_string("/proc/net/route").unwrap_or_default())
+    subnet::parse_routes(
+        &skep_read::text("/proc/net/route", skep_read::limit::SYSTEM).unwrap_or_default(),
+    )
 }

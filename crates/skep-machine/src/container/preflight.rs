@@ -7,7 +7,11 @@ use skep_engine::Engine;
 use skep_model::Check;
 
 use super::{ContainerDriver, image, kernel, privileges::Privileges};
-use crate::{MachineError, Request, room, subnet};
+use crate::{
+    MachineError, Request,
+    limits::{self, Bounds, Flags},
+    room, subnet,
+};
 
 /// Disk a machine takes until its swarm is ready, in bytes (measured: 1 to 2 MB; images that
 /// services use come on top).
@@ -16,6 +20,9 @@ const DISK_PER_MACHINE: u64 = 100 << 20;
 const DISK_IMAGE: u64 = 800 << 20;
 /// Memory a machine takes once it is a swarm node without tasks, in bytes (measured: about 120 MB).
 const MEMORY_PER_MACHINE: u64 = 160 << 20;
+/// The least memory an engine, and a swarm node without tasks, comes up with, in bytes (measured: 64
+/// MB do, 32 MB do not). Docker itself takes no less than 6 MB.
+const LEAST_MEMORY: u64 = 64 << 20;
 /// What the check of the kernel is called, on which the choice of a driver depends.
 pub const IPVS: &str = "IPVS in the kernel";
 
@@ -70,6 +77,14 @@ pub(super) async fn look(driver: &ContainerDriver, request: &Request) -> Vec<Che
     if request.new_network {
         checks.push(network(driver, request).await);
     }
+    let most = Some(info.memory).filter(|&all| all > 0).map(|all| (all, limits::ALL_MEMORY));
+    checks.extend(
+        Flags::ALL_DRIVERS.memory(request.size.memory, Bounds { least: LEAST_MEMORY, most }),
+    );
+    // An engine that does not say how many it has refuses by itself.
+    let processors = Some(info.processors).filter(|&all| all > 0).unwrap_or(u32::MAX);
+    checks.extend(Flags::ALL_DRIVERS.cpus(request.size.cpus, processors));
+    checks.extend(request.publish.iter().copied().filter_map(limits::same_port));
     if request.size.disk.is_some() {
         let fix = "leave --disk-size out, or take --driver qemu";
         checks.push(Check::fail("disk size", "containers share the engine's own disk", fix));
@@ -138,8 +153,12 @@ async fn network(driver: &ContainerDriver, request: &Request) -> Check {
     let fix = "name another with --subnet";
     match driver.networks(&request.cluster).await {
         Err(error) => Check::fail(WHAT, error.to_string(), "restart the engine"),
-        Ok((Some(own), _)) => Check::pass(WHAT, format!("{own}, there already")),
-        Ok((None, taken)) => {
+        Ok((Some(own), _)) if request.subnet.is_none_or(|wanted| wanted == own) => {
+            Check::pass(WHAT, format!("{own}, there already"))
+        }
+        Ok((own, mut taken)) => {
+            // Of an earlier try, and gone before another one is made.
+            taken.retain(|net| Some(net.subnet) != own);
             let chosen = match request.subnet {
                 Some(wanted) => subnet::accept(wanted, &taken),
                 None => subnet::choose(&taken),

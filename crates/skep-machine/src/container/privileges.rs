@@ -87,7 +87,7 @@ impl Privileges {
             stream.peer_cred().ok()?.pid()
         };
         let listening = listening.await.map(|pid| pid.to_string());
-        let left = fs_err::read_to_string(PID_FILE).ok();
+        let left = skep_read::text(PID_FILE, skep_read::limit::SYSTEM).ok();
         let engine = engine_status(listening.as_deref(), left.as_deref(), status_of);
         engine
             .or_else(|| status_of("self"))
@@ -148,7 +148,7 @@ impl Privileges {
 
 /// The text of `/proc/PID/status`.
 fn status_of(pid: &str) -> Option<String> {
-    fs_err::read_to_string(format!("/proc/{}/status", pid.trim())).ok()
+    skep_read::text(format!("/proc/{}/status", pid.trim()), skep_read::limit::SYSTEM).ok()
 }
 
 /// The status of the engine's process: of the one that listens on its socket, or, where that is

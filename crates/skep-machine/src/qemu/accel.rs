@@ -1,34 +1,33 @@
 //! Whether this host can run virtual machines by itself.
 //!
 //! That there is a `/dev/kvm` says little: it may be closed to this user, or open and broken, as
-//! it is in some virtual machines. So a guest is started for a moment. The processor it is given
-//! is the one that machines are given, and what it has to show for itself is the first line of its
-//! firmware. The answer is kept in the store until something it depends on changes.
+//! it is in some virtual machines, where even a guest whose firmware comes up may have a kernel
+//! that does not. So what counts is that the kernel which machines run comes up (`trial`). That
+//! takes a guest system, and a while where nothing comes: before there is one, or before it is
+//! needed, the first line of a firmware has to do. The answer is kept in the store until something
+//! it depends on changes.
 
 use std::{
+    collections::BTreeMap,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use rustix::fs::Access;
 use serde::{Deserialize, Serialize};
 use skep_model::Check;
-use skep_process::{ProcessError, Program};
+use skep_os::VmImage;
+use skep_process::ProcessError;
 use skep_store::StoreError;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Accel,
-    arguments::{accelerated, bare_machine},
-    failure::{Failure, explain},
-    program::ARCHITECTURE,
+    trial::{self, Outcome},
 };
 
 /// The newest schema of `accel.json` that this program knows.
-const SCHEMA: u64 = 1;
-/// How long a guest may take to its first word.
-const DEADLINE: Duration = Duration::from_secs(3);
+const SCHEMA: u64 = 2;
 /// The device of Linux's own virtual machines.
 const KVM: &str = "/dev/kvm";
 
@@ -39,8 +38,10 @@ pub(super) const NATIVE: Accel = if cfg!(target_os = "macos") { Accel::Hvf } els
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Native {
-    /// It does.
+    /// It does: the kernel that machines run came up.
     Works,
+    /// A guest's firmware came up. Nobody has tried a kernel yet.
+    Untried,
     /// It does not.
     Fails {
         /// Why not.
@@ -50,48 +51,92 @@ pub(super) enum Native {
     },
 }
 
+/// A host with its QEMU, and where what is known about them is kept.
+#[derive(Debug)]
+pub(super) struct Host<'a> {
+    /// `accel.json`.
+    pub(super) record: PathBuf,
+    /// The QEMU.
+    pub(super) binary: &'a Path,
+    /// Its version.
+    pub(super) version: &'a str,
+}
+
 /// `accel.json`.
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
     schema: u64,
-    /// What the answer depends on.
+    /// What all answers depend on.
     key: String,
-    native: Native,
+    /// The answers, by guest system: a machine keeps the one it was made with.
+    guests: BTreeMap<String, Native>,
+}
+
+impl Host<'_> {
+    /// What is known of a guest's kernel from an earlier trial.
+    pub(super) fn known(&self, guest: &VmImage) -> Option<Native> {
+        self.read()?.guests.remove(&name(guest))
+    }
+
+    /// Whether a guest's kernel comes up.
+    pub(super) async fn try_kernel(
+        &self,
+        guest: &VmImage,
+        cancel: &CancellationToken,
+    ) -> Result<Native, ProcessError> {
+        Ok(match trial::kernel(self.binary, NATIVE, guest, cancel).await? {
+            Outcome::Good => Native::Works,
+            Outcome::Bad(said) => {
+                broken(format!("a guest's kernel does not come up with {NATIVE} ({said})"))
+            }
+        })
+    }
+
+    /// Whether a guest's firmware comes up.
+    pub(super) async fn try_firmware(
+        &self,
+        cancel: &CancellationToken,
+    ) -> Result<Native, ProcessError> {
+        Ok(match trial::firmware(self.binary, NATIVE, cancel).await? {
+            Outcome::Good => Native::Untried,
+            Outcome::Bad(said) => broken(format!("a guest does not start with {NATIVE} ({said})")),
+        })
+    }
+
+    /// Writes down how a trial of a guest's kernel ended.
+    pub(super) fn remember(&self, guest: &VmImage, native: &Native) -> Result<(), StoreError> {
+        let key = self.key();
+        let mut record =
+            self.read().unwrap_or(Record { schema: SCHEMA, key, guests: BTreeMap::new() });
+        record.guests.insert(name(guest), native.clone());
+        skep_store::write_json(&self.record, &record)
+    }
+
+    /// What is known. Anything that cannot be read, or was true of something else, is nothing.
+    fn read(&self) -> Option<Record> {
+        let record = skep_store::read_json::<Record>(&self.record, SCHEMA).ok().flatten()?;
+        (record.key == self.key()).then_some(record)
+    }
+
+    /// What every answer depends on: QEMU, the device and this user's way to it, the running kernel.
+    fn key(&self) -> String {
+        let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let device = fs_err::metadata(KVM).map_or(0, |meta| meta.rdev());
+        let parts = [
+            format!("{} {} {}", self.binary.display(), self.version, stamp(self.binary)),
+            format!("{device} {} {}", stamp(Path::new(KVM)), is_open()),
+            boot.trim().to_owned(),
+        ];
+        parts.join("; ")
+    }
 }
 
 impl Native {
-    /// What is known from an earlier look, or is found out now.
-    pub(super) async fn look(
-        record: &Path,
-        binary: &Path,
-        version: &str,
-        cancel: &CancellationToken,
-    ) -> Result<Self, ProcessError> {
-        let key = key(binary, version);
-        match skep_store::read_json::<Record>(record, SCHEMA) {
-            Ok(Some(record)) if record.key == key => return Ok(record.native),
-            // Whatever it is, it is no answer.
-            _ => {}
-        }
-        probe(binary, cancel).await
-    }
-
-    /// Writes the answer down.
-    pub(super) fn remember(
-        &self,
-        record: &Path,
-        binary: &Path,
-        version: &str,
-    ) -> Result<(), StoreError> {
-        let key = key(binary, version);
-        skep_store::write_json(record, &Record { schema: SCHEMA, key, native: self.clone() })
-    }
-
     /// What machines are run with, if `asked` for that or for whatever works.
     pub(super) fn choose(&self, asked: Option<Accel>) -> Accel {
         asked.unwrap_or(match self {
             Self::Works => NATIVE,
-            Self::Fails { .. } => Accel::Tcg,
+            Self::Untried | Self::Fails { .. } => Accel::Tcg,
         })
     }
 
@@ -104,7 +149,14 @@ impl Native {
                 let fix = format!("choose --accel {NATIVE}, auto or tcg");
                 Check::fail(WHAT, format!("there is no {other} on this system"), fix)
             }
-            (Self::Works, _) => Check::pass(WHAT, format!("{NATIVE}; a guest was started with it")),
+            (Self::Works, _) => Check::pass(WHAT, format!("{NATIVE}; a guest's kernel came up")),
+            (Self::Untried, _) => Check::pass(
+                WHAT,
+                format!(
+                    "{NATIVE}; a guest's firmware started. Its kernel is tried before the first \
+                     machine is made"
+                ),
+            ),
             (Self::Fails { why, fix }, Some(_)) => {
                 Check::fail(WHAT, why, format!("{fix}; or choose --accel tcg"))
             }
@@ -115,128 +167,76 @@ impl Native {
     }
 }
 
-/// What an answer depends on: QEMU, the device and this user's way to it, the running kernel.
-fn key(binary: &Path, version: &str) -> String {
-    let stamp = |path: &Path| {
-        fs_err::metadata(path).map_or_else(
-            |_| String::from("absent"),
-            |meta| format!("{}:{}:{:o}:{}", meta.uid(), meta.gid(), meta.mode(), meta.mtime()),
-        )
-    };
-    let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let device = fs_err::metadata(KVM).map_or(0, |meta| meta.rdev());
-    let parts = [
-        format!("{} {version} {}", binary.display(), stamp(binary)),
-        format!("{device} {} {}", stamp(Path::new(KVM)), is_open()),
-        boot.trim().to_owned(),
-    ];
-    parts.join("; ")
+/// What tells a guest system from all others, and from one that was built anew under its digest
+/// with a later kernel.
+fn name(guest: &VmImage) -> String {
+    let [kernel, initramfs] = [&guest.kernel, &guest.initramfs].map(|path| stamp(path));
+    format!("{} {} {kernel} {initramfs}", guest.digest, guest.kernel_release)
+}
+
+fn stamp(path: &Path) -> String {
+    fs_err::metadata(path).map_or_else(
+        |_| String::from("absent"),
+        |meta| format!("{}:{}:{:o}:{}", meta.uid(), meta.gid(), meta.mode(), meta.mtime()),
+    )
 }
 
 fn is_open() -> bool {
     rustix::fs::access(KVM, Access::READ_OK | Access::WRITE_OK).is_ok()
 }
 
-/// Starts a guest for a moment.
-async fn probe(binary: &Path, cancel: &CancellationToken) -> Result<Native, ProcessError> {
-    if NATIVE == Accel::Kvm {
-        if !PathBuf::from(KVM).exists() {
-            return Ok(Native::Fails {
-                why: format!("there is no {KVM}"),
-                fix: "`modprobe kvm_intel` or `kvm_amd`; in a virtual machine, have its host \
-                      allow nested ones"
-                    .into(),
-            });
-        }
-        if !is_open() {
-            return Ok(Native::Fails {
-                why: format!("this user may not open {KVM}"),
-                fix: "`sudo usermod -aG kvm $USER`, then log in again".into(),
-            });
-        }
+/// That there is no way to the accelerator, for which no guest needs to be started.
+pub(super) fn closed() -> Option<Native> {
+    if NATIVE != Accel::Kvm || is_open() {
+        return None;
     }
-    // The first word ends the guest; so does whoever cancels everything.
-    let heard = cancel.child_token();
-    let mut spoke = false;
-    let program = Program::new(binary)
-        .args(bare_machine(ARCHITECTURE))
-        .args(accelerated(NATIVE))
-        .args(first_words(ARCHITECTURE))
-        .deadline(DEADLINE);
-    let ran = program
-        .run_with(&heard, |line| {
-            if line.contains("SeaBIOS") {
-                spoke = true;
-                heard.cancel();
-            }
-        })
-        .await;
-    if cancel.is_cancelled() {
-        return ran.map(|_| Native::Works);
-    }
-    let broken = |said: String| Native::Fails {
-        why: format!("a guest does not start with {NATIVE} ({said})"),
-        fix: "bring kernel and QEMU up to date; in a virtual machine, have its host allow nested \
-              ones"
-            .into(),
+    let (why, fix) = if Path::new(KVM).exists() {
+        let fix = "`sudo usermod -aG kvm $USER`, then log in again";
+        (format!("this user may not open {KVM}"), fix)
+    } else {
+        let fix = "`modprobe kvm_intel` or `kvm_amd`; in a virtual machine, have its host allow \
+                   nested ones";
+        (format!("there is no {KVM}"), fix)
     };
-    match ran {
-        _ if spoke => Ok(Native::Works),
-        // Firmware of other architectures has nothing to say; not to have ended is enough.
-        Err(ProcessError::Deadline { .. }) if first_words(ARCHITECTURE).is_empty() => {
-            Ok(Native::Works)
-        }
-        Err(ProcessError::Failed { stderr, .. }) => Ok(broken(match explain(&stderr) {
-            Failure::Other(_) => first_complaint(&stderr),
-            failure => format!("{failure:?}"),
-        })),
-        Err(ProcessError::Deadline { .. }) => Ok(broken("it says nothing".into())),
-        Ok(_) => Ok(broken("it ended at once".into())),
-        Err(error) => Err(error),
-    }
+    Some(Native::Fails { why, fix: fix.into() })
 }
 
-/// The firmware of PCs speaks to a port of its own.
-fn first_words(architecture: &str) -> &'static [&'static str] {
-    match architecture {
-        "x86_64" => &[
-            "-chardev",
-            "stdio,id=words,signal=off",
-            "-device",
-            "isa-debugcon,iobase=0x402,chardev=words",
-        ],
-        _ => &[],
-    }
-}
-
-/// What QEMU complained about first, without its own name.
-fn first_complaint(stderr: &str) -> String {
-    let complaint = stderr.lines().find(|line| !line.contains("warning:")).unwrap_or(stderr);
-    complaint.split_once(": ").map_or(complaint, |(_, rest)| rest).trim().to_owned()
+fn broken(why: String) -> Native {
+    let fix = "bring kernel and QEMU up to date; in a virtual machine, have its host allow nested \
+               ones";
+    Native::Fails { why, fix: fix.into() }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::time::SystemTime;
 
     use skep_model::Verdict;
 
     use super::*;
 
-    fn broken() -> Native {
+    fn fails() -> Native {
         Native::Fails { why: "it is broken".into(), fix: "mend it".into() }
     }
 
     #[test]
     fn what_is_asked_for_is_taken_and_auto_takes_what_works() {
         assert_eq!(Native::Works.choose(None), NATIVE);
-        assert_eq!(broken().choose(None), Accel::Tcg);
-        assert_eq!(broken().choose(Some(NATIVE)), NATIVE);
-        assert_eq!(broken().check(None).verdict, Verdict::Warn);
-        let check = broken().check(Some(NATIVE));
+        assert_eq!(fails().choose(None), Accel::Tcg);
+        assert_eq!(fails().choose(Some(NATIVE)), NATIVE);
+        assert_eq!(fails().check(None).verdict, Verdict::Warn);
+        let check = fails().check(Some(NATIVE));
         assert_eq!((check.verdict, &*check.found), (Verdict::Fail, "it is broken"));
-        assert_eq!(broken().check(Some(Accel::Tcg)).verdict, Verdict::Pass);
+        assert_eq!(fails().check(Some(Accel::Tcg)).verdict, Verdict::Pass);
         assert_eq!(Native::Works.check(None).verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn a_firmware_is_no_proof_of_a_kernel_and_nobody_says_so() {
+        assert_eq!(Native::Untried.choose(None), Accel::Tcg);
+        let check = Native::Untried.check(None);
+        assert_eq!(check.verdict, Verdict::Pass);
+        assert!(check.found.contains("Its kernel is tried"), "{}", check.found);
     }
 
     #[test]
@@ -245,48 +245,47 @@ mod tests {
         assert_eq!(Native::Works.check(Some(foreign)).verdict, Verdict::Fail);
     }
 
-    fn script(home: &Path, text: &str) -> PathBuf {
-        let path = home.join("qemu");
-        fs_err::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-        fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        path
-    }
-
-    /// On hosts without an open `/dev/kvm` the answer is known without a guest.
-    async fn answer(text: &str) -> Option<Native> {
-        let home = tempfile::tempdir().unwrap();
-        let binary = script(home.path(), text);
-        let cancel = CancellationToken::new();
-        is_open().then_some(())?;
-        Some(probe(&binary, &cancel).await.unwrap())
-    }
-
-    #[tokio::test]
-    async fn a_guest_that_speaks_is_proof() {
-        let answer = answer("echo 'SeaBIOS (version 1.16.3)'; exec sleep 60").await;
-        assert!(answer.is_none_or(|native| native == Native::Works));
-    }
-
-    #[tokio::test]
-    async fn a_guest_that_ends_is_none_and_its_complaint_is_kept() {
-        let complaint = "echo 'qemu-system-x86_64: error: failed to set MSR 0x10a' >&2; exit 134";
-        match answer(complaint).await {
-            Some(Native::Fails { why, .. }) => {
-                assert!(why.ends_with("(error: failed to set MSR 0x10a)"), "{why}");
-            }
-            other => assert_eq!(other, None),
+    fn guest(home: &Path, digest: &str) -> VmImage {
+        let [kernel, initramfs, base] = ["kernel", "initramfs", "base"].map(|name| home.join(name));
+        VmImage {
+            kernel,
+            initramfs,
+            base,
+            digest: digest.into(),
+            size: 0,
+            release: "Debian trixie".into(),
+            architecture: "amd64".into(),
+            kernel_release: "6.12.107+deb13-cloud-amd64".into(),
+            engine: None,
+            built: SystemTime::UNIX_EPOCH,
         }
     }
 
-    #[tokio::test]
-    async fn an_answer_is_kept_until_qemu_changes() {
+    #[test]
+    fn an_answer_is_kept_until_what_it_depends_on_changes() {
         let home = tempfile::tempdir().unwrap();
-        let (record, binary) = (home.path().join("accel.json"), script(home.path(), "exit 1"));
-        let cancel = CancellationToken::new();
-        Native::Works.remember(&record, &binary, "10.0.2").unwrap();
-        let same = Native::look(&record, &binary, "10.0.2", &cancel).await.unwrap();
-        assert_eq!(same, Native::Works);
-        let newer = Native::look(&record, &binary, "10.0.3", &cancel).await.unwrap();
-        assert_ne!(newer, Native::Works);
+        let (binary, record) = (home.path().join("qemu"), home.path().join("accel.json"));
+        let host = Host { record: record.clone(), binary: &binary, version: "10.0.2" };
+        let (one, other) = (guest(home.path(), "1"), guest(home.path(), "2"));
+        assert_eq!(host.known(&one), None);
+        host.remember(&one, &Native::Works).unwrap();
+        host.remember(&other, &fails()).unwrap();
+        // Each guest system has an answer of its own.
+        assert_eq!(host.known(&one), Some(Native::Works));
+        assert_eq!(host.known(&other), Some(fails()));
+
+        let newer = Host { record: record.clone(), binary: &binary, version: "10.0.3" };
+        assert_eq!(newer.known(&one), None);
+        let later = VmImage { kernel_release: "6.12.108".into(), ..one.clone() };
+        assert_eq!(host.known(&later), None);
+        fs_err::write(&one.kernel, "built anew").unwrap();
+        assert_eq!(host.known(&one), None);
+
+        // What an earlier skep has written was found out with a firmware.
+        let earlier = serde_json::json!({ "schema": 1, "key": host.key(), "native": "works" });
+        fs_err::write(&record, earlier.to_string()).unwrap();
+        assert_eq!(host.known(&one), None);
+        host.remember(&one, &Native::Works).unwrap();
+        assert_eq!(host.known(&one), Some(Native::Works));
     }
 }

@@ -196,7 +196,7 @@ fn parse_socket(line: &str) -> Option<(Ipv4Addr, u16)> {
 
 /// The host's open UDP sockets.
 pub(super) fn udp_table() -> String {
-    fs_err::read_to_string("/proc/net/udp").unwrap_or_default()
+    skep_read::text("/proc/net/udp", skep_read::limit::SYSTEM).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ fn helper(root: &Path, is_root: bool) -> Check {
 fn listed(root: &Path, bridge: &str) -> Check {
     let what = format!("/{LIST}");
     let add = format!("`sudo mkdir -p /etc/qemu && echo 'allow {bridge}' | sudo tee -a /{LIST}`");
-    match fs_err::read_to_string(root.join(LIST)) {
+    match skep_read::text(root.join(LIST), skep_read::limit::SYSTEM) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Check::fail(what, "there is none", add)
         }

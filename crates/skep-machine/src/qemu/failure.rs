@@ -46,6 +46,9 @@ pub(super) fn explain(stderr: &str) -> Failure {
         }
         return other(format!("one of its files cannot be opened ({})", brief(line)));
     }
+    if let Some(line) = lines().find(|line| accelerator_gave_up(line)) {
+        return other(format!("the accelerator gave up ({}): choose --accel tcg", brief(line)));
+    }
     if let Some(line) = find("failed to set MSR").or_else(|| find("kvm")) {
         return other(format!("KVM does not work here ({}): choose --accel auto", brief(line)));
     }
@@ -71,6 +74,13 @@ pub(super) fn explain(stderr: &str) -> Failure {
         Some(line) => format!("QEMU says: {line}"),
         None => "QEMU ended without a word".into(),
     })
+}
+
+/// Whether this is what QEMU says when KVM cannot execute a guest's next instruction. It goes on
+/// then, but its guest never does.
+pub(super) fn accelerator_gave_up(line: &str) -> bool {
+    let signs = ["KVM internal error", "KVM: entry failed", "kvm run failed"];
+    signs.iter().any(|sign| line.contains(sign))
 }
 
 /// The port in `… rule 'tcp:127.64.1.100:2222-198.51.100.15:22'`.
@@ -154,6 +164,7 @@ mod tests {
             "qemu-system-x86_64: -device virtio-blk-pci,drive=base: Failed to get \"write\" lock\nIs another process using the image [d.img]?",
             "qemu-system-x86_64: -accel kvm: Could not access KVM kernel module: Permission denied\nqemu-system-x86_64: -accel kvm: failed to initialize kvm: Permission denied",
             "qemu-system-x86_64: error: failed to set MSR 0x10a to 0xc000069\nqemu-system-x86_64: target/i386/kvm/kvm.c:3849: kvm_buf_set_msrs: Assertion `ret == cpu->kvm_msr_buf->nmsrs' failed.",
+            "KVM internal error. Suberror: 1\nextra data[0]: 0x0000000000000001\nEAX=00000000 EBX=00000000",
             "qemu-system-x86_64: -accel hvf: invalid accelerator hvf",
             "qemu-system-x86_64: -netdev user,id=x: Parameter 'type' does not accept value 'user'",
             "failed to parse default acl file `/etc/qemu/bridge.conf'\nqemu-system-x86_64: -netdev bridge,id=x,br=br0: bridge helper failed",

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     QemuDriver,
+    accel::NATIVE,
     addresses::{self, ALWAYS},
     arguments::Launch,
     failure::{Failure, explain},
@@ -105,6 +106,22 @@ fn state_of(status: RunState) -> MachineState {
         | RunState::shutdown
         | RunState::watchdog => MachineState::Failed,
         _ => MachineState::Running,
+    }
+}
+
+/// Why QEMU holds a machine that is of no use as it is, and what to do about it.
+pub(super) fn held(status: RunState) -> Option<String> {
+    match status {
+        RunState::io_error => Some("this host's disk is full. Make room, then start it".into()),
+        RunState::internal_error => {
+            let name = NATIVE.name().to_uppercase();
+            Some(format!(
+                "the accelerator gave up: {name} internal error; `dmesg` on this host may say \
+                 more. `skep up --accel tcg` starts it without"
+            ))
+        }
+        RunState::guest_panicked => Some("its kernel has crashed. Start it again".into()),
+        _ => None,
     }
 }
 
@@ -219,8 +236,14 @@ impl QemuDriver {
         record: &Machine,
         cancel: &CancellationToken,
     ) -> Result<Launch, MachineError> {
-        let accel = self.accel(Some(cluster), cancel).await?;
         let image = self.image_of(place, record)?;
+        let accel = self.accel(Some(cluster), &image, None, cancel).await;
+        let accel = accel.map_err(|error| match error {
+            MachineError::Acceleration { why, fix, .. } => {
+                place.refuse("start", format!("{why}: {fix} with `skep up`"))
+            }
+            other => other,
+        })?;
         Ok(Launch {
             name: format!("{}/{}", place.id.cluster, place.id.machine),
             architecture: program::ARCHITECTURE,
@@ -300,7 +323,7 @@ fn look_for_room(place: &Place) -> Result<(), MachineError> {
 
 /// How many processors a machine has if nothing else is asked for: emulating a second one takes
 /// longer than it helps.
-fn usual_cpus(accel: super::Accel) -> u32 {
+pub(super) fn usual_cpus(accel: super::Accel) -> u32 {
     if accel == super::Accel::Tcg { 1 } else { 2 }
 }
 
@@ -380,7 +403,10 @@ pub(super) fn port_error(
 pub(super) fn refusal(port: Port, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            let first = fs_err::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+            let first = skep_read::text(
+                "/proc/sys/net/ipv4/ip_unprivileged_port_start",
+                skep_read::limit::SYSTEM,
+            );
             let first = first.ok().and_then(|text| text.trim().parse::<u16>().ok());
             format!(
                 "ports below {} take a permission (`sudo sysctl \
@@ -408,4 +434,22 @@ fn group_error(place: &Place, cluster: &Cluster) -> MachineError {
              (`ss -lunp` shows which): end it, or `skep down` and `skep up` with another --name"
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_is_held_says_by_what_and_one_that_runs_says_nothing() {
+        let gave_up = held(RunState::internal_error).unwrap();
+        assert!(gave_up.contains("the accelerator gave up"), "{gave_up}");
+        assert!(gave_up.contains("--accel tcg"), "{gave_up}");
+        assert!(held(RunState::io_error).unwrap().contains("disk is full"));
+        for status in [RunState::internal_error, RunState::io_error, RunState::guest_panicked] {
+            assert_eq!(state_of(status), MachineState::Failed);
+        }
+        assert_eq!(held(RunState::running), None);
+        assert_eq!(held(RunState::paused), None);
+    }
 }

@@ -51,7 +51,8 @@ impl QemuDriver {
     /// A cluster's network, and the networks of everybody else: the host's own, and those of the
     /// store's other clusters of virtual machines.
     pub(super) fn networks(&self, cluster: &ClusterName) -> Result<Networks, StoreError> {
-        let routes = fs_err::read_to_string("/proc/net/route").unwrap_or_default();
+        let routes =
+            skep_read::text("/proc/net/route", skep_read::limit::SYSTEM).unwrap_or_default();
         let mut taken = subnet::parse_routes(&routes);
         let (mut own, mut loopback) = (None, Vec::new());
         for name in names(&self.layout.clusters())? {
@@ -98,7 +99,9 @@ impl QemuDriver {
         // Two clusters that are made at once must not choose the same.
         let _lock = self.lock().await?;
         let Networks { own, taken, loopback } = self.networks(cluster)?;
-        if let Some(own) = own {
+        let wanted = wanted.or(own.as_ref().map(|own| own.subnet));
+        // A network that no machine is on binds nothing.
+        if let Some(own) = own.filter(|own| !self.is_elsewhere(own) || self.has_machines(cluster)) {
             let subnet = own.subnet;
             self.keep(cluster, own)?;
             work.journal.made(&network_resource(cluster))?;
@@ -133,14 +136,27 @@ impl QemuDriver {
         Ok(subnet)
     }
 
+    /// Whether another segment is asked for than a network is on.
+    fn is_elsewhere(&self, own: &Cluster) -> bool {
+        self.options.segment.as_ref().is_some_and(|wanted| *wanted != own.segment.choice())
+    }
+
+    fn has_machines(&self, cluster: &ClusterName) -> bool {
+        let machines = self.machines(cluster);
+        // What cannot be listed may be there.
+        machines.map_or(true, |machines| machines.iter().any(|place| place.files.record().exists()))
+    }
+
     /// Takes what is asked for now into the record of a cluster that is there. Its machines cannot be
     /// moved to another network.
     fn keep(&self, cluster: &ClusterName, mut record: Cluster) -> Result<(), MachineError> {
-        let has = record.segment.choice();
-        if let Some(wanted) = self.options.segment.as_ref().filter(|wanted| **wanted != has) {
+        if let Some(wanted) = self.options.segment.as_ref().filter(|_| self.is_elsewhere(&record)) {
             return Err(MachineError::Host {
                 action: format!("put cluster {cluster} on the network {wanted}"),
-                reason: format!("it is on {has}: `skep down`, or choose another --name"),
+                reason: format!(
+                    "its machines are on {}: leave --network out, or choose another --name",
+                    record.segment.choice()
+                ),
             });
         }
         let before = record.clone();

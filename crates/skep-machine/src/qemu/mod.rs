@@ -6,8 +6,8 @@
 //!
 //! `addresses` says where machines answer, `record` what is written down, `arguments` how QEMU is
 //! started, `life` what power on and off mean, `making` what a machine consists of, `ports`
-//! publishes, `accel` finds out what executes instructions, `bridge` and `preflight` look at the
-//! host, `failure` understands what QEMU prints. `docs/qemu.md` is for users and maintainers.
+//! publishes, `accel` knows what executes instructions and `trial` finds it out, `bridge` and
+//! `preflight` look at the host, `failure` understands what QEMU prints. `docs/qemu.md` is for users and maintainers.
 
 mod accel;
 mod addresses;
@@ -23,24 +23,25 @@ mod preflight;
 mod process;
 mod program;
 mod record;
+mod trial;
 
 use std::{collections::BTreeMap, fmt, io, net::Ipv4Addr, path::PathBuf};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use ipnet::Ipv4Net;
-use skep_model::{Check, ClusterName, MachineName, MachineState, Port};
+use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Port, Verdict};
 use skep_os::{Entry, VmImage};
+use skep_process::ProcessError;
 use skep_store::{Layout, Resource, StoreError, file::names};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use tokio_util::sync::CancellationToken;
 
 pub use self::options::{Accel, OptionError, Options, Segment};
 use self::{
-    accel::Native,
+    accel::{Host, NATIVE, Native},
     life::Place,
     making::{kind, machine_resource, network_resource},
-    monitor::RunState,
     program::Qemu,
     record::{Cluster, Files, Machine},
 };
@@ -56,7 +57,9 @@ pub struct QemuDriver {
     store: String,
     os: GuestSystems,
     options: Options,
-    native: OnceCell<Native>,
+    qemu: OnceCell<Qemu>,
+    /// Held while a guest is tried: machines that start at once ask once.
+    trial: Mutex<()>,
 }
 
 impl fmt::Debug for QemuDriver {
@@ -76,7 +79,8 @@ impl QemuDriver {
         os: GuestSystems,
         options: Options,
     ) -> Self {
-        Self { layout, sockets, store: store.into(), os, options, native: OnceCell::new() }
+        let (qemu, trial) = (OnceCell::new(), Mutex::new(()));
+        Self { layout, sockets, store: store.into(), os, options, qemu, trial }
     }
 
     /// Where a machine's files and its monitor are, whether or not it exists.
@@ -104,29 +108,78 @@ impl QemuDriver {
         chosen.or_else(|| cluster?.binary.clone()).unwrap_or_else(program::usual)
     }
 
-    /// What executes instructions, and for `auto` what is known about this host.
+    /// What is asked for to execute instructions; nothing for whatever works.
+    fn asked(&self, cluster: Option<&Cluster>) -> Option<Accel> {
+        self.options.accel.or_else(|| cluster?.accel)
+    }
+
+    /// What executes the instructions of machines with this guest system. The accelerator is only
+    /// taken, asked for or not, if their kernel has come up with it; with `events` a person is told
+    /// of a trial and what came of it.
     async fn accel(
         &self,
         cluster: Option<&Cluster>,
+        guest: &VmImage,
+        events: Option<&Events>,
         cancel: &CancellationToken,
     ) -> Result<Accel, MachineError> {
-        if let Some(asked) = self.options.accel.or_else(|| cluster?.accel) {
-            return Ok(asked);
+        let asked = self.asked(cluster);
+        if let Some(other) = asked.filter(|asked| *asked != NATIVE) {
+            return Ok(other);
         }
-        let native = self.native.get_or_try_init(|| async {
-            let binary = self.binary(cluster);
-            let refuse = |error: skep_process::ProcessError| MachineError::Host {
+        let native = match accel::closed() {
+            Some(closed) => closed,
+            None => self.tried(asked, cluster, guest, events, cancel).await?,
+        };
+        match (native, asked) {
+            (Native::Fails { why, fix }, Some(accel)) => Err(MachineError::Acceleration {
+                accel: accel.name(),
+                why,
+                fix: format!("{fix}; or choose --accel tcg"),
+            }),
+            (native, _) => Ok(native.choose(asked)),
+        }
+    }
+
+    /// What came of a trial with a guest system's kernel, which is made unless one was before. One
+    /// that failed is made again for somebody who asks for the accelerator by its name.
+    async fn tried(
+        &self,
+        asked: Option<Accel>,
+        cluster: Option<&Cluster>,
+        guest: &VmImage,
+        events: Option<&Events>,
+        cancel: &CancellationToken,
+    ) -> Result<Native, MachineError> {
+        let refuse = |error: ProcessError| match error {
+            ProcessError::Cancelled { .. } => MachineError::Cancelled,
+            error => MachineError::Host {
                 action: "find out what QEMU can do".into(),
                 reason: format!("{error}: {}", program::how_to_install()),
-            };
-            let qemu = Qemu::ask(&binary, cancel).await.map_err(refuse)?;
-            let record = self.layout.accel();
-            let native = Native::look(&record, &binary, &qemu.version, cancel).await;
-            let native = native.map_err(refuse)?;
-            native.remember(&record, &binary, &qemu.version)?;
-            Ok::<_, MachineError>(native)
+            },
+        };
+        let binary = self.binary(cluster);
+        let qemu = self.qemu.get_or_try_init(|| Qemu::ask(&binary, cancel));
+        let version = &qemu.await.map_err(refuse)?.version;
+        let host = Host { record: self.layout.accel(), binary: &binary, version };
+
+        let _turn = self.trial.lock().await;
+        match host.known(guest) {
+            Some(native) if asked.is_none() || native == Native::Works => return Ok(native),
+            _ => {}
+        }
+        let step = events.map(|events| {
+            events.step("", format!("trying whether the guest's kernel comes up with {NATIVE}"))
         });
-        Ok(native.await?.choose(None))
+        let native = host.try_kernel(guest, cancel).await.map_err(refuse)?;
+        host.remember(guest, &native)?;
+        let (Some(events), Some(step)) = (events, step) else { return Ok(native) };
+        step.done();
+        let check = native.check(asked);
+        if check.verdict == Verdict::Warn {
+            events.warn("", format!("{}: {}; {}", check.what, check.found, check.fix));
+        }
+        Ok(native)
     }
 
     /// The guest system a machine's disk belongs to, which may be an older one than is built now.
@@ -188,7 +241,9 @@ impl Driver for QemuDriver {
         wanted: Option<Ipv4Net>,
         work: Work<'_>,
     ) -> Result<Option<Ipv4Net>, MachineError> {
-        (self.os)()?.ensure_vm(work.events, work.cancel).await?;
+        let guest = (self.os)()?.ensure_vm(work.events, work.cancel).await?;
+        let known = Cluster::read(&self.layout.cluster(cluster.as_str()).qemu())?;
+        self.accel(known.as_ref(), &guest, Some(work.events), work.cancel).await?;
         let network = network_resource(cluster);
         work.journal.intent(&network)?;
         let made = cancellable(work.cancel, self.make_network(cluster, wanted, work)).await;
@@ -253,10 +308,10 @@ impl Driver for QemuDriver {
         let refuse = |error: io::Error| place.refuse("read the console of", error);
         console::bound(&place.files.console()).map_err(refuse)?;
         let mut text = console::tail(&place.files.console()).map_err(refuse)?;
-        if let Ok(RunState::io_error) = monitor::status(&place.monitor).await {
-            text.push_str(
-                "(QEMU holds the machine: this host's disk is full. Make room, then start it.)\n",
-            );
+        if let Ok(status) = monitor::status(&place.monitor).await
+            && let Some(why) = life::held(status)
+        {
+            text.push_str(&format!("(QEMU holds the machine: {why}.)\n"));
         }
         Ok(text)
     }
@@ -293,3 +348,6 @@ impl Driver for QemuDriver {
         Ok(work.journal.gone(resource)?)
     }
 }
+
+#[cfg(test)]
+mod tests;

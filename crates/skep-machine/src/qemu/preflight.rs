@@ -7,8 +7,8 @@ use skep_process::ProcessError;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    QemuDriver, Segment,
-    accel::Native,
+    Accel, QemuDriver, Segment,
+    accel::{Host, NATIVE, Native, closed},
     addresses, bridge,
     life::MEMORY,
     making::Networks,
@@ -16,13 +16,16 @@ use super::{
 };
 use crate::{
     MachineError, Request,
-    room::{self, megabytes},
+    limits::{self, Bounds, Flags},
+    room,
 };
 
 /// The least memory a machine can be a swarm node with, in bytes.
 const LEAST_MEMORY: u64 = 512 << 20;
 /// The smallest disk that holds an engine and an image or two, in bytes.
 const LEAST_DISK: u64 = 2 << 30;
+/// The biggest that a file of the host's file system can be, in bytes: ext4 has them below 16 TB.
+const MOST_DISK: u64 = (16 << 40) - (1 << 20);
 /// What a machine takes on this host's disk until its swarm is ready, in bytes.
 const DISK_PER_MACHINE: u64 = 100 << 20;
 /// What the files that all machines share take, in bytes.
@@ -37,7 +40,7 @@ pub(super) async fn look(
 ) -> Vec<Check> {
     let cluster = driver.cluster(&request.cluster).ok();
     let binary = driver.binary(cluster.as_ref());
-    let asked = driver.options.accel.or(cluster.as_ref().and_then(|cluster| cluster.accel));
+    let asked = driver.asked(cluster.as_ref());
     let recorded = || cluster.as_ref().map(|cluster| cluster.segment.choice());
     let segment = driver.options.segment.clone().or_else(recorded);
     let mut checks = Vec::new();
@@ -46,7 +49,9 @@ pub(super) async fn look(
         Ok(qemu) => {
             checks.push(version(&binary, &qemu));
             checks.push(networks(&qemu, segment.as_ref()));
-            match Native::look(&driver.layout.accel(), &binary, &qemu.version, cancel).await {
+            let host =
+                Host { record: driver.layout.accel(), binary: &binary, version: &qemu.version };
+            match accelerates(driver, &host, asked, cancel).await {
                 Ok(native) => checks.push(native.check(asked)),
                 Err(error) => checks.push(absent(&binary, &error)),
             }
@@ -69,16 +74,37 @@ pub(super) async fn look(
         }
     }
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    checks.extend(size(request.size, processors));
+    checks.extend(size(request.size, processors, room::total_memory()));
     let machines = request.new_machines as u64;
     checks.extend(room::disk(driver.layout.root(), shared + machines * DISK_PER_MACHINE));
-    let each = request.size.memory.unwrap_or(MEMORY) + MEMORY_FOR_QEMU;
+    let each = request.size.memory.unwrap_or(MEMORY).saturating_add(MEMORY_FOR_QEMU);
     checks.extend(room::memory(
-        machines * each,
+        machines.saturating_mul(each),
         "close something, make fewer machines, or give each less with --memory",
     ));
     checks.extend(addresses_at_host(driver, request));
     checks
+}
+
+/// Whether this host accelerates, as far as it is known or soon told: a kernel is only waited for
+/// if nothing but the accelerator will do. Otherwise it is tried when it is needed.
+async fn accelerates(
+    driver: &QemuDriver,
+    host: &Host<'_>,
+    asked: Option<Accel>,
+    cancel: &CancellationToken,
+) -> Result<Native, ProcessError> {
+    if let Some(closed) = closed() {
+        return Ok(closed);
+    }
+    let guest = (driver.os)().ok().and_then(|os| os.cached_vm().ok().flatten());
+    let Some(guest) = guest else { return host.try_firmware(cancel).await };
+    match (host.known(&guest), asked) {
+        (Some(Native::Works), _) => Ok(Native::Works),
+        (_, Some(NATIVE)) => host.try_kernel(&guest, cancel).await,
+        (Some(known), _) => Ok(known),
+        (None, _) => host.try_firmware(cancel).await,
+    }
 }
 
 fn absent(binary: &Path, error: &ProcessError) -> Check {
@@ -116,21 +142,18 @@ fn networks(qemu: &Qemu, segment: Option<&Segment>) -> Check {
 }
 
 /// What is asked for of a machine and cannot be a machine.
-fn size(size: Size, processors: usize) -> Vec<Check> {
-    let mut checks = Vec::new();
-    if let Some(memory) = size.memory.filter(|&bytes| bytes < LEAST_MEMORY) {
-        let fix = format!("give at least --memory {}", LEAST_MEMORY >> 20);
-        checks.push(Check::fail("memory of a machine", megabytes(memory), fix));
-    }
-    if let Some(cpus) = size.cpus.filter(|&cpus| cpus == 0 || cpus as usize > processors) {
-        let fix = format!("give --cpus 1 to {processors}");
-        checks.push(Check::fail("processors of a machine", cpus.to_string(), fix));
-    }
-    if let Some(disk) = size.disk.filter(|&bytes| bytes < LEAST_DISK) {
-        let fix = format!("give at least --disk-size {}", LEAST_DISK >> 20);
-        checks.push(Check::fail("disk of a machine", megabytes(disk), fix));
-    }
-    checks
+fn size(size: Size, processors: usize, memory: Option<u64>) -> Vec<Check> {
+    let memory = Bounds { least: LEAST_MEMORY, most: memory.map(|all| (all, limits::ALL_MEMORY)) };
+    let disk = Bounds { least: LEAST_DISK, most: Some((MOST_DISK, "no file is bigger")) };
+    let processors = u32::try_from(processors).unwrap_or(u32::MAX);
+    [
+        Flags::ALL_DRIVERS.memory(size.memory, memory),
+        Flags::ALL_DRIVERS.cpus(size.cpus, processors),
+        Flags::ALL_DRIVERS.disk(size.disk, disk),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The loopback addresses, the subnet and the published ports.
@@ -154,8 +177,11 @@ fn addresses_at_host(driver: &QemuDriver, request: &Request) -> Vec<Check> {
     if request.new_network {
         let fix = "name another with --subnet";
         checks.push(match own {
-            Some(own) => Check::pass(SUBNET, format!("{}, there already", own.subnet)),
-            None => match driver.choose_subnet(request.subnet, taken) {
+            Some(own) if request.subnet.is_none_or(|wanted| wanted == own.subnet) => {
+                Check::pass(SUBNET, format!("{}, there already", own.subnet))
+            }
+            // One of an earlier try is gone before another one is made.
+            _ => match driver.choose_subnet(request.subnet, taken) {
                 Ok(subnet) => Check::pass(SUBNET, subnet.to_string()),
                 Err(MachineError::Subnet { subnet, reason }) => {
                     Check::fail(SUBNET, format!("{subnet}: {reason}"), fix)
@@ -196,9 +222,9 @@ mod tests {
 
     #[test]
     fn a_size_that_is_none_is_refused_with_what_to_give() {
-        assert_eq!(size(Size::default(), 2), []);
+        assert_eq!(size(Size::default(), 2, None), []);
         let asked = Size { memory: Some(64 << 20), cpus: Some(3), disk: Some(1 << 30) };
-        let told: Vec<String> = size(asked, 2)
+        let told: Vec<String> = size(asked, 2, None)
             .into_iter()
             .map(|check| format!("{}: {}; {}", check.what, check.found, check.fix))
             .collect();

@@ -174,7 +174,9 @@ impl VirtualBoxDriver {
         // A second name costs nothing; on another file system it takes a copy.
         let placed = match fs_err::hard_link(&from, &to) {
             Ok(()) => Ok(()),
-            Err(_) => fs_err::copy(&from, &to).map(drop),
+            Err(_) => skep_read::open(&from).and_then(|mut source| {
+                std::io::copy(&mut source, &mut fs_err::File::create(&to)?).map(drop)
+            }),
         };
         let refuse = |error| place.refuse("make", format!("its ISO cannot be had: {error}"));
         placed.map(|()| to).map_err(refuse)

@@ -81,7 +81,7 @@ impl VirtualBoxDriver {
     ) -> Result<(Ipv4Net, Option<Wire>), MachineError> {
         let mut taken = self.others(cluster)?;
         let routes = self.host.root.join("proc/net/route");
-        let routes = fs_err::read_to_string(routes).unwrap_or_default();
+        let routes = skep_read::text(routes, skep_read::limit::SYSTEM).unwrap_or_default();
         taken.extend(subnet::parse_routes(&routes).into_iter().filter(|route| {
             // Those through the interfaces themselves are looked at below.
             let is_through = |there: &There| route.by.ends_with(&format!(" {}", there.wire.name()));

@@ -26,7 +26,7 @@ impl Allowed {
     /// Reads the file under a host's root directory.
     pub(super) fn read(root: &Path) -> io::Result<Self> {
         let path = root.join("etc/vbox/networks.conf");
-        match fs_err::read_to_string(&path) {
+        match skep_read::text(&path, skep_read::limit::SYSTEM) {
             Ok(text) => Ok(Self { path, networks: parse(&text), is_written: true }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Ok(Self { path, networks: vec![DEFAULT], is_written: false })

@@ -21,7 +21,8 @@ use super::{
 };
 use crate::{
     DriverOptions, MachineError, Request,
-    room::{self, megabytes},
+    limits::{self, Bounds, Flags},
+    room,
 };
 
 /// The least memory a machine with skep's guest can be a swarm node with, in bytes.
@@ -30,6 +31,9 @@ const LEAST_MEMORY: u64 = 512 << 20;
 const LEAST_MEMORY_EVER: u64 = 4 << 20;
 /// The smallest disk skep's guest takes for one, in bytes.
 const LEAST_DISK: u64 = 2 << 30;
+/// The biggest disk VirtualBox has, in bytes: `VBoxManage list systemproperties`, "Virtual disk
+/// limit (info)".
+const MOST_DISK: u64 = (2 << 40) - (1 << 20);
 /// The most processors VirtualBox gives a machine.
 const MOST_CPUS: u32 = 64;
 /// What a machine takes on this host's disk until its swarm is ready, in bytes.
@@ -63,7 +67,12 @@ pub(super) async fn look(
         checks.push(virtualization(&info, driver.host.os, &cpu_flags(&driver.host.root)));
     }
     checks.extend(words(&options));
-    checks.extend(size(request.size, &options.iso, &info));
+    let flags = match request.options {
+        DriverOptions::Virtualbox(_) => Flags::VIRTUALBOX,
+        _ => Flags::ALL_DRIVERS,
+    };
+    checks.extend(size(request.size, flags, &options.iso, &info));
+    checks.extend(request.publish.iter().copied().filter_map(limits::same_port));
     checks.extend(image(driver, &options));
     checks.extend(shared(&options.share, &options.iso));
     if let Some(vm) = &options.import_vm {
@@ -75,7 +84,7 @@ pub(super) async fn look(
     let machines = request.new_machines as u64;
     checks.extend(room::disk(driver.layout.root(), machines * DISK_PER_MACHINE));
     checks.extend(room::memory(
-        machines * request.size.memory.unwrap_or(MEMORY),
+        machines.saturating_mul(request.size.memory.unwrap_or(MEMORY)),
         "close something, make fewer machines, or give each less memory",
     ));
     checks
@@ -109,7 +118,8 @@ fn module(warning: &str) -> Check {
 
 /// The flags of the first processor, on Linux.
 fn cpu_flags(root: &Path) -> String {
-    let text = fs_err::read_to_string(root.join("proc/cpuinfo")).unwrap_or_default();
+    let text =
+        skep_read::text(root.join("proc/cpuinfo"), skep_read::limit::SYSTEM).unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with("flags"));
     line.and_then(|line| line.split_once(':')).map_or(String::new(), |(_, flags)| flags.to_owned())
 }
@@ -169,39 +179,25 @@ fn words(options: &Options) -> Vec<Check> {
 }
 
 /// What is asked for of a machine and cannot be a machine.
-fn size(size: Size, iso: &Iso, info: &Hostinfo) -> Vec<Check> {
-    const FLAG: &str = "--virtualbox-memory";
-    const MEMORY: &str = "memory of a machine";
+fn size(size: Size, flags: Flags, iso: &Iso, info: &Hostinfo) -> Vec<Check> {
     let is_skep = *iso == Iso::Skep;
     let mut checks = Vec::new();
-    let least = if is_skep { LEAST_MEMORY } else { LEAST_MEMORY_EVER };
-    match (size.memory, info.memory) {
-        (Some(bytes), _) if bytes < least => {
-            let fix = format!("give at least {FLAG} {}", least >> 20);
-            checks.push(Check::fail(MEMORY, megabytes(bytes), fix));
-        }
-        (Some(bytes), Some(all)) if bytes > all => {
-            let fix = format!("this host has {} in all: give less with {FLAG}", megabytes(all));
-            checks.push(Check::fail(MEMORY, megabytes(bytes), fix));
-        }
-        _ => {}
+    let memory = Bounds {
+        least: if is_skep { LEAST_MEMORY } else { LEAST_MEMORY_EVER },
+        most: info.memory.map(|all| (all, limits::ALL_MEMORY)),
+    };
+    checks.extend(flags.memory(size.memory, memory));
+    let all = info.processors.unwrap_or(MOST_CPUS).clamp(1, MOST_CPUS);
+    checks.extend(flags.cpus(size.cpus.filter(|&cpus| cpus == 0 || cpus > MOST_CPUS), all));
+    if let Some(cpus) = size.cpus.filter(|&cpus| (all + 1..=MOST_CPUS).contains(&cpus)) {
+        let fix = format!("this host has {all}: more make it slower");
+        checks.push(Check::warn("processors of a machine", cpus.to_string(), fix));
     }
-    const CPUS: &str = "processors of a machine";
-    if let Some(cpus) = size.cpus {
-        let all = info.processors.unwrap_or(MOST_CPUS).clamp(1, MOST_CPUS);
-        if cpus == 0 || cpus > MOST_CPUS {
-            let fix = format!("give --virtualbox-cpu-count 1 to {all}");
-            checks.push(Check::fail(CPUS, cpus.to_string(), fix));
-        } else if cpus > all {
-            let fix = format!("this host has {all}: more make it slower");
-            checks.push(Check::warn(CPUS, cpus.to_string(), fix));
-        }
-    }
-    let least = if is_skep { LEAST_DISK } else { 1 << 20 };
-    if let Some(disk) = size.disk.filter(|&bytes| bytes < least) {
-        let fix = format!("give at least --virtualbox-disk-size {}", least >> 20);
-        checks.push(Check::fail("disk of a machine", megabytes(disk), fix));
-    }
+    let disk = Bounds {
+        least: if is_skep { LEAST_DISK } else { 1 << 20 },
+        most: Some((MOST_DISK, "VirtualBox has no bigger ones")),
+    };
+    checks.extend(flags.disk(size.disk, disk));
     checks
 }
 
@@ -230,7 +226,7 @@ fn iso(path: &Path) -> Check {
     const DESCRIPTOR: u64 = 32_768;
     let name = path.display().to_string();
     let read = || {
-        let mut file = fs_err::File::open(path)?;
+        let mut file = skep_read::open(path)?;
         file.seek(SeekFrom::Start(DESCRIPTOR + 1))?;
         let mut magic = [0; 5];
         file.read_exact(&mut magic)?;
@@ -297,8 +293,11 @@ async fn network(
     let is_given = matches!(request.options, DriverOptions::Virtualbox(_));
     let wanted = request.subnet.or_else(|| is_given.then(|| options.host_only.trunc()));
     let chosen = match record {
-        Some(record) => Ok((record.subnet, Some(record.wire))),
-        None => driver.choose(&request.cluster, wanted, &there, allowed.as_ref()),
+        Some(record) if request.subnet.is_none_or(|wanted| wanted == record.subnet) => {
+            Ok((record.subnet, Some(record.wire)))
+        }
+        // One of an earlier try is gone before another one is made.
+        _ => driver.choose(&request.cluster, wanted, &there, allowed.as_ref()),
     };
     let fix = "name another with --subnet, or --virtualbox-hostonly-cidr for a single machine";
     let mut checks = Vec::new();
@@ -397,7 +396,9 @@ mod tests {
     #[test]
     fn a_size_that_is_none_is_refused_with_what_to_give() {
         let info = Hostinfo { memory: Some(4 << 30), processors: Some(2), ..Hostinfo::default() };
-        let of = |memory, cpus, disk, iso| told(size(Size { memory, cpus, disk }, iso, &info));
+        let of = |memory, cpus, disk, iso| {
+            told(size(Size { memory, cpus, disk }, Flags::VIRTUALBOX, iso, &info))
+        };
         assert_eq!(of(Some(1 << 30), Some(2), Some(4 << 30), &Iso::Skep), "");
         let b2d = Iso::Boot2docker("/b2d.iso".into());
         assert_eq!(of(Some(256 << 20), None, Some(64 << 20), &b2d), "");
@@ -414,7 +415,7 @@ mod tests {
         Fail disk of a machine: 64 MB; give at least --virtualbox-disk-size 2048
         Fail memory of a machine: 0 MB; give at least --virtualbox-memory 4
         Fail processors of a machine: 65; give --virtualbox-cpu-count 1 to 2
-        Fail memory of a machine: 8192 MB; this host has 4096 MB in all: give less with --virtualbox-memory
+        Fail memory of a machine: 8192 MB; this host has no more: give at most --virtualbox-memory 4096
         Warn processors of a machine: 4; this host has 2: more make it slower
         "
         );

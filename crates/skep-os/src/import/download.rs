@@ -210,6 +210,10 @@ impl<'a> Download<'a> {
             if from > 0 { options.append(true) } else { options.write(true).truncate(true) };
         let mut file = options.open(&part).map_err(ImportError::writing(&part, remaining))?;
         let mut meter = Meter::new(span, "downloading", from, notes.total);
+        let mut size = match from >= RECOGNIZED {
+            true => Some(self.recognize(&part, notes.total)?),
+            false => None,
+        };
         loop {
             let received = tokio::select! {
                 () = cancel.cancelled() => return Err(ImportError::Cancelled),
@@ -226,19 +230,32 @@ impl<'a> Download<'a> {
             file.write_all(&chunk).map_err(ImportError::writing(&part, remaining))?;
             let before = meter.done();
             meter.add(chunk.len());
-            // A page in an image's place is told at once.
+            // A page in an image's place is told at once, and so is one that goes on behind it.
             if before < RECOGNIZED && meter.done() >= RECOGNIZED {
-                self.recognize(&part)?;
+                size = Some(self.recognize(&part, notes.total)?);
+            } else if let Some(size) = size {
+                self.keep(volume::fits(meter.done(), size, &self.origin()))?;
             }
         }
     }
 
-    fn recognize(&self, part: &Path) -> Result<(), ImportError> {
-        let recognized = volume::recognize(part, &Origin::Url(self.url.clone()));
-        if recognized.is_err() {
+    fn origin(&self) -> Origin {
+        Origin::Url(self.url.clone())
+    }
+
+    /// How long the image that has begun to come says it is.
+    fn recognize(&self, part: &Path, total: Option<u64>) -> Result<u64, ImportError> {
+        let size = self.keep(volume::recognize(part, &self.origin()))?;
+        self.keep(volume::fits(total.unwrap_or(0), size, &self.origin()))?;
+        Ok(size)
+    }
+
+    /// Throws away what has come, if that is wrong.
+    fn keep<T>(&self, looked_at: Result<T, ImportError>) -> Result<T, ImportError> {
+        if looked_at.is_err() {
             self.shelf.discard(self.key)?;
         }
-        recognized.map(|_| ())
+        looked_at
     }
 }
 

@@ -62,6 +62,18 @@ pub enum ImportError {
         /// How many it should have.
         size: u64,
     },
+    /// There is far more than the image.
+    #[error(
+        "{origin} is longer than the image in it: that says it has {size} bytes, and there are {found} or more; get it from where it was made, or cut it off there"
+    )]
+    TooLong {
+        /// Where it came from.
+        origin: String,
+        /// How many bytes there are at least.
+        found: u64,
+        /// How many it should have.
+        size: u64,
+    },
     /// It is not the image that was meant.
     #[error(
         "{origin} is not what was asked for: its sha256 is {found}, and {expected} was expected; nothing of it was kept"

@@ -183,9 +183,11 @@ impl Import {
         span: &Span,
         cancel: &CancellationToken,
     ) -> Result<(), ImportError> {
+        // Before any of it is copied: it may be as large as the disk.
+        volume::check(from, &self.origin)?;
         let size = fs::metadata(from).map_err(ImportError::file(from))?.len();
         room(to, size)?;
-        let mut source = fs::File::open(from).map_err(ImportError::file(from))?;
+        let mut source = skep_read::open(from).map_err(ImportError::file(from))?.take(size);
         let mut target = fs::File::create(to).map_err(ImportError::writing(to, size))?;
         let (mut buffer, mut meter) = (vec![0; CHUNK], Meter::new(span, "copying", 0, Some(size)));
         loop {
@@ -210,7 +212,7 @@ impl Import {
         cancel: &CancellationToken,
     ) -> Result<String, ImportError> {
         volume::check(part, &self.origin)?;
-        let mut file = fs::File::open(part).map_err(ImportError::file(part))?;
+        let mut file = skep_read::open(part).map_err(ImportError::file(part))?;
         let size = file.metadata().map_err(ImportError::file(part))?.len();
         let mut meter = Meter::new(span, "checking", 0, Some(size));
         let (mut hash, mut buffer) = (Sha256::new(), vec![0; CHUNK]);
@@ -227,7 +229,7 @@ impl Import {
             tokio::task::yield_now().await;
         }
         // Before it is said to be whole, it is on the disk.
-        file.file().sync_all().map_err(ImportError::writing(part, size))?;
+        file.sync_all().map_err(ImportError::writing(part, size))?;
         let digest = hex(&hash.finalize());
         self.check_digest(&digest)?;
         Ok(digest)

@@ -16,10 +16,23 @@ const DESCRIPTOR: u64 = 0x8000;
 /// How far into an image one has to see to tell that it is one, in bytes.
 pub(super) const RECOGNIZED: u64 = DESCRIPTOR + 0x84;
 
+/// How much may follow the volume, in bytes: partitions of an image that is a disk, too, and zeroes
+/// up to the end of a cylinder.
+const AFTER: u64 = 64 << 20;
+
+/// Whether so many bytes can be an image that says it has `size`.
+pub(super) fn fits(found: u64, size: u64, origin: &Origin) -> Result<(), ImportError> {
+    if found > size.saturating_add(AFTER) {
+        return Err(ImportError::TooLong { origin: origin.to_string(), found, size });
+    }
+    Ok(())
+}
+
 /// A file must be an image, and as long as it says.
 pub(super) fn check(path: &Path, origin: &Origin) -> Result<(), ImportError> {
     let size = recognize(path, origin)?;
     let found = fs::metadata(path).map_err(ImportError::file(path))?.len();
+    fits(found, size, origin)?;
     if found < size {
         let origin = origin.to_string();
         return Err(ImportError::CutShort { origin, found, size });
@@ -31,7 +44,7 @@ pub(super) fn check(path: &Path, origin: &Origin) -> Result<(), ImportError> {
 pub(super) fn recognize(path: &Path, origin: &Origin) -> Result<u64, ImportError> {
     let mut descriptor = [0; (RECOGNIZED - DESCRIPTOR) as usize];
     let mut read = || -> io::Result<()> {
-        let mut file = fs::File::open(path)?;
+        let mut file = skep_read::open(path)?;
         file.seek(SeekFrom::Start(DESCRIPTOR))?;
         file.read_exact(&mut descriptor)
     };

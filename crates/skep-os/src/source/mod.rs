@@ -257,7 +257,7 @@ fn resolve_mirror_list(root: &Path, repository: &mut Repository) -> Result<(), S
 
 /// A file's text, or `None` if there is no such file.
 fn read(path: &Path) -> Result<Option<String>, SourceError> {
-    match fs::read(path) {
+    match skep_read::bytes(path, skep_read::limit::SYSTEM) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(SourceError::Io { path: path.to_owned(), source }),

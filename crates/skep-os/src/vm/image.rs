@@ -216,7 +216,7 @@ fn stamp(path: &Path) -> Result<(u64, String), OsError> {
 
 /// The sha256 of a file, in hex.
 fn digest(path: &Path) -> Result<String, OsError> {
-    let mut file = fs::File::open(path).map_err(OsError::io("read", path))?;
+    let mut file = skep_read::open(path).map_err(OsError::io("read", path))?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     loop {

@@ -36,6 +36,10 @@ pub fn kernel_command_line(console: &str) -> String {
     )
 }
 
+/// What the guest's first program says to the console where it finds no base disk, before it powers
+/// off: the proof that a kernel which was started without disks has come up.
+pub const NO_BASE_DISK: &str = "skep: there is no base disk";
+
 /// Further words for the command line of an emulated machine: an emulated processor has none of the
 /// real one's weaknesses, so their remedies only cost time, and a timer that ticks evenly costs far
 /// less than one that is set anew for each event.
@@ -60,5 +64,14 @@ mod tests {
     fn the_kernel_is_told_its_console() {
         assert!(kernel_command_line("hvc0").starts_with("console=hvc0 panic=-1 "));
         assert!(!kernel_command_line("ttyS0").contains("  "));
+    }
+
+    #[test]
+    fn a_guest_without_disks_says_so_in_these_words() {
+        let init = include_str!("../../guest/vm/init");
+        assert!(init.contains(r#"echo "<3>skep: $*" >/dev/kmsg"#));
+        let (who, what) = NO_BASE_DISK.split_once(' ').unwrap();
+        assert_eq!(who, "skep:");
+        assert!(init.contains(&format!("give_up \"{what}")), "{what}");
     }
 }

@@ -267,6 +267,29 @@ async fn a_page_in_an_images_place_is_told_before_it_has_come() {
 }
 
 #[tokio::test]
+async fn what_goes_on_behind_its_image_is_told_before_it_has_come() {
+    let bench = Bench::new();
+    // No byte of the 8 GB is on the disk, and none is copied.
+    let path = bench.file("long.iso", &image(1));
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(8 << 30).unwrap();
+    let error = bench.run(bench.import(&path)).await.unwrap_err();
+    assert!(matches!(error, ImportError::TooLong { size: 204_800, .. }), "{error}");
+    let server = Server::start(Site::with(image(1))).await;
+    server.site().length = Some(100 << 20);
+    let error = bench.run(bench.import(&server.url())).await.unwrap_err();
+    assert!(matches!(error, ImportError::TooLong { .. }), "{error}");
+    assert_eq!(bench.kinds(), [""; 0]);
+}
+
+#[tokio::test]
+async fn only_a_file_is_imported() {
+    let bench = Bench::new();
+    let error = bench.run(bench.import("/dev/zero")).await.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("it is a device"), "{cause}");
+}
+
+#[tokio::test]
 async fn an_address_without_an_image_or_a_server_is_named() {
     let bench = Bench::new();
     let server = Server::start(Site::with(image(1))).await;

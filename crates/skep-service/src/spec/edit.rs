@@ -1,14 +1,16 @@
 //! What making and changing a service share: each option's place in the JSON.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use crate::spec::{
-    Options, Resolved, SpecError,
+    Options, Ports, Resolved, SpecError,
     container::{CredentialSpec, host_removal},
     json::{child, edit_map, edit_strings, list, map, set, strings, text},
     options::Removals,
     policy::{health, nanoseconds, restart, rollout},
-    port,
+    port::{self, Claims},
     value::{KeyValue, Label},
 };
 
@@ -293,26 +295,34 @@ impl Edit<'_> {
             return Ok(());
         }
         let endpoint = child(spec, "EndpointSpec");
+        for ports in [&options.publish, &remove.publish] {
+            let count = ports.iter().map(Ports::count).sum();
+            if count > port::MAX_PORTS {
+                return Err(SpecError::Ports { count });
+            }
+        }
         let mut all = list(endpoint, "Ports");
+        let gone: Vec<_> = remove.publish.iter().flat_map(Ports::iter).collect();
+        let gone: HashSet<_> = gone
+            .iter()
+            .map(|gone| (gone.target_port, gone.protocol.as_str(), gone.publish_mode.as_str()))
+            .collect();
         all.retain(|one| {
-            let gone = |gone: &crate::api::PublishedPort| {
-                one["TargetPort"] == gone.target_port
-                    && or(text(one, "Protocol"), "tcp") == gone.protocol
-                    && or(text(one, "PublishMode"), "ingress") == gone.publish_mode
-            };
-            !remove.publish.iter().flat_map(|ports| &ports.0).any(gone)
+            let target = one["TargetPort"].as_u64().and_then(|port| u16::try_from(port).ok());
+            let protocol = or(text(one, "Protocol"), "tcp");
+            let mode = or(text(one, "PublishMode"), "ingress");
+            target.is_none_or(|target| !gone.contains(&(target, protocol, mode)))
         });
-        let mut before: Vec<String> = all.iter().map(key).collect();
-        let added: Vec<_> = options.ports().collect();
-        for (place, port) in added.iter().enumerate() {
-            if let Some(other) = added[..place].iter().find(|other| port::collide(other, port)) {
-                let name = format!("{}/{}", other.published_port, other.protocol);
+        let mut before: HashSet<String> = all.iter().map(key).collect();
+        let mut claims = Claims::default();
+        for port in options.ports() {
+            if claims.collides(&port) {
+                let name = format!("{}/{}", port.published_port, port.protocol);
                 return Err(SpecError::Duplicate { what: "published port", name });
             }
-            let json = port::to_json(port);
-            let key = key(&json);
-            if !before.contains(&key) {
-                before.push(key);
+            claims.add(&port);
+            let json = port::to_json(&port);
+            if before.insert(key(&json)) {
                 all.push(json);
             }
         }

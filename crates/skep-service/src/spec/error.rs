@@ -40,6 +40,12 @@ pub enum SpecError {
         /// Which.
         name: String,
     },
+    /// More ports than there are.
+    #[error("{count} ports are too many: at most {} are published", crate::spec::port::MAX_PORTS)]
+    Ports {
+        /// How many were asked for.
+        count: usize,
+    },
     /// A thing to be removed that is not there.
     #[error("the service has no {what} {name} to remove")]
     NotThere {

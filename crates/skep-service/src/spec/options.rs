@@ -102,8 +102,8 @@ pub struct Options {
 
 impl Options {
     /// All published ports, one by one.
-    pub fn ports(&self) -> impl Iterator<Item = &PublishedPort> {
-        self.publish.iter().flat_map(|ports| &ports.0)
+    pub fn ports(&self) -> impl Iterator<Item = PublishedPort> {
+        self.publish.iter().flat_map(Ports::iter)
     }
 }
 

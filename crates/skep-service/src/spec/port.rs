@@ -1,7 +1,7 @@
 //! Published ports, in docker's short form `8080-8082:80-82/udp` and its long form
 //! `published=8080,target=80,protocol=udp,mode=host`.
 
-use std::str::FromStr;
+use std::{collections::HashMap, str::FromStr};
 
 use serde_json::{Value, json};
 
@@ -12,16 +12,76 @@ use crate::{
 
 const WHAT: &str = "port";
 
+/// How many ports one service, or one stack, may publish. Docker has no such limit; but a port of
+/// the swarm is one service's, and there are no more.
+pub(crate) const MAX_PORTS: usize = 65_535;
+
 /// What one `--publish` asks for: one port, or each port of a range, in ascending order. A
 /// published port of 0 is one that the swarm chooses.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ports(pub Vec<PublishedPort>);
+/// It is kept as it was written: a range has up to 65,535 ports, and may be given many times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ports {
+    first: PublishedPort,
+    count: u16,
+    /// Whether each published port is one higher than the one before.
+    published_rise: bool,
+    /// The same of the container's own ports.
+    targets_rise: bool,
+}
+
+impl Ports {
+    fn one(port: PublishedPort) -> Self {
+        Self { first: port, count: 1, published_rise: false, targets_rise: false }
+    }
+
+    /// How many ports there are.
+    pub fn count(&self) -> usize {
+        usize::from(self.count)
+    }
+
+    /// Each port.
+    pub fn iter(&self) -> impl Iterator<Item = PublishedPort> {
+        (0..self.count).map(|more| PublishedPort {
+            published_port: self.first.published_port + more * u16::from(self.published_rise),
+            target_port: self.first.target_port + more * u16::from(self.targets_rise),
+            ..self.first.clone()
+        })
+    }
+}
+
+/// Published ports, to be asked whether another one can be published beside them; see [`collide`].
+#[derive(Debug, Default)]
+pub(crate) struct Claims(HashMap<(u16, String), bool>);
+
+impl Claims {
+    /// Whether a port cannot be published beside these.
+    pub(crate) fn collides(&self, port: &PublishedPort) -> bool {
+        let taken = self.0.get(&(port.published_port, port.protocol.clone()));
+        taken.is_some_and(|on_every_node| *on_every_node || port.publish_mode != "host")
+    }
+
+    /// Adds a port.
+    pub(crate) fn add(&mut self, port: &PublishedPort) {
+        if port.published_port != 0 {
+            let key = (port.published_port, port.protocol.clone());
+            *self.0.entry(key).or_default() |= port.publish_mode != "host";
+        }
+    }
+}
+
+impl<'p> FromIterator<&'p PublishedPort> for Claims {
+    fn from_iter<T: IntoIterator<Item = &'p PublishedPort>>(ports: T) -> Self {
+        let mut claims = Self::default();
+        ports.into_iter().for_each(|port| claims.add(port));
+        claims
+    }
+}
 
 impl FromStr for Ports {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        if is_long_form(text) { long(text).map(|port| Self(vec![port])) } else { short(text) }
+        if is_long_form(text) { long(text).map(Self::one) } else { short(text) }
     }
 }
 
@@ -37,7 +97,8 @@ pub fn to_json(port: &PublishedPort) -> Value {
 
 /// Two ports of one service, or of two, that cannot both be published: same number, same protocol,
 /// and at least one of them on every node.
-pub fn collide(one: &PublishedPort, other: &PublishedPort) -> bool {
+#[cfg(test)]
+fn collide(one: &PublishedPort, other: &PublishedPort) -> bool {
     one.published_port != 0
         && one.published_port == other.published_port
         && one.protocol == other.protocol
@@ -97,13 +158,19 @@ fn short(text: &str) -> Result<Ports, ValueError> {
     if first == 0 {
         return Err(wrong("ports are 1 to 65535"));
     }
-    let targets = first..=last;
     if published.is_empty() {
-        return Ok(Ports(targets.map(|target| port(proto, 0, target)).collect()));
+        let first_port = port(proto, 0, first);
+        let count = last - first + 1;
+        return Ok(Ports { first: first_port, count, published_rise: false, targets_rise: true });
     }
     let (from, to) = range(published, text)?;
+    // Ports from 0 on would be 65,536: the first is none, and the swarm chooses it.
+    let Some(count) = (to - from).checked_add(1) else {
+        return Err(wrong("ports are 1 to 65535"));
+    };
+    let first_port = port(proto, from, first);
     if first == last {
-        return Ok(Ports((from..=to).map(|published| port(proto, published, first)).collect()));
+        return Ok(Ports { first: first_port, count, published_rise: true, targets_rise: false });
     }
     if to - from != last - first {
         let fix = format!(
@@ -113,7 +180,7 @@ fn short(text: &str) -> Result<Ports, ValueError> {
         );
         return Err(wrong(&fix));
     }
-    Ok(Ports((from..=to).zip(targets).map(|(from, to)| port(proto, from, to)).collect()))
+    Ok(Ports { first: first_port, count, published_rise: true, targets_rise: true })
 }
 
 fn protocol<'a>(text: &'a str, whole: &str) -> Result<&'a str, ValueError> {
@@ -159,7 +226,7 @@ mod tests {
             let PublishedPort { protocol, target_port, published_port, publish_mode } = port;
             format!("{published_port}:{target_port}/{protocol}/{publish_mode}")
         };
-        ports.0.iter().map(line).collect()
+        ports.iter().map(|port| line(&port)).collect()
     }
 
     #[test]
@@ -209,7 +276,7 @@ mod tests {
 
     #[test]
     fn ports_that_collide() {
-        let one = |text: &str| text.parse::<Ports>().unwrap().0.remove(0);
+        let one = |text: &str| text.parse::<Ports>().unwrap().first;
         assert!(collide(&one("80:1"), &one("80:2")));
         assert!(!collide(&one("80:1"), &one("80:1/udp")));
         assert!(!collide(&one("80"), &one("80")));
@@ -219,7 +286,7 @@ mod tests {
 
     #[test]
     fn json_is_the_engines() {
-        let json = |text: &str| to_json(&text.parse::<Ports>().unwrap().0[0]).to_string();
+        let json = |text: &str| to_json(&text.parse::<Ports>().unwrap().first).to_string();
         assert_eq!(
             json("8080:80"),
             r#"{"Protocol":"tcp","TargetPort":80,"PublishedPort":8080,"PublishMode":"ingress"}"#
@@ -230,13 +297,29 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_is_too_strange(text in "[-0-9:/,=a-z.\\[\\]]{0,24}") {
-            let _ = text.parse::<Ports>();
+            if let Ok(ports) = text.parse::<Ports>() {
+                prop_assert_eq!(ports.iter().count(), ports.count());
+            }
+        }
+
+        #[test]
+        fn claims_tell_what_collides(texts in prop::collection::vec("[1-3]:1(/udp)?", 1..6), hosts in any::<u8>()) {
+            let ports: Vec<_> = texts.iter().zip(0..).map(|(text, bit)| {
+                let mut port = text.parse::<Ports>().unwrap().first;
+                if hosts >> bit & 1 == 1 {
+                    port.publish_mode = "host".into();
+                }
+                port
+            }).collect();
+            let (last, before) = ports.split_last().unwrap();
+            let claims: Claims = before.iter().collect();
+            prop_assert_eq!(claims.collides(last), before.iter().any(|port| collide(port, last)));
         }
 
         #[test]
         fn equal_ranges_pair_up(from in 1u16..60000, to in 1u16..60000, more in 1u16..50) {
             let text = format!("{from}-{}:{to}-{}", from + more, to + more);
-            let ports = text.parse::<Ports>().unwrap().0;
+            let ports: Vec<_> = text.parse::<Ports>().unwrap().iter().collect();
             prop_assert_eq!(ports.len(), usize::from(more) + 1);
             prop_assert!(ports.iter().all(|port| port.published_port - from == port.target_port - to));
         }

@@ -10,6 +10,8 @@
 //! So does docker's `cli/compose/loader/merge.go`, but that it joins health check tests, knows ports
 //! apart by their number only, and lets a later `false` not win over an earlier `true`.
 
+use std::collections::HashSet;
+
 use super::yaml::{Content, Node};
 
 /// Puts `over` over `base`. `path` is where they stand, names of services and objects left out:
@@ -39,10 +41,14 @@ pub(super) fn merge(base: &mut Node, over: Node, path: &mut Vec<String>) {
         }
         (Content::List(base), Content::List(over)) => match key {
             Some(key) => {
-                for item in over {
-                    base.retain(|known| identity(known, key) != identity(&item, key));
-                    base.push(item);
-                }
+                let owned = |item: &Node| identity(item, key).map(|part| part.map(str::to_owned));
+                let mut seen = HashSet::new();
+                // Of those with one identity the last counts, and what was there before gives way.
+                let mut new: Vec<_> =
+                    over.into_iter().rev().filter(|item| seen.insert(owned(item))).collect();
+                base.retain(|known| !seen.contains(&owned(known)));
+                new.reverse();
+                base.extend(new);
                 base.sort_by_key(|item| sort_key(item, key));
             }
             None => base.extend(over),

@@ -14,6 +14,7 @@ mod change;
 mod deploy;
 mod fault;
 mod interpolate;
+mod last;
 mod merge;
 mod mounts;
 mod normal;

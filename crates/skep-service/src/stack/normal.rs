@@ -2,14 +2,26 @@
 //! `8080:80` becomes a mapping, a list of `KEY=VALUE` becomes a mapping, files of variables become
 //! variables.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, HashSet},
+    io::ErrorKind,
+    path::Path,
+};
+
+use skep_read::limit;
 
 use super::{
     fault::{Fault, Place},
-    reader::{Faults, Spot},
+    last::LastOfEach,
+    reader::{Faults, Spot, unknown},
     yaml::{Content, Entry, Node},
 };
-use crate::spec::{Ports, value::Words};
+use crate::spec::{Ports, port::MAX_PORTS, value::Words};
+
+/// What all files that Compose files name may have together, in bytes. A secret has at most half a
+/// MB, and one file may be named a thousand times.
+const MAX_FILES: usize = 256 << 20;
 
 /// What normalising needs besides the tree.
 #[derive(Debug)]
@@ -20,9 +32,31 @@ pub(super) struct World<'w> {
     pub(super) environment: &'w BTreeMap<String, String>,
     /// Where mistakes are told.
     pub(super) faults: &'w Faults,
+    /// What the files that the Compose files name may still have together, in bytes.
+    budget: Cell<usize>,
+    /// How many ports may still be published.
+    ports: Cell<usize>,
 }
 
-impl World<'_> {
+impl<'w> World<'w> {
+    pub(super) fn new(
+        directory: &'w Path,
+        environment: &'w BTreeMap<String, String>,
+        faults: &'w Faults,
+    ) -> Self {
+        let (budget, ports) = (Cell::new(MAX_FILES), Cell::new(MAX_PORTS));
+        Self { directory, environment, faults, budget, ports }
+    }
+
+    /// Counts what was read of a file.
+    pub(super) fn spend(&self, bytes: usize) -> Result<(), String> {
+        let left = self.budget.get().checked_sub(bytes).ok_or_else(|| {
+            format!("the files that are named here have more than {MAX_FILES} bytes together")
+        })?;
+        self.budget.set(left);
+        Ok(())
+    }
+
     fn wrong(&self, place: &Place, path: &str, problem: impl Into<String>, fix: impl Into<String>) {
         self.faults.add(Fault::at(place, problem).of(path).with_fix(fix));
     }
@@ -133,7 +167,7 @@ fn one_is_a_list(node: &mut Node) {
 /// an empty one. As in docker's list, the last one of a key counts.
 fn pairs(node: &mut Node, nothing: bool) {
     let Content::List(items) = &node.content else { return };
-    let mut entries: Vec<Entry> = Vec::new();
+    let mut entries = LastOfEach::default();
     for item in items {
         // What is no text stays a list, which the reader refuses.
         let Some(text) = scalar(item) else { return };
@@ -142,19 +176,19 @@ fn pairs(node: &mut Node, nothing: bool) {
             None if nothing => (text, Node::null(&item.place)),
             None => (text, Node::text(&item.place, "")),
         };
-        entries.retain(|entry| entry.key != key);
-        entries.push(Entry { key: key.to_owned(), place: item.place.clone(), value });
+        entries.add(Entry { key: key.to_owned(), place: item.place.clone(), value });
     }
-    node.content = Content::Map(entries);
+    node.content = Content::Map(entries.into_vec());
 }
 
 /// `[front, back]` as `{front: null, back: null}`.
 fn names(node: &mut Node) {
     let Content::List(items) = &node.content else { return };
+    let mut known = HashSet::new();
     let mut entries: Vec<Entry> = Vec::new();
     for item in items {
         let Some(text) = scalar(item) else { return };
-        if !entries.iter().any(|entry| entry.key == text) {
+        if known.insert(text) {
             let (key, place) = (text.to_owned(), item.place.clone());
             entries.push(Entry { key, value: Node::null(&place), place });
         }
@@ -177,8 +211,15 @@ fn ports(node: &mut Node, path: &str, world: &World<'_>) {
             continue;
         };
         let place = &item.place;
+        let left = world.ports.get();
         match text.parse::<Ports>() {
-            Ok(Ports(ports)) => long.extend(ports.into_iter().map(|port| {
+            Ok(ports) if ports.count() > left => {
+                let problem =
+                    format!("with `{text}` the files publish more than {MAX_PORTS} ports");
+                world.wrong(place, &format!("{path}[{index}]"), problem, "publish fewer");
+            }
+            Ok(ports) => long.extend(ports.iter().map(|port| {
+                world.ports.set(world.ports.get().saturating_sub(1));
                 let text = |text: String| Node::text(place, text);
                 Node::map(
                     place,
@@ -275,22 +316,18 @@ fn bare(address: &str) -> &str {
 /// `env_file` and `environment` as one mapping `environment`; what has no value, or an empty one,
 /// takes it from the variables, as docker's `resolveEnvironment` does.
 fn variables(entries: &mut Vec<Entry>, path: &str, world: &World<'_>) {
-    let mut all: Vec<Entry> = Vec::new();
-    let mut add = |entry: Entry| {
-        all.retain(|known| known.key != entry.key);
-        all.push(entry);
-    };
+    let mut all = LastOfEach::default();
     if let Some(index) = entries.iter().position(|entry| entry.key == "env_file") {
         let mut file = entries.remove(index).value;
         one_is_a_list(&mut file);
         let spot = Spot { node: &file, path: format!("{path}.env_file"), faults: world.faults };
         let files = if file.is_null() { None } else { spot.items() };
         for spot in files.into_iter().flatten() {
-            let Some(name) = spot.text() else { continue };
-            match env_file(Path::new(&world.absolute(&name)), world) {
+            let Some((name, required)) = env_file_name(&spot) else { continue };
+            match env_file(Path::new(&world.absolute(&name)), required, world) {
                 Ok(found) => found.into_iter().for_each(|(key, value)| {
                     let place = spot.place().clone();
-                    add(Entry { key, value: Node::text(&place, value), place });
+                    all.add(Entry { key, value: Node::text(&place, value), place });
                 }),
                 Err(problem) => world.wrong(spot.place(), &spot.path, problem, ""),
             }
@@ -302,19 +339,19 @@ fn variables(entries: &mut Vec<Entry>, path: &str, world: &World<'_>) {
             pairs(&mut own, true);
             let Content::Map(own_entries) = own.content else {
                 // The reader refuses what is neither; nothing at all is nothing.
+                let all = all.into_vec();
                 if own.is_null() && !all.is_empty() {
                     entries[index].value.content = Content::Map(all);
                 }
                 return;
             };
-            own_entries.into_iter().for_each(&mut add);
-            entries.remove(index).place
+            own_entries.into_iter().for_each(|entry| all.add(entry));
+            Some(entries.remove(index).place)
         }
-        None => match all.first() {
-            Some(first) => first.place.clone(),
-            None => return,
-        },
+        None => None,
     };
+    let mut all = all.into_vec();
+    let Some(place) = place.or_else(|| Some(all.first()?.place.clone())) else { return };
     for entry in &mut all {
         let empty = matches!(&entry.value.content, Content::Scalar { text, .. } if text.is_empty());
         if let (true, Some(value)) =
@@ -327,11 +364,38 @@ fn variables(entries: &mut Vec<Entry>, path: &str, world: &World<'_>) {
     entries.push(Entry { key: "environment".into(), place, value });
 }
 
+/// Which file of variables is meant, and whether it must be there: its name, or a mapping of the
+/// Compose specification. Its `format: raw` is how files are read here.
+fn env_file_name(spot: &Spot<'_>) -> Option<(String, bool)> {
+    if !matches!(spot.node.content, Content::Map(_)) {
+        return Some((spot.text()?, true));
+    }
+    let mut fields = spot.fields()?;
+    let path = fields.take("path");
+    let required = fields.take("required").map(|spot| spot.truth());
+    if let Some(format) = fields.take("format") {
+        format.word(&["raw"]);
+    }
+    fields.end(unknown);
+    match path {
+        Some(path) => Some((path.text()?, required.unwrap_or(Some(true))?)),
+        None => spot.wrong("`path`, the file, is missing", ""),
+    }
+}
+
 /// The variables of a file: `NAME=VALUE` as it stands, without quotes being read; `NAME` alone is
 /// taken from the environment, if it is there. Source: docker's `opts/file.go`.
-fn env_file(path: &Path, world: &World<'_>) -> Result<Vec<(String, String)>, String> {
+fn env_file(
+    path: &Path,
+    required: bool,
+    world: &World<'_>,
+) -> Result<Vec<(String, String)>, String> {
     let cannot = |why: String| format!("cannot read {}: {why}", path.display());
-    let text = std::fs::read_to_string(path).map_err(|error| cannot(error.to_string()))?;
+    let text = match skep_read::lines(path, limit::ENV_FILE, limit::ENV_LINE) {
+        Err(error) if error.kind() == ErrorKind::NotFound && !required => return Ok(Vec::new()),
+        read => read.map_err(|error| cannot(error.to_string()))?,
+    };
+    world.spend(text.len())?;
     let mut found = Vec::new();
     for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         let line = line.trim_start();

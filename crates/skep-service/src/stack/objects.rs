@@ -1,9 +1,10 @@
 //! What a stack has besides its services: networks, volumes, secrets and configs.
 
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{collections::BTreeMap, fmt};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
+use skep_read::limit;
 
 use super::{
     NAMESPACE_LABEL,
@@ -252,10 +253,14 @@ pub(super) fn object(
         );
     }
     let [file, environment, content, driver] = sources;
+    let limit = if secret { limit::SECRET } else { limit::CONFIG };
     let (data, origin) = if let Some(spot) = file {
         let path = world.absolute(&spot.text()?);
-        match std::fs::read(Path::new(&path)) {
-            Ok(data) => (data, path),
+        match skep_read::bytes(&path, limit) {
+            Ok(data) => match world.spend(data.len()) {
+                Ok(()) => (data, path),
+                Err(problem) => return spot.wrong(problem, ""),
+            },
             Err(error) => return spot.wrong(format!("cannot read {path}: {error}"), ""),
         }
     } else if let Some(spot) = environment {
@@ -275,5 +280,15 @@ pub(super) fn object(
         let origin = format!("the driver {plugin}");
         return Some(Object { name, create: Some(create), data: None, origin, place });
     };
+    // The engine would refuse either, when half of the stack is there.
+    let size = data.len() as u64;
+    let what = if secret { "secret" } else { "config" };
+    if size == 0 {
+        return spot.wrong(format!("{origin} is empty, and a {what} holds something"), "");
+    }
+    if size > limit {
+        let problem = format!("{origin} has {size} bytes, and a {what} holds at most {limit}");
+        return spot.wrong(problem, "");
+    }
     Some(Object { name, create: Some(create), data: Some(Data(data)), origin, place })
 }

@@ -63,7 +63,7 @@ impl Project {
     ) -> Result<Self, StackError> {
         check_name(stack)?;
         let faults = Faults::default();
-        let world = World { directory, environment, faults: &faults };
+        let world = World::new(directory, environment, &faults);
         let mut unset = BTreeSet::new();
         let mut warnings = Vec::new();
         let mut whole: Option<Node> = None;

@@ -3,7 +3,10 @@
 //!
 //! Source: YAML 1.2, and the merge key `<<` of YAML 1.1, which Compose files use.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
@@ -12,6 +15,9 @@ use super::fault::{Fault, Place};
 /// Values in one file, what aliases stand for included. Far more than any stack has, and few
 /// enough that a file of aliases to aliases does not fill the memory.
 const MAX_VALUES: usize = 100_000;
+
+/// How long all texts of one file may be, in bytes, what aliases stand for included.
+const MAX_TEXT: usize = 64 << 20;
 
 /// How deep values may lie within one another.
 const MAX_DEPTH: usize = 64;
@@ -101,6 +107,7 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Node, Fault> {
         parser: Parser::new_from_str(text),
         anchors: HashMap::new(),
         left: MAX_VALUES,
+        text_left: MAX_TEXT,
     };
     let mut document = None;
     loop {
@@ -128,6 +135,7 @@ struct Builder<'text> {
     parser: Parser<'text, granit_parser::StrInput<'text>>,
     anchors: HashMap<usize, Node>,
     left: usize,
+    text_left: usize,
 }
 
 impl<'text> Builder<'text> {
@@ -148,7 +156,7 @@ impl<'text> Builder<'text> {
 
     fn node(&mut self, event: Event<'text>, span: Span, depth: usize) -> Result<Node, Fault> {
         let place = self.place(span);
-        self.spend(1, &place)?;
+        self.spend(1, 0, &place)?;
         if depth > MAX_DEPTH {
             return Err(Fault::at(&place, format!("values lie deeper than {MAX_DEPTH} levels")));
         }
@@ -157,7 +165,7 @@ impl<'text> Builder<'text> {
                 let Some(node) = self.anchors.get(&anchor).cloned() else {
                     return Err(Fault::at(&place, "an alias stands within what it stands for"));
                 };
-                self.spend(values(&node), &place)?;
+                self.spend(values(&node), texts(&node), &place)?;
                 return Ok(node);
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -182,7 +190,11 @@ impl<'text> Builder<'text> {
         Ok(node)
     }
 
-    fn spend(&mut self, values: usize, place: &Place) -> Result<(), Fault> {
+    fn spend(&mut self, values: usize, texts: usize, place: &Place) -> Result<(), Fault> {
+        self.text_left = self.text_left.checked_sub(texts).ok_or_else(|| {
+            Fault::at(place, format!("the values of the file have more than {MAX_TEXT} bytes"))
+                .with_fix("look for aliases of long values")
+        })?;
         self.left = self.left.checked_sub(values).ok_or_else(|| {
             Fault::at(place, format!("the file has more than {MAX_VALUES} values"))
                 .with_fix("look for aliases of aliases")
@@ -202,6 +214,7 @@ impl<'text> Builder<'text> {
 
     fn entries(&mut self, depth: usize) -> Result<Vec<Entry>, Fault> {
         let mut own: Vec<Entry> = Vec::new();
+        let mut keys = HashSet::new();
         let mut merged = Vec::new();
         loop {
             let (event, span) = self.next()?;
@@ -213,7 +226,7 @@ impl<'text> Builder<'text> {
             let value = self.node(event, span, depth + 1)?;
             match key.content {
                 Content::Scalar { text, plain: true } if text == "<<" => merged.push(value),
-                Content::Scalar { text, .. } if own.iter().any(|entry| entry.key == text) => {
+                Content::Scalar { text, .. } if !keys.insert(text.clone()) => {
                     return Err(Fault::at(&key.place, format!("`{text}` is here a second time"))
                         .with_fix("keep one of them"));
                 }
@@ -234,11 +247,8 @@ impl<'text> Builder<'text> {
 fn merge_key(own: &mut Vec<Entry>, value: Node) -> Result<(), Fault> {
     match value.content {
         Content::Map(entries) => {
-            for entry in entries {
-                if !own.iter().any(|known| known.key == entry.key) {
-                    own.push(entry);
-                }
-            }
+            let known: HashSet<String> = own.iter().map(|entry| entry.key.clone()).collect();
+            own.extend(entries.into_iter().filter(|entry| !known.contains(&entry.key)));
             Ok(())
         }
         Content::List(maps) => maps.into_iter().try_for_each(|map| match map.content {
@@ -255,6 +265,16 @@ fn values(node: &Node) -> usize {
         Content::List(items) => 1 + items.iter().map(values).sum::<usize>(),
         Content::Map(entries) => {
             1 + entries.iter().map(|entry| 1 + values(&entry.value)).sum::<usize>()
+        }
+    }
+}
+
+fn texts(node: &Node) -> usize {
+    match &node.content {
+        Content::Scalar { text, .. } => text.len(),
+        Content::List(items) => items.iter().map(texts).sum(),
+        Content::Map(entries) => {
+            entries.iter().map(|entry| entry.key.len() + texts(&entry.value)).sum()
         }
     }
 }
@@ -324,6 +344,12 @@ mod tests {
         assert_eq!(wrong("a: &x [*x]\n"), "a.yaml:1: an alias stands within what it stands for");
         assert!(wrong("a: [1\nb: 2\n").starts_with("a.yaml:2: this is no YAML: "));
         assert!(wrong("a: *nobody\n").starts_with("a.yaml:1: this is no YAML: "));
+    }
+
+    #[test]
+    fn aliases_of_long_values_end() {
+        let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(1 << 20), vec!["*a"; 99].join(", "));
+        assert!(wrong(&long).contains("more than 67108864 bytes"));
     }
 
     #[test]

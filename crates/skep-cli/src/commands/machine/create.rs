@@ -16,6 +16,7 @@ use skep_machine::{
 use skep_model::{MachineName, Size, Verdict};
 use skep_os::{Import, import::Origin};
 
+use super::flags;
 use crate::{
     args::machine::{ClassicSwarm, Create, EngineFlags, Generic, VirtualBox},
     commands::{cert, print_lines},
@@ -40,15 +41,19 @@ pub(super) async fn create(context: &Context, args: Create) -> Result<(), Failur
     let home = context.home()?;
     check_name(&home, &name).map_err(failure)?;
     let ca_certificates = cert::read(&home, &args.ca_certificates, &context.events)?;
+    let others = flags::of_others(driver, &args)?;
+    for ignored in others.ignored {
+        context.events.warn(&name, ignored);
+    }
     let timeout = args.timeout;
     let (options, size) = match driver {
-        Some(DriverKind::None) => (none(context, &args)?, size(&args)),
-        Some(DriverKind::Ssh) => (host(&args.generic).await?, size(&args)),
+        Some(DriverKind::None) => (none(context, &args)?, Size::default()),
+        Some(DriverKind::Ssh) => (host(&args.generic).await?, Size::default()),
         Some(DriverKind::Virtualbox) => {
             let (options, own) = virtualbox(context, &home, &args.virtualbox).await?;
             (DriverOptions::Virtualbox(Box::new(options)), size(&args).or(own))
         }
-        _ => (DriverOptions::Default, size(&args)),
+        _ => (DriverOptions::Default, size(&args).or(others.size)),
     };
     let key = match driver {
         Some(DriverKind::Ssh) => Some(key(context, &args.generic)?),
@@ -62,7 +67,11 @@ pub(super) async fn create(context: &Context, args: Create) -> Result<(), Failur
         size,
         options,
         engine: engine(args.engine, args.tls_san),
-        publish: args.publish,
+        publish: if driver.is_none_or(DriverKind::makes_machines) {
+            args.publish
+        } else {
+            Vec::new()
+        },
         ca_certificates,
         key,
         install_engine: args.generic.install_engine,
@@ -271,6 +280,25 @@ fn key(context: &Context, generic: &Generic) -> Result<PathBuf, Failure> {
     })
 }
 
+/// As many processors as `--virtualbox-cpu-count` says.
+pub(super) fn vbox_cpus(count: i64) -> Result<u32, Failure> {
+    let cpus = match count {
+        -1 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64,
+        count => u64::try_from(count).unwrap_or_default(),
+    };
+    u32::try_from(cpus).ok().filter(|&count| count > 0).ok_or_else(|| {
+        Failure::usage(format!("{count} processors cannot be had"))
+            .with_fix("give --virtualbox-cpu-count 1 or more, or -1 for as many as the host has")
+    })
+}
+
+/// Bytes, of megabytes. What cannot be had is the driver's to refuse, none at all too: it knows the
+/// bounds.
+#[expect(clippy::unnecessary_wraps, reason = "a size's fields are what was asked for, if anything")]
+pub(super) fn vbox_megabytes(megabytes: u64) -> Option<u64> {
+    Some(megabytes.saturating_mul(MEGABYTE))
+}
+
 /// VirtualBox's options, and how big the machine is to be by its own flags.
 async fn virtualbox(
     context: &Context,
@@ -282,20 +310,10 @@ async fn virtualbox(
         Failure::usage(format!("`{cidr}` is no --virtualbox-hostonly-cidr"))
             .with_fix("write the host's own address with the network's prefix: 192.168.99.1/24")
     })?;
-    let cpus = match flags.virtualbox_cpu_count {
-        -1 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64,
-        count => u64::try_from(count).unwrap_or_default(),
-    };
-    let cpus = u32::try_from(cpus).ok().filter(|&count| count > 0).ok_or_else(|| {
-        Failure::usage(format!("{} processors cannot be had", flags.virtualbox_cpu_count))
-            .with_fix("give --virtualbox-cpu-count 1 or more, or -1 for as many as the host has")
-    })?;
-    // What cannot be had is the driver's to refuse, none at all too: it knows the bounds.
-    let bytes = |megabytes: u64| Some(megabytes.saturating_mul(MEGABYTE));
     let size = Size {
-        memory: bytes(flags.virtualbox_memory),
-        cpus: Some(cpus),
-        disk: bytes(flags.virtualbox_disk_size),
+        memory: vbox_megabytes(flags.virtualbox_memory),
+        cpus: Some(vbox_cpus(flags.virtualbox_cpu_count)?),
+        disk: vbox_megabytes(flags.virtualbox_disk_size),
     };
     let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
     let share = match given(&flags.virtualbox_share_folder) {

@@ -16,11 +16,12 @@ use super::{
     named_one,
 };
 use crate::{
-    commands::print,
+    commands::hand_on,
     context::Context,
     failure::{Exit, Failure},
     persona::Persona,
     template::{Objects, Template},
+    visible,
 };
 
 /// The version of docker-machine's format.
@@ -42,12 +43,12 @@ pub(super) async fn inspect(
     let found = Found::of(context, &named_one(context, machines)?)?;
     let config = config(&found, context.persona);
     let text = match template {
-        None => pretty(&config)?,
+        None => visible::json(&pretty(&config)?),
         Some(template) => {
             template.render(&config).map_err(|error| Failure::failed(error.to_string()))?
         }
     };
-    print(&format!("{text}\n"))
+    hand_on(&format!("{text}\n"))
 }
 
 /// The code of a template that is none: docker-machine has no code for misuse.

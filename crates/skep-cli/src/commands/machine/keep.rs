@@ -1,7 +1,7 @@
 //! `machine rm|provision|regenerate-certs|upgrade|import`: what changes machines that are there.
 
 use std::{
-    io::{self, BufRead as _, Write as _},
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -20,7 +20,9 @@ use crate::{
     commands::{print, print_lines},
     context::{Context, default_cluster},
     failure::{Exit, Failure, one_line},
+    input,
     persona::Persona,
+    visible,
 };
 
 /// How long a machine may take where the verb has no option to say so.
@@ -32,20 +34,18 @@ fn options(context: &Context, timeout: std::time::Duration) -> Options<'_> {
 
 /// Asks, and reads one line: yes is whatever begins with y, as for docker-machine. `None` is the
 /// end of the input.
-fn ask(context: &Context, question: &str) -> Result<Option<bool>, Failure> {
+async fn ask(context: &Context, question: &str) -> Result<Option<bool>, Failure> {
     match context.persona {
         Persona::DockerMachine => print(question)?,
         Persona::Skep => {
             let mut stderr = io::stderr().lock();
             // Who cannot be asked does not answer.
+            let question = visible::text(question);
             let _ = stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush());
         }
     }
-    let mut line = String::new();
-    if io::stdin().lock().read_line(&mut line)? == 0 {
-        return Ok(None);
-    }
-    Ok(Some(line.trim_start().to_lowercase().starts_with('y')))
+    let line = input::answer(&context.cancel).await?;
+    Ok(line.map(|line| line.trim_start().to_lowercase().starts_with('y')))
 }
 
 /// Says something before a question: where docker-machine says it, or on standard error.
@@ -53,7 +53,7 @@ fn preface(context: &Context, text: &str) {
     match context.persona {
         Persona::DockerMachine => context.message(text),
         Persona::Skep => {
-            let _ = writeln!(io::stderr(), "{text}");
+            let _ = writeln!(io::stderr(), "{}", visible::text(text));
         }
     }
 }
@@ -72,7 +72,7 @@ pub(super) async fn rm(
             "WARNING: This action will delete both local reference and remote instance.",
         );
     }
-    if asks && ask(context, "Are you sure? (y/n): ")? != Some(true) {
+    if asks && ask(context, "Are you sure? (y/n): ").await? != Some(true) {
         return Ok(());
     }
     let mut failed: Vec<(String, Failure)> = Vec::new();
@@ -174,7 +174,7 @@ pub(super) async fn regenerate(
 ) -> Result<(), Failure> {
     if !force {
         let question = "Regenerate TLS machine certs?  Warning: this is irreversible. (y/n): ";
-        match ask(context, question)? {
+        match ask(context, question).await? {
             Some(true) => {}
             Some(false) => return Ok(()),
             None => {

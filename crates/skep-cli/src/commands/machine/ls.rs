@@ -17,7 +17,7 @@ use self::{
 use super::{columns::aligned, facts::Found};
 use crate::{
     args::machine::Ls,
-    commands::{print, print_json, print_lines},
+    commands::{hand_on, print_json, print_lines},
     context::Context,
     failure::{Exit, Failure},
     persona::Persona,
@@ -150,7 +150,7 @@ fn show(form: &Form, items: &[Item]) -> Result<(), Failure> {
         items.iter().map(line).collect::<Result<String, Failure>>()
     };
     match form {
-        Form::Each(template) => print(&lines(template)?),
+        Form::Each(template) => hand_on(&lines(template)?),
         Form::Table(template) => {
             // Fields of fields have no header.
             let header = match template.render(&headers()) {
@@ -163,7 +163,7 @@ fn show(form: &Form, items: &[Item]) -> Result<(), Failure> {
                 }
                 Err(error) => return Err(wrong_field(error)),
             };
-            print(&aligned(&(header + &lines(template)?)))
+            hand_on(&aligned(&(header + &lines(template)?)))
         }
         Form::Json => print_json("machines", items.iter().map(Item::document).collect::<Vec<_>>()),
     }

@@ -6,6 +6,7 @@
 mod columns;
 mod create;
 pub(crate) mod facts;
+mod flags;
 mod inspect;
 mod keep;
 mod ls;

@@ -16,6 +16,7 @@ use crate::{
     args::service::LogsArgs,
     context::{Context, colors},
     failure::Failure,
+    visible,
 };
 
 pub(super) async fn logs(context: &Context, args: &LogsArgs) -> Result<(), Failure> {
@@ -72,6 +73,8 @@ struct Writer<'a> {
     paints: HashMap<Id, u8>,
     /// Whose line has begun and not ended, by stream.
     open: HashMap<Stream, Id>,
+    /// The streams that a terminal shows. Elsewhere a log is handed on as it is.
+    cleaned: HashMap<Stream, visible::Log>,
     /// Nobody reads standard output any more.
     closed: bool,
 }
@@ -85,6 +88,7 @@ impl<'a> Writer<'a> {
     ) -> Self {
         let service = source.service();
         let name = if args.no_resolve { service.id.to_string() } else { service.spec.name.clone() };
+        let name = visible::line(&name).into_owned();
         let widest = match (source, &service.spec.mode) {
             (LogSource::Task(task, _), _) => task.slot,
             (LogSource::Service(..), Mode::Replicated { replicas }) => replicas.unwrap_or(1),
@@ -104,6 +108,7 @@ impl<'a> Writer<'a> {
             paint,
             paints: HashMap::new(),
             open: HashMap::new(),
+            cleaned: terminals(),
             closed: false,
         }
     }
@@ -167,7 +172,7 @@ impl<'a> Writer<'a> {
         if self.args.details {
             let pairs: Vec<String> =
                 entry.details.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            text += &format!("{} ", pairs.join(","));
+            text += &format!("{} ", visible::line(&pairs.join(",")));
         }
         text
     }
@@ -183,7 +188,7 @@ impl<'a> Writer<'a> {
             name += &format!(".{id}");
         }
         let node = if self.args.no_resolve { None } else { self.nodes.get(&entry.node).copied() };
-        format!("{name}@{}", node.unwrap_or(entry.node.as_str()))
+        format!("{name}@{}", visible::line(node.unwrap_or(entry.node.as_str())))
     }
 
     fn missing(&self, missing: &Missing) {
@@ -205,9 +210,16 @@ impl<'a> Writer<'a> {
         for stream in std::mem::take(&mut self.open).into_keys() {
             self.write(stream, b"\n");
         }
+        let held: Vec<_> =
+            self.cleaned.iter_mut().map(|(stream, log)| (*stream, log.rest())).collect();
+        // What is still there is no character: nothing of it is held back again.
+        self.cleaned.clear();
+        held.into_iter().for_each(|(stream, rest)| self.write(stream, &rest));
     }
 
     fn write(&mut self, stream: Stream, bytes: &[u8]) {
+        let cleaned = self.cleaned.get_mut(&stream).map(|log| log.piece(bytes));
+        let bytes = cleaned.as_deref().unwrap_or(bytes);
         let written = match stream {
             Stream::Stderr => {
                 let mut to = io::stderr().lock();
@@ -225,6 +237,16 @@ impl<'a> Writer<'a> {
             self.context.cancel.cancel();
         }
     }
+}
+
+/// The streams that end on a terminal.
+fn terminals() -> HashMap<Stream, visible::Log> {
+    let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+    let all = [(Stream::Stdout, out), (Stream::Engine, out), (Stream::Stderr, err)];
+    all.into_iter()
+        .filter(|(_, shown)| *shown)
+        .map(|(stream, _)| (stream, visible::Log::default()))
+        .collect()
 }
 
 fn digits(number: u64) -> usize {

@@ -1,10 +1,11 @@
 //! Making services, changing and removing them.
 
-use std::{io::Read as _, path::Path};
+use std::path::Path;
 
 use futures_util::future::join_all;
 use secrecy::SecretString;
 use skep_model::{Port, Protocol};
+use skep_read::limit;
 use skep_service::{
     Kind, ServiceError, Services,
     api::{Id, PublishedPort, Service},
@@ -19,11 +20,8 @@ use crate::{
     commands::print,
     context::Context,
     failure::{Exit, Failure},
-    registry_auth,
+    input, registry_auth,
 };
-
-/// No file of environment variables is larger.
-const MAX_ENV_FILE: u64 = 1 << 20;
 
 pub(super) async fn create(context: &Context, args: CreateArgs) -> Result<(), Failure> {
     let mut env = Vec::new();
@@ -196,12 +194,8 @@ fn variables(context: &Context, texts: &[String]) -> Result<Vec<String>, Failure
 }
 
 fn read_text(file: &Path) -> Result<String, Failure> {
-    let read = || {
-        let mut text = String::new();
-        std::fs::File::open(file)?.take(MAX_ENV_FILE).read_to_string(&mut text)?;
-        Ok::<_, std::io::Error>(text)
-    };
-    read().map_err(|error| Failure::usage(format!("cannot read {}: {error}", file.display())))
+    skep_read::lines(file, limit::ENV_FILE, limit::ENV_LINE)
+        .map_err(|error| input::cannot(file, &error))
 }
 
 /// Has the machines of a cluster answer on published ports at this host, where that takes doing.
@@ -210,7 +204,7 @@ async fn forward(
     context: &Context,
     services: &Services,
     service: &Id,
-    asked: impl Iterator<Item = &PublishedPort>,
+    asked: impl Iterator<Item = PublishedPort>,
 ) {
     if context.global.engine.is_some() || asked.count() == 0 {
         return;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Found, obstacle, text};
 use crate::{
     api::PublishedPort,
-    spec::port,
+    spec::port::Claims,
     stack::{fault::Obstacle, project::Project},
 };
 
@@ -26,12 +26,11 @@ pub(super) fn taken(project: &Project, found: &Found) -> Vec<Obstacle> {
             all.push((name, ports(&service["Endpoint"]["Ports"])));
         }
     }
+    let claims: Vec<Claims> = all.iter().map(|(_, ports)| ports.iter().collect()).collect();
     let mut obstacles = Vec::new();
     for (index, (name, wanted)) in all.iter().enumerate().take(own) {
-        for (other, theirs) in all.iter().skip(index + 1) {
-            let taken =
-                |port: &&PublishedPort| theirs.iter().any(|their| port::collide(port, their));
-            if let Some(port) = wanted.iter().find(taken) {
+        for ((other, _), theirs) in all.iter().zip(&claims).skip(index + 1) {
+            if let Some(port) = wanted.iter().find(|port| theirs.collides(port)) {
                 let PublishedPort { published_port, protocol, .. } = port;
                 let problem = format!(
                     "port {published_port}/{protocol} of {name} is published by {other} too"

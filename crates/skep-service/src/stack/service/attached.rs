@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::Declared;
 use crate::{
     api::PublishedPort,
-    spec::port,
+    spec::port::{self, Claims},
     stack::{DEFAULT_NETWORK, deploy::put, fault::Fault, reader::Spot, scope},
 };
 
@@ -69,14 +69,15 @@ pub(super) fn endpoint(mode: Option<String>, spot: Option<Spot<'_>>) -> Value {
     let mut map = Map::new();
     put(&mut map, "Mode", mode);
     let mut ports: Vec<PublishedPort> = Vec::new();
+    let mut claims = Claims::default();
     for spot in spot.and_then(|spot| spot.items()).into_iter().flatten() {
         let Some(found) = published(&spot) else { continue };
-        let taken = ports.iter().find(|other| port::collide(&found, other));
-        if taken.is_some() {
+        if claims.collides(&found) {
             let number = format!("{}/{}", found.published_port, found.protocol);
             spot.wrong::<()>(format!("port {number} is published twice"), "give another port");
             continue;
         }
+        claims.add(&found);
         ports.push(found);
     }
     ports.sort_by_key(|port| port.published_port);
