@@ -31,6 +31,7 @@ pub mod find;
 mod former;
 mod forward;
 pub mod home;
+mod identity;
 pub mod images;
 pub mod import;
 pub mod machines;
