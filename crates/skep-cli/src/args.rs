@@ -282,6 +282,9 @@ pub enum Cert {
         /// The places.
         #[command(flatten)]
         target: Target,
+        /// Move a node's tasks to others before its engine is restarted, and give it its availability back
+        #[arg(long)]
+        drain: bool,
     },
     /// List the CA certificates that were installed
     Ls {
@@ -312,6 +315,9 @@ pub enum Cert {
         /// The places.
         #[command(flatten)]
         target: Target,
+        /// Move a node's tasks to others before its engine is restarted, and give it its availability back
+        #[arg(long)]
+        drain: bool,
     },
 }
 

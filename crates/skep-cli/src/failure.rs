@@ -225,6 +225,9 @@ impl From<ClusterError> for Failure {
             ClusterError::Host(refused) if refused.is_refusal() => {
                 Failure::of(Exit::Preflight, &error)
             }
+            ClusterError::Guarded { fix, .. } => {
+                Failure::of(Exit::Preflight, &error).with_fix(fix.clone())
+            }
             ClusterError::Partly { failures, of } => {
                 let exit = if failures.len() < *of { Exit::Partly } else { Exit::Failed };
                 let causes = failures.iter().map(machine_line).collect();

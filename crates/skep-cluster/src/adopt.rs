@@ -11,7 +11,6 @@ use skep_engine::{
 use skep_guest::{
     Access, Guest, GuestError, Requirement,
     adopt::{self, AdoptError, Found, Owner, Settings, Tls},
-    certificate::{self, CaCertificate, Restart},
     wait_until_ready,
 };
 use skep_machine::System;
@@ -21,8 +20,8 @@ use skep_swarm::Swarm;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ClusterError, ClusterRecord, EngineOptions, MachineRecord, engine_options, provision,
-    reach::Cluster, up::Options,
+    ClusterError, ClusterRecord, EngineOptions, MachineRecord, certificates, engine_options,
+    provision, reach::Cluster, up::Options,
 };
 
 /// How long a host may take to be given back, which restarts its engine.
@@ -53,7 +52,6 @@ pub(crate) async fn adopt(
     cluster: &Cluster,
     machine: &MachineRecord,
     authority: &Authority,
-    certificates: &[CaCertificate],
     allowed: Allowed,
     options: Options<'_>,
 ) -> Result<Engine, ClusterError> {
@@ -77,7 +75,7 @@ pub(crate) async fn adopt(
     let found = step.end_with(found)?;
 
     let new = found.owner.is_none();
-    let taking = Taking { cluster, machine, authority, certificates, allowed, options };
+    let taking = Taking { cluster, machine, authority, allowed, options };
     let taken = Box::pin(taking.take(guest, found, told)).await;
     if taken.is_err() && new {
         let cancel = CancellationToken::new();
@@ -146,7 +144,6 @@ struct Taking<'a> {
     cluster: &'a Cluster,
     machine: &'a MachineRecord,
     authority: &'a Authority,
-    certificates: &'a [CaCertificate],
     allowed: Allowed,
     options: Options<'a>,
 }
@@ -181,12 +178,12 @@ impl Taking<'_> {
         };
         let written = written.await;
         let mut due = step.end_with(written)? || !found.is_running;
-        if !self.certificates.is_empty() {
+        if certificates::has_any(self.cluster, self.machine)? {
             let step = events.step(name, "installing CA certificates");
-            let certificates = self.certificates;
-            let installed =
-                certificate::install(&guest, certificates, None, Restart::Later, cancel).await;
-            due |= step.end_with(installed)?.restart_due;
+            let (cluster, machine) = (self.cluster, self.machine);
+            let changed =
+                certificates::bring_up_to_date(cluster, machine, &guest, &[], cancel).await;
+            due |= step.end_with(changed)?.restart_due;
         }
         if due {
             let step = events.step(name, "restarting the engine");

@@ -1,24 +1,33 @@
 //! CA certificates on the machines of a cluster: the same operation on all that are meant, at
 //! once.
 //!
-//! What is installed on every machine is kept in the cluster's record too, so that machines made
-//! later have it from their first moment.
+//! What is wished is recorded before any machine is touched, and each machine is then brought to
+//! it: the certificates first, on all at once; then the engines that have to read them, in the order
+//! of [`restarts`](crate::restarts). A machine that is off is not waited for: it is brought up to date
+//! when it is started ([`catch_up`]), and by `up`. Machines made later have everything from their
+//! first moment.
+
+use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use skep_guest::{
-    Guest, GuestError,
+    Guest,
     certificate::{
-        self, CaCertificate, CertificateError, Listed, Registry, Restart, Server, Verification,
+        self, Anchor, AnchorName, CaCertificate, CertificateError, Changed, Installed, Listed,
+        Registry, Server, Verification,
     },
 };
-use skep_model::{Events, MachineName, Role};
-use skep_swarm::{Expected, Swarm};
+use skep_machine::System;
+use skep_model::{Events, MachineName, MachineState};
 use tokio_util::sync::CancellationToken;
 
-use crate::{ClusterError, ClusterRecord, MachineFailure, MachineRecord, reach::Cluster};
-
-/// How long nodes may take to be ready again after their engines were restarted.
-const READY_AGAIN: std::time::Duration = std::time::Duration::from_secs(60);
+use crate::{
+    ClusterError, ClusterRecord, MachineFailure, MachineRecord,
+    reach::Cluster,
+    restarts,
+    trust::{self, Given, StoredName, Whose},
+    up::Options,
+};
 
 /// What every operation here is given.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +51,15 @@ pub struct Answer<T> {
     pub result: Result<T, ClusterError>,
 }
 
+/// What the machines that run have answered, and which are off.
+#[derive(Debug)]
+pub struct Answers<T> {
+    /// An answer of each machine that runs.
+    pub answers: Vec<Answer<T>>,
+    /// The machines that do not, each with what its driver says of it.
+    pub off: Vec<(MachineName, MachineState)>,
+}
+
 impl<'a> Scope<'a> {
     pub(crate) fn meant(&self) -> Result<Vec<&'a MachineRecord>, ClusterError> {
         if self.machines.is_empty() {
@@ -62,79 +80,184 @@ impl<'a> Scope<'a> {
         Answer { machine: machine.name.clone(), result: span.end_with(worked.await) }
     }
 
-    /// Does something to every machine that is meant, at once.
+    /// The machines that are meant and run, and those that do not: nobody waits for what is off.
+    async fn running(
+        &self,
+    ) -> Result<(Vec<&'a MachineRecord>, Vec<(MachineName, MachineState)>), ClusterError> {
+        let record = self.cluster.record();
+        let states = self.cluster.home().driver(record.driver).states(&record.name).await?;
+        let (mut running, mut off) = (Vec::new(), Vec::new());
+        for machine in self.meant()? {
+            match states.get(&machine.name).copied().unwrap_or(MachineState::Absent) {
+                MachineState::Running => running.push(machine),
+                // Of an engine's URL nobody knows whether it runs.
+                _ if machine.options.system() == System::Nothing => running.push(machine),
+                state => off.push((machine.name.clone(), state)),
+            }
+        }
+        Ok((running, off))
+    }
+
+    /// Does something to every machine that is meant and runs, at once.
     async fn on_each<T>(
         &self,
         step: &str,
         work: impl AsyncFn(&Guest) -> Result<T, ClusterError>,
-    ) -> Result<Vec<Answer<T>>, ClusterError> {
-        let each = self.meant()?.into_iter().map(|machine| self.at(machine, step, &work));
-        Ok(join_all(each).await)
+    ) -> Result<Answers<T>, ClusterError> {
+        let (running, off) = self.running().await?;
+        let each = running.into_iter().map(|machine| self.at(machine, step, &work));
+        Ok(Answers { answers: join_all(each).await, off })
     }
 
-    /// As [`Scope::on_each`], but managers one after another: their engines are restarted, and a
-    /// swarm of several keeps its quorum meanwhile.
-    async fn on_each_restarting<T>(
+    /// Changes what is wished, and brings the machines that run to it, under the cluster's lock,
+    /// which the caller has.
+    async fn change<T>(
         &self,
         step: &str,
-        work: impl AsyncFn(&Guest) -> Result<T, ClusterError>,
-    ) -> Result<Vec<Answer<T>>, ClusterError> {
-        let meant = self.meant()?;
-        let (managers, workers): (Vec<_>, Vec<_>) =
-            meant.iter().partition(|machine| machine.role == Some(Role::Manager));
-        let managers = async {
-            let mut answers = Vec::new();
-            for machine in managers {
-                answers.push(self.at(machine, step, &work).await);
-            }
-            answers
-        };
-        let workers = join_all(workers.into_iter().map(|machine| self.at(machine, step, &work)));
-        let (mut answers, others) = tokio::join!(managers, workers);
-        answers.extend(others);
-        self.see_nodes_ready().await?;
-        let place = |name: &MachineName| meant.iter().position(|machine| machine.name == *name);
-        answers.sort_by_key(|answer| place(&answer.machine));
-        Ok(answers)
-    }
-
-    /// Waits until the nodes that are meant are ready in the swarm again, if there is one.
-    async fn see_nodes_ready(&self) -> Result<(), ClusterError> {
-        let Ok((engine, _)) = self.cluster.manager(self.cancel).await else { return Ok(()) };
-        let swarm = Swarm::new(&engine);
-        let nodes = swarm.nodes(self.cancel).await?;
-        let expected: Vec<_> = self
-            .meant()?
-            .into_iter()
-            .filter(|machine| nodes.iter().any(|node| node.hostname == machine.name.as_str()))
-            .map(|machine| Expected::host(machine.name.as_str()))
-            .collect();
-        let step = self.events.step("", "waiting until every node is ready");
-        step.end_with(swarm.wait_until_ready(&expected, READY_AGAIN, self.cancel).await)?;
-        Ok(())
-    }
-
-    /// Changes the cluster's record, if what was done concerns all machines and none failed.
-    fn remember<T>(
-        &self,
-        answers: &[Answer<T>],
-        change: impl FnOnce(&mut ClusterRecord),
-    ) -> Result<(), ClusterError> {
-        if !self.machines.is_empty() || answers.iter().any(|answer| answer.result.is_err()) {
-            return Ok(());
-        }
+        besides: &[AnchorName],
+        restart: Option<Drain>,
+        change: impl FnOnce(&mut ClusterRecord, Whose<'_>),
+        told: impl Fn(Changed) -> T,
+    ) -> Result<Answers<T>, ClusterError> {
+        let (running, off) = self.running().await?;
         let home = self.cluster.home();
         let name = &self.cluster.record().name;
-        if let Some(mut record) = ClusterRecord::load(home, name)? {
-            change(&mut record);
-            record.save(home)?;
+        let record = ClusterRecord::load(home, name)?;
+        let mut record = record.ok_or_else(|| ClusterError::NoCluster { name: name.clone() })?;
+        trust::note_before(home, &record)?;
+        let names: Vec<_> = self.meant()?.into_iter().map(|machine| machine.name.clone()).collect();
+        let whose = if self.machines.is_empty() { Whose::All } else { Whose::These(&names) };
+        change(&mut record, whose);
+        record.save(home)?;
+
+        let each = running.iter().map(|machine| {
+            self.at(machine, step, async |guest: &Guest| {
+                bring_up_to_date(self.cluster, machine, guest, besides, self.cancel).await
+            })
+        });
+        let mut changed = join_all(each).await;
+        if let Some(Drain(drain)) = restart {
+            let due = changed
+                .iter()
+                .filter(|answer| answer.result.as_ref().is_ok_and(|changed| changed.restart_due));
+            let due: Vec<_> = due.map(|answer| answer.machine.clone()).collect();
+            let options = self.options();
+            for answer in restarts::engines(self.cluster, &due, drain, options).await? {
+                let own = changed.iter_mut().find(|other| other.machine == answer.machine);
+                match (own, answer.result) {
+                    (Some(own), Err(error)) => own.result = Err(error),
+                    (Some(Answer { result: Ok(changed), .. }), Ok(())) => {
+                        changed.restart_due = false;
+                    }
+                    _ => {}
+                }
+            }
         }
-        Ok(())
+        let told = |answer: Answer<Changed>| Answer {
+            machine: answer.machine,
+            result: answer.result.map(&told),
+        };
+        Ok(Answers { answers: changed.into_iter().map(told).collect(), off })
+    }
+
+    fn options(&self) -> Options<'a> {
+        Options { timeout: MOVED, events: self.events, cancel: self.cancel }
     }
 }
 
+/// How long a node's tasks may take to move to others.
+const MOVED: std::time::Duration = std::time::Duration::from_secs(300);
+
+/// Whether tasks are moved away before their node's engine is restarted.
+#[derive(Debug, Clone, Copy)]
+struct Drain(bool);
+
+/// Brings a machine to what is wished by now: what is missing is installed, what is not wished any
+/// more and skep has given it, or is named in `besides`, is removed. The engine is its caller's to
+/// restart, if that is due.
+pub(crate) async fn bring_up_to_date(
+    cluster: &Cluster,
+    machine: &MachineRecord,
+    guest: &Guest,
+    besides: &[AnchorName],
+    cancel: &CancellationToken,
+) -> Result<Changed, ClusterError> {
+    let home = cluster.home();
+    // Another command may have changed the wish since this one began.
+    let record = ClusterRecord::load(home, &cluster.record().name)?;
+    let record = record.unwrap_or_else(|| cluster.record().clone());
+    let machine = record.machine(machine.name.as_str()).unwrap_or(machine);
+    let wished = record.wished(machine)?;
+    let names: BTreeSet<StoredName> = wished.iter().map(Into::into).collect();
+    let mut given = Given::load(home, &record, &machine.name).unwrap_or_default();
+    let mut unwanted: Vec<AnchorName> =
+        given.may_have.difference(&names).filter_map(StoredName::named).collect();
+    for name in besides {
+        if !unwanted.contains(name) && !names.contains(&name.into()) {
+            unwanted.push(name.clone());
+        }
+    }
+    // From here on it may have them, whatever becomes of this.
+    if !names.is_subset(&given.may_have) {
+        given.may_have.extend(names.iter().cloned());
+        given.save(home, &record, &machine.name)?;
+    }
+    let changed = certificate::bring_up_to_date(guest, &wished, &unwanted, cancel).await?;
+    let now = Given::just(names);
+    if now != given {
+        now.save(home, &record, &machine.name)?;
+    }
+    Ok(changed)
+}
+
+/// Whether there is anything to say to a machine about certificates: something is wished, or was.
+pub(crate) fn has_any(cluster: &Cluster, machine: &MachineRecord) -> Result<bool, ClusterError> {
+    let home = cluster.home();
+    let record = ClusterRecord::load(home, &cluster.record().name)?;
+    let record = record.as_ref().unwrap_or(cluster.record());
+    let machine = record.machine(machine.name.as_str()).unwrap_or(machine);
+    let given = Given::load(home, record, &machine.name).unwrap_or_default();
+    Ok(!given.may_have.is_empty() || !record.wished(machine)?.is_empty())
+}
+
+/// Forgets what a machine that is gone had: one that is made in its place has what is wished.
+pub(crate) fn forget(cluster: &Cluster, machine: &MachineRecord) -> Result<(), ClusterError> {
+    let files = cluster.home().layout().cluster(cluster.record().name.as_str());
+    Ok(skep_store::file::remove(&files.machine(machine.name.as_str()).trust())?)
+}
+
+/// Brings a machine that was just started to what is wished by now, and lets its engine read it:
+/// whatever changed while it was off. Its tasks, if it has any yet, have only just begun.
+///
+/// # Errors
+/// [`ClusterError::Guest`], [`ClusterError::Store`].
+pub async fn catch_up(
+    cluster: &Cluster,
+    machine: &MachineRecord,
+    guest: &Guest,
+    events: &Events,
+    cancel: &CancellationToken,
+) -> Result<(), ClusterError> {
+    if !has_any(cluster, machine)? {
+        return Ok(());
+    }
+    let step = events.step(&machine.name, "looking at the CA certificates");
+    let done = async {
+        let changed = bring_up_to_date(cluster, machine, guest, &[], cancel).await?;
+        let nothing = changed.new.is_empty() && changed.gone.is_empty() && !changed.repaired;
+        if changed.restart_due && !nothing {
+            step.progress("restarting the engine");
+            certificate::install::restart_engine(guest, cancel).await?;
+        }
+        Ok::<_, ClusterError>(())
+    };
+    let done = done.await;
+    step.end_with(done)
+}
+
 /// Makes machines trust `certificates`: as roots of the system, with a restart of the engine where
-/// something is new, or for one registry, which needs none.
+/// something is new, or for one registry, which needs none. With `drain`, tasks are moved to other
+/// nodes before their engine is restarted.
 ///
 /// # Errors
 /// [`ClusterError::NoMachine`], [`ClusterError::Store`]; what fails on one machine is its answer.
@@ -142,75 +265,155 @@ pub async fn install(
     scope: Scope<'_>,
     certificates: &[CaCertificate],
     registry: Option<&Registry>,
-) -> Result<Vec<Answer<certificate::Installed>>, ClusterError> {
+    drain: bool,
+) -> Result<Answers<Installed>, ClusterError> {
     let _lock = scope.cluster.home().lock(&scope.cluster.record().name)?;
-    let work = async |guest: &Guest| {
-        let restart = Restart::Now;
-        Ok(certificate::install(guest, certificates, registry, restart, scope.cancel).await?)
+    let restart = registry.is_none().then_some(Drain(drain));
+    let change = |record: &mut ClusterRecord, whose: Whose<'_>| {
+        record.wish(certificates, registry, whose);
     };
-    const STEP: &str = "installing CA certificates";
-    if registry.is_some() {
-        return scope.on_each(STEP, work).await;
-    }
-    let answers = scope.on_each_restarting(STEP, work).await?;
-    scope.remember(&answers, |record| {
-        for certificate in certificates {
-            if !record.ca_certificates.iter().any(|pem| pem == certificate.pem()) {
-                record.ca_certificates.push(certificate.pem().to_owned());
-            }
-        }
-    })?;
-    Ok(answers)
+    let told = |changed: Changed| {
+        let is_new = |certificate: &&CaCertificate| {
+            let anchor =
+                Anchor { registry: registry.cloned(), certificate: (*certificate).clone() };
+            changed.new.contains(&anchor.name())
+        };
+        let (new, already) = certificates.iter().partition::<Vec<_>, _>(is_new);
+        let [new, already] = [new, already].map(|some| some.into_iter().cloned().collect());
+        let Changed { repaired, restart_due, .. } = changed;
+        Installed { new, already, repaired, restarted: !restart_due, restart_due }
+    };
+    scope.change("installing CA certificates", &[], restart, change, told).await
 }
 
-/// The certificates that were installed on each machine.
+/// The certificates that were installed on each machine that runs.
 ///
 /// # Errors
 /// As [`install`].
-pub async fn list(scope: Scope<'_>) -> Result<Vec<Answer<Vec<Listed>>>, ClusterError> {
+pub async fn list(scope: Scope<'_>) -> Result<Answers<Vec<Listed>>, ClusterError> {
     let work = async |guest: &Guest| Ok(certificate::list(guest, scope.cancel).await?);
     scope.on_each("listing CA certificates", work).await
 }
 
+/// What a removal came to.
+#[derive(Debug)]
+pub struct Removal {
+    /// The certificates that were meant.
+    pub named: Vec<AnchorName>,
+    /// How many were removed from each machine that runs, and which do not.
+    pub machines: Answers<usize>,
+}
+
 /// Takes certificates away again, each named by the beginning of its fingerprint or a part of its
-/// subject. A machine that does not have one has nothing to do.
+/// subject: from the machines that run now, and from the others when they are started. A machine
+/// that does not have one has nothing to do.
 ///
 /// # Errors
-/// As [`install`].
+/// [`ClusterError::Certificate`] if several may be meant; as [`install`].
 pub async fn remove(
     scope: Scope<'_>,
     selectors: &[String],
     registry: Option<&Registry>,
-) -> Result<Vec<Answer<Vec<CaCertificate>>>, ClusterError> {
+    drain: bool,
+) -> Result<Removal, ClusterError> {
     let _lock = scope.cluster.home().lock(&scope.cluster.record().name)?;
-    let work = async |guest: &Guest| {
-        let mut gone = Vec::new();
-        for selector in selectors {
-            let removing =
-                certificate::remove(guest, selector, registry, Restart::Later, scope.cancel);
-            match removing.await {
-                Ok(removed) => gone.push(removed.certificate),
-                Err(GuestError::Certificate(CertificateError::NotInstalled { .. })) => {}
-                Err(error) => return Err(error.into()),
+    let (known, unknown) = known(&scope, registry).await?;
+    let mut named: Vec<AnchorName> = Vec::new();
+    for selector in selectors {
+        if let Some(fingerprint) = meant_by(&scope, &known, selector)? {
+            let name = AnchorName { registry: registry.cloned(), fingerprint };
+            if !named.contains(&name) {
+                named.push(name);
             }
         }
-        // One restart for all of them, and for one that was put off before.
-        if registry.is_none() && certificate::install::restart_due(guest, scope.cancel).await? {
-            certificate::install::restart_engine(guest, scope.cancel).await?;
-        }
-        Ok(gone)
-    };
-    const STEP: &str = "removing CA certificates";
-    if registry.is_some() {
-        return scope.on_each(STEP, work).await;
     }
-    let answers = scope.on_each_restarting(STEP, work).await?;
-    let gone: Vec<&CaCertificate> =
-        answers.iter().filter_map(|answer| answer.result.as_ref().ok()).flatten().collect();
-    scope.remember(&answers, |record| {
-        record.ca_certificates.retain(|pem| !gone.iter().any(|root| root.pem() == pem));
-    })?;
-    Ok(answers)
+    if named.is_empty() {
+        // Where nobody knows it, a machine that could not be asked may have it.
+        let (answers, off) = (unknown, Vec::new());
+        return Ok(Removal { named, machines: Answers { answers, off } });
+    }
+    let restart = registry.is_none().then_some(Drain(drain));
+    let change = |record: &mut ClusterRecord, whose: Whose<'_>| record.wish_no_more(&named, whose);
+    let told = |changed: Changed| changed.gone.iter().filter(|name| named.contains(name)).count();
+    let machines = scope.change("removing CA certificates", &named, restart, change, told).await?;
+    Ok(Removal { named, machines })
+}
+
+/// A certificate that machines have or are to have: its fingerprint, and itself where it is known.
+type Known = (String, Option<CaCertificate>);
+
+/// What the machines that are meant have or are to have for a registry, or for everything; and those
+/// that could not be asked.
+async fn known(
+    scope: &Scope<'_>,
+    registry: Option<&Registry>,
+) -> Result<(Vec<Known>, Vec<Answer<usize>>), ClusterError> {
+    let (home, record) = (scope.cluster.home(), scope.cluster.record());
+    let mut known: Vec<Known> = Vec::new();
+    for machine in scope.meant()? {
+        let wished = record.wished(machine)?.into_iter();
+        let wished = wished.filter(|anchor| anchor.registry.as_ref() == registry);
+        known.extend(
+            wished.map(|anchor| {
+                (anchor.certificate.fingerprint().to_owned(), Some(anchor.certificate))
+            }),
+        );
+        let given = Given::load(home, record, &machine.name).unwrap_or_default();
+        let names = given.may_have.iter().filter_map(StoredName::named);
+        let names = names.filter(|name| name.registry.as_ref() == registry);
+        known.extend(names.map(|name| (name.fingerprint, None)));
+    }
+    let work = async |guest: &Guest| Ok(certificate::list(guest, scope.cancel).await?);
+    let mut unknown = Vec::new();
+    for Answer { machine, result } in scope.on_each("listing CA certificates", work).await?.answers
+    {
+        match result {
+            Err(error) => unknown.push(Answer { machine, result: Err(error) }),
+            Ok(listed) => {
+                let own = listed.into_iter().filter(|one| one.registry.as_ref() == registry);
+                known.extend(
+                    own.filter_map(|one| one.certificate).map(|certificate| {
+                        (certificate.fingerprint().to_owned(), Some(certificate))
+                    }),
+                );
+            }
+        }
+    }
+    // One of which more than the name is known comes first.
+    known.sort_by(|one, other| (&one.0, one.1.is_none()).cmp(&(&other.0, other.1.is_none())));
+    known.dedup_by(|one, other| one.0 == other.0);
+    Ok((known, unknown))
+}
+
+/// The fingerprint that is meant, if there is one.
+fn meant_by(
+    scope: &Scope<'_>,
+    known: &[Known],
+    selector: &str,
+) -> Result<Option<String>, ClusterError> {
+    let digits = selector.replace(':', "").to_ascii_lowercase();
+    let meant: Vec<&Known> = known
+        .iter()
+        .filter(|(fingerprint, certificate)| {
+            !digits.is_empty() && fingerprint.starts_with(&digits)
+                || certificate.as_ref().is_some_and(|one| one.is_meant_by(selector))
+        })
+        .collect();
+    match meant.as_slice() {
+        [] => Ok(None),
+        [(fingerprint, _)] => Ok(Some(fingerprint.clone())),
+        several => {
+            let line = |(fingerprint, certificate): &&Known| {
+                certificate.as_ref().map_or_else(|| fingerprint.clone(), ToString::to_string)
+            };
+            Err(CertificateError::Ambiguous {
+                machine: format!("cluster {}", scope.cluster.record().name),
+                selector: selector.to_owned(),
+                matching: several.iter().map(line).collect(),
+            }
+            .into())
+        }
+    }
 }
 
 /// Proves from inside each machine that a server's chain ends in one of `roots`.
@@ -222,7 +425,7 @@ pub async fn verify(
     server: &Server,
     roots: &[CaCertificate],
     registry: Option<&Registry>,
-) -> Result<Vec<Answer<Verification>>, ClusterError> {
+) -> Result<Answers<Verification>, ClusterError> {
     let work = async |guest: &Guest| {
         Ok(certificate::verify(guest, server, roots, registry, scope.cancel).await?)
     };
@@ -253,3 +456,7 @@ pub fn sort<T>(answers: Vec<Answer<T>>) -> (Vec<(MachineName, T)>, Result<(), Cl
         if failures.is_empty() { Ok(()) } else { Err(ClusterError::Partly { failures, of }) };
     (given, failed)
 }
+
+#[cfg(test)]
+#[path = "certificates_tests.rs"]
+mod tests;

@@ -70,6 +70,77 @@ const TEXTS: [&str; 9] = [
 const RESERVED: [&str; 9] =
     ["host", "hosts", "H", "tls", "tlsverify", "tlscacert", "tlscert", "tlskey", "config-file"];
 
+/// Looks at the values an engine is to be told, before there is one to refuse them; whether each has
+/// a place in `daemon.json` is asked with [`daemon_json`].
+///
+/// # Errors
+/// [`ClusterError::Request`] naming the option and what to write instead.
+pub fn check(options: &EngineOptions) -> Result<(), ClusterError> {
+    for name in &options.tls_sans {
+        if !skep_engine::pki::is_server_name(name) {
+            return refuse(format!(
+                "`--tls-san {name}`: no certificate can be issued for that; write a host name, \
+                 *.DOMAIN or an IP address"
+            ));
+        }
+    }
+    for mirror in &options.registry_mirrors {
+        if !is_mirror(mirror) {
+            return refuse(format!(
+                "`--engine-registry-mirror {mirror}`: write it as http://HOST[:PORT] or \
+                 https://HOST[:PORT]"
+            ));
+        }
+    }
+    for registry in &options.insecure_registries {
+        if !is_registry(registry) {
+            return refuse(format!(
+                "`--engine-insecure-registry {registry}`: write it as HOST[:PORT], or a network as \
+                 10.1.0.0/16"
+            ));
+        }
+    }
+    if let Some(driver) = options.storage_driver.as_deref().filter(|name| !is_word(name)) {
+        return refuse(format!(
+            "`--engine-storage-driver {driver}`: there is none of that name; leave it out, or take \
+             overlay2"
+        ));
+    }
+    Ok(())
+}
+
+/// What dockerd takes as a mirror: a URL of a host, with nothing behind it and no user in it.
+fn is_mirror(text: &str) -> bool {
+    let rest = ["http://", "https://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+    rest.is_some_and(|rest| is_host(rest.strip_suffix('/').unwrap_or(rest)))
+}
+
+/// What it takes as an insecure registry: a host, or a network.
+fn is_registry(text: &str) -> bool {
+    // dockerd passes over a scheme, with a warning.
+    let text = text.strip_prefix("http://").or(text.strip_prefix("https://")).unwrap_or(text);
+    text.parse::<ipnet::IpNet>().is_ok() || is_host(text)
+}
+
+/// `HOST[:PORT]`, an address of IPv6 in brackets.
+fn is_host(text: &str) -> bool {
+    let (host, port) = match text.strip_prefix('[').and_then(|text| text.split_once(']')) {
+        Some((host, port)) => (host, port.strip_prefix(':').or(port.is_empty().then_some("0"))),
+        None => text.rsplit_once(':').map_or((text, Some("0")), |(host, port)| (host, Some(port))),
+    };
+    let is_part = |c: char| c.is_ascii_alphanumeric() || ".-_:".contains(c);
+    !host.is_empty()
+        && !host.starts_with('-')
+        && host.chars().all(is_part)
+        && port.is_some_and(|port| port.parse::<u16>().is_ok())
+}
+
+/// A driver's name: `overlay2`, `fuse-overlayfs`.
+fn is_word(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
 /// The keys of `daemon.json` that say what the options say.
 ///
 /// # Errors
@@ -256,6 +327,41 @@ mod tests {
             let said = opts(&[option]).unwrap_err();
             assert!(said.contains(word), "{option}: {said}");
         }
+    }
+
+    #[test]
+    fn what_the_engine_would_refuse_is_refused_before_there_is_one() {
+        let of = |set: &dyn Fn(&mut EngineOptions)| {
+            let mut options = EngineOptions::default();
+            set(&mut options);
+            check(&options).map_err(|error| error.to_string())
+        };
+        for name in ["::1", "10.0.0.1", "My.Host", "*.a.b", "a"] {
+            assert_eq!(of(&|options| options.tls_sans = vec![name.into()]), Ok(()), "{name}");
+        }
+        for name in ["", "*", "*.", "*.a", "a.*.b", "-a", "a b", "*a.b.c", "[::1]"] {
+            let said = of(&|options| options.tls_sans = vec![name.into()]).unwrap_err();
+            assert!(said.starts_with(&format!("`--tls-san {name}`")), "{said}");
+        }
+        for mirror in ["http://m", "https://m:5000/", "http://[::1]:5000"] {
+            let ended = of(&|options| options.registry_mirrors = vec![mirror.into()]);
+            assert_eq!(ended, Ok(()), "{mirror}");
+        }
+        for mirror in ["", "m", "ftp://m", "http://", "http://u:p@m", "http://m/x", "http://m:x"] {
+            let said = of(&|options| options.registry_mirrors = vec![mirror.into()]).unwrap_err();
+            assert!(said.contains("--engine-registry-mirror"), "{said}");
+        }
+        for registry in ["reg:5000", "10.0.0.0/8", "fd00::/8", "http://reg", "[::1]:5000"] {
+            let ended = of(&|options| options.insecure_registries = vec![registry.into()]);
+            assert_eq!(ended, Ok(()), "{registry}");
+        }
+        for registry in ["", "-reg", "reg:70000", "a b", "reg/path", "10.0.0.0/40"] {
+            let said = of(&|options| options.insecure_registries = vec![registry.into()]);
+            assert!(said.unwrap_err().contains("--engine-insecure-registry"));
+        }
+        let driver = |name: &str| of(&|options| options.storage_driver = Some(name.into()));
+        assert_eq!(driver("fuse-overlayfs"), Ok(()));
+        assert!(driver("-x").is_err() && driver("over lay").is_err());
     }
 
     #[test]

@@ -145,6 +145,14 @@ pub enum ClusterError {
         /// The machines that are not ready for a reason of their own.
         failures: Vec<MachineFailure>,
     },
+    /// A swarm would lose its quorum, or itself, and nothing was touched.
+    #[error("{reason}")]
+    Guarded {
+        /// What would happen.
+        reason: String,
+        /// What to do instead, or first.
+        fix: String,
+    },
     /// The work was cancelled.
     #[error("interrupted")]
     Cancelled,

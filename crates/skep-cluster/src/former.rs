@@ -64,11 +64,24 @@ pub(crate) async fn remove(
     node: &Node,
     cancel: &CancellationToken,
 ) -> Result<(), SwarmError> {
+    demote(swarm, node, cancel).await?;
+    swarm.remove(&node.id, true, cancel).await?;
+    Ok(())
+}
+
+/// Makes a node a worker if it is a manager, and waits until it is none any more.
+///
+/// # Errors
+/// [`SwarmError`].
+pub(crate) async fn demote(
+    swarm: &Swarm,
+    node: &Node,
+    cancel: &CancellationToken,
+) -> Result<(), SwarmError> {
     if node.manager.is_some() {
         swarm.update(&node.id, &NodeUpdate::demote(), cancel).await?;
         see_dropped(swarm, &node.id, cancel).await?;
     }
-    swarm.remove(&node.id, true, cancel).await?;
     Ok(())
 }
 

@@ -6,11 +6,13 @@
 //! - [`choice`]: which driver `auto` takes, and why.
 //! - [`up`], [`down`], [`status`]: bring it about, take it away, say what is true.
 //! - [`survey`]: what the engines say of their part in a swarm, asked before a wish is written.
+//! - [`guard`]: whether a manager can be taken away; asked before anything takes one away.
 //! - [`power`]: switch machines on and off; `turn`: who waits for whom.
 //! - [`machines`]: one machine by itself, made, provisioned, removed; [`import`]: docker-machine's.
 //! - [`find`]: a machine by its name, whatever cluster it is in.
 //! - [`reach`]: from a machine's name to its guest, its engine, and a manager of its swarm.
 //! - [`images`]: images on every machine without a registry.
+//! - [`restarts`]: engines restarted in an order that services outlive; [`trust`]: who trusts what.
 //! - [`door`]: where this host reaches what a machine publishes.
 //! - [`certificates`], [`environment`]: CA certificates on every machine; the docker CLI's way in.
 //!
@@ -30,6 +32,7 @@ pub mod error;
 pub mod find;
 mod former;
 mod forward;
+pub mod guard;
 pub mod home;
 mod identity;
 pub mod images;
@@ -39,9 +42,11 @@ pub mod power;
 mod provision;
 pub mod reach;
 pub mod record;
+pub mod restarts;
 mod settle;
 pub mod status;
 pub mod survey;
+pub mod trust;
 mod turn;
 mod unmade;
 pub mod up;

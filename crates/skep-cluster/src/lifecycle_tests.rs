@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use skep_machine::{Driver, DriverKind, fake::FakeDriver};
+use skep_machine::{Driver, DriverKind, MachineError, fake::FakeDriver};
 use skep_model::{ClusterName, Events, Size, Transition};
 use skep_store::Journal;
 use tokio_util::sync::CancellationToken;
@@ -80,6 +80,31 @@ async fn an_impossible_wish_touches_nothing() {
     let options = Options { timeout: Duration::ZERO, events: &events, cancel: &bench.cancel };
     let ended = up(&bench.home, &bench.name, &desired, options).await;
     assert!(matches!(ended, Err(ClusterError::Request { .. })));
+    assert!(!bench.cluster_directory().exists());
+}
+
+#[tokio::test]
+async fn an_accelerator_that_cannot_be_had_leaves_no_cluster_and_takes_none() {
+    let bench = Bench::new();
+    bench.driver.refuse_to_prepare();
+    let refused = |ended: Result<Report, ClusterError>| {
+        let error = ended.unwrap_err();
+        let is_it =
+            matches!(error, ClusterError::Machine(MachineError::Acceleration { accel: "kvm", .. }));
+        assert!(is_it, "{error:?}");
+    };
+    refused(bench.up().await);
+    assert!(!bench.cluster_directory().exists());
+    assert!(bench.driver.resources(&bench.name).await.unwrap().is_empty());
+
+    bench.driver.relent();
+    bench.up().await.unwrap_err();
+    let before = bench.driver.resources(&bench.name).await.unwrap();
+    bench.driver.refuse_to_prepare();
+    refused(bench.up().await);
+    assert!(bench.cluster_directory().exists());
+    assert_eq!(bench.driver.resources(&bench.name).await.unwrap(), before);
+    bench.down().await.unwrap();
     assert!(!bench.cluster_directory().exists());
 }
 

@@ -5,6 +5,7 @@
 //! Machines of one driver share a cluster, and so a network: see `docs/design/0007`.
 
 mod create;
+mod goodbye;
 mod keep;
 mod remove;
 
@@ -14,6 +15,7 @@ use skep_engine::Engine;
 use skep_guest::certificate::CaCertificate;
 use skep_machine::{DriverKind, DriverOptions, System};
 use skep_model::{ClusterName, MachineName, Port, Size};
+use skep_swarm::{LocalState, Swarm};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::{
@@ -70,6 +72,19 @@ pub enum Stage {
     Waiting,
     /// Its engine answers.
     Ready,
+}
+
+/// What a machine's engine says of its own part in a swarm.
+///
+/// # Errors
+/// Why it cannot be asked.
+pub async fn swarm_part(
+    cluster: &Cluster,
+    machine: &str,
+    cancel: &CancellationToken,
+) -> Result<LocalState, ClusterError> {
+    let engine = cluster.engine(cluster.machine(machine)?, cancel).await?;
+    Ok(Swarm::new(&engine).local(cancel).await?)
 }
 
 /// The release of a machine's engine, without waiting longer than it takes to be told that there

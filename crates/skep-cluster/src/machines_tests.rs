@@ -14,7 +14,8 @@ use crate::{
     down::down,
     environment::{host, url},
     find::{cluster_of, clusters_of, everything},
-    machines::{NewMachine, Stage, create, place_for, provision, remove},
+    guard::{Loss, guard},
+    machines::{NewMachine, Stage, create, place_for, provision, remove as take_away},
     power::{Power, power},
     reach::Cluster,
     status::status,
@@ -120,6 +121,18 @@ fn engine(name: &str, at: &str) -> NewMachine {
     }
 }
 
+/// Asks whether machines may be removed, and removes them.
+async fn remove(
+    cluster: &Cluster,
+    names: &[MachineName],
+    force: bool,
+    options: Options<'_>,
+) -> Result<(), ClusterError> {
+    let Options { events, cancel, .. } = options;
+    let cleared = guard(cluster, names, Loss::Remove, force, events, cancel).await?;
+    take_away(cluster, &cleared, force, options).await
+}
+
 fn names(names: &[&str]) -> Vec<MachineName> {
     names.iter().map(|name| name.parse().unwrap()).collect()
 }
@@ -151,15 +164,16 @@ async fn what_cannot_be_done_to_a_url_is_said() {
     let bench = Bench::new();
     let cluster = bench.engine("web1", "tcp://127.0.0.1:1").await.unwrap();
     let events = Events::none();
-    let said = provision(&cluster, &["web1".into()], bench.options(&events)).await;
+    let said = provision(&cluster, &["web1".into()], false, bench.options(&events)).await;
     let Err(ClusterError::Partly { failures, .. }) = said else { panic!("{said:?}") };
     assert!(failures[0].error.to_string().contains("nothing to log in to"));
-    let stopped = power(&cluster, &["web1".into()], Power::Off, &events, &bench.cancel).await;
+    let web1 = ["web1".to_owned()];
+    let stopped = power(&cluster, &web1, Power::Off, false, &events, &bench.cancel).await;
     let Err(ClusterError::Partly { failures, .. }) = stopped else { panic!("{stopped:?}") };
     let text = failures[0].error.to_string();
     assert!(text.contains("hosts without a driver cannot be stopped"), "{text}");
     let on = Power::On { timeout: Duration::ZERO };
-    power(&cluster, &["web1".into()], on, &events, &bench.cancel).await.unwrap();
+    power(&cluster, &web1, on, false, &events, &bench.cancel).await.unwrap();
     // Nobody listens there, which is all that is wrong with it.
     let status = status(&cluster, &bench.cancel).await.unwrap();
     assert!(status.are_alone() && !status.is_as_desired());
@@ -339,6 +353,34 @@ async fn a_machine_is_forgotten_by_force() {
     assert!(bench.record("skep").unwrap().machine("a").is_none());
     let said = said.lock().unwrap().join("\n");
     assert!(said.contains("may still be there"), "{said}");
+}
+
+/// The fake driver's machines have no engines, so nobody can be asked about these.
+#[tokio::test]
+async fn a_manager_that_nobody_can_ask_about_is_kept() {
+    let bench = Bench::new();
+    bench.write("skep", DriverKind::Fake, &["a", "b"]);
+    let mut record = bench.record("skep").unwrap();
+    record.machines[0].role = Some(skep_model::Role::Manager);
+    record.machines[0].node = Some(skep_swarm::NodeId::new("n1"));
+    record.machines[1].role = Some(skep_model::Role::Worker);
+    record.save(&bench.home).unwrap();
+    let events = Events::none();
+    let cluster = bench.cluster(&bench.fake(), "skep");
+    for both in [&["a"][..], &["b", "a"]] {
+        let kept = remove(&cluster, &names(both), false, bench.options(&events)).await;
+        let Err(ClusterError::Guarded { reason, fix }) = kept else { panic!("{kept:?}") };
+        assert!(
+            reason.contains("a is not running") && reason.contains("gone for good"),
+            "{reason}"
+        );
+        assert!(fix.contains("skep machine start a"), "{fix}");
+        assert_eq!(bench.record("skep").unwrap(), record, "nothing was touched");
+    }
+    remove(&cluster, &names(&["b"]), false, bench.options(&events)).await.unwrap();
+    let cluster = bench.cluster(&bench.fake(), "skep");
+    remove(&cluster, &names(&["a"]), true, bench.options(&events)).await.unwrap();
+    assert!(bench.record("skep").is_none());
 }
 
 #[tokio::test]

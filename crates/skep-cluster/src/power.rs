@@ -2,17 +2,25 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use skep_guest::{Command, Guest, GuestError, Requirement, wait_until_ready};
 use skep_machine::{Driver, MachineError, MachineId, System};
-use skep_model::Events;
+use skep_model::{Events, MachineName};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{ClusterError, MachineFailure, MachineRecord, reach::Cluster, turn};
+use crate::{
+    ClusterError, ClusterRecord, MachineRecord, certificates,
+    guard::{Cleared, Loss, guard, in_turn},
+    reach::Cluster,
+    turn,
+    up::Options,
+};
 
 /// How often is looked whether a host that was told to start again has begun to.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// How long another command may keep a cluster's lock.
+const LOCK: Duration = Duration::from_secs(60);
 
 /// How long a host may take to say which boot it is.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -36,16 +44,29 @@ pub enum Power {
     },
 }
 
-/// Does `power` to the machines of these names, all at once. What is already so is success.
+impl Power {
+    /// How it takes machines away, if it does.
+    pub fn loss(self) -> Option<Loss> {
+        match self {
+            Power::On { .. } => None,
+            Power::Off | Power::Cut => Some(Loss::Stop),
+            Power::Again { .. } => Some(Loss::Restart),
+        }
+    }
+}
+
+/// Does `power` to the machines of these names, all at once, but to managers that are to come back
+/// one after another. What is already so is success.
 ///
 /// # Errors
-/// [`ClusterError::NoMachine`] before anything is touched; [`ClusterError::Partly`] with each
-/// machine that did not do it; [`ClusterError::Store`] if another command works on one of them;
-/// [`ClusterError::Cancelled`].
+/// [`ClusterError::NoMachine`], and [`ClusterError::Guarded`] unless forced, before anything is
+/// touched; [`ClusterError::Partly`] with each machine that did not do it; [`ClusterError::Store`]
+/// if another command works on one of them; [`ClusterError::Cancelled`].
 pub async fn power(
     cluster: &Cluster,
     names: &[String],
     power: Power,
+    force: bool,
     events: &Events,
     cancel: &CancellationToken,
 ) -> Result<(), ClusterError> {
@@ -56,11 +77,34 @@ pub async fn power(
     let _turns = turn::machines(cluster.home(), &record.name, own)?;
     let driver = cluster.home().driver(record.driver);
     let driver = driver.as_ref();
-    let each = machines.iter().map(|machine| async move {
-        let done = switch(cluster, machine, power, driver, events, cancel).await;
-        done.map_err(|error| MachineFailure { machine: machine.name.clone(), error })
-    });
-    let failures: Vec<_> = join_all(each).await.into_iter().filter_map(Result::err).collect();
+    let mut cleared = Cleared::default();
+    let mut lock = None;
+    if let Some(loss) = power.loss() {
+        // Two commands that take a manager each could take the quorum between them: the second
+        // looks when the first is done.
+        let options = Options { timeout: LOCK, events, cancel };
+        lock = Some(turn::cluster(cluster.home(), &record.name, options).await?);
+        let names: Vec<MachineName> = machines.iter().map(|one| one.name.clone()).collect();
+        cleared = guard(cluster, &names, loss, force, events, cancel).await?;
+        // A machine that is off cannot be asked any more.
+        if let Some(mut record) = ClusterRecord::load(cluster.home(), &record.name)? {
+            let before = record.clone();
+            cleared.survey.tell(&mut record);
+            if record != before {
+                record.save(cluster.home())?;
+            }
+        }
+    }
+    if !cleared.takes_managers(record) {
+        drop(lock.take());
+    }
+    let work = async |machine: &MachineRecord| {
+        switch(cluster, machine, power, driver, events, cancel).await
+    };
+    let failures =
+        in_turn(cluster, &cleared.survey, power.loss(), &machines, (events, cancel), work);
+    let failures = failures.await;
+    drop(lock);
     if cancel.is_cancelled() {
         return Err(ClusterError::Cancelled);
     }
@@ -95,7 +139,8 @@ async fn switch(
         return Ok(());
     }
     let guest = Guest::wait(&cluster.access(machine)?, timeout, events, cancel).await?;
-    Ok(wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?)
+    wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?;
+    certificates::catch_up(cluster, machine, &guest, events, cancel).await
 }
 
 /// Does something to a machine as a step. Where there is only a URL nothing is done, and no step
@@ -148,7 +193,8 @@ async fn reboot(
         }
     };
     let guest = step.end_with(rebooted.await)?;
-    Ok(wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?)
+    wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?;
+    certificates::catch_up(cluster, machine, &guest, events, cancel).await
 }
 
 /// Asks which boot of the host's this is.

@@ -7,11 +7,7 @@ use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 use skep_engine::pki::{Authority, needs_renewal};
-use skep_guest::{
-    Guest, KeyPair,
-    certificate::{CaCertificate, install::restart_engine},
-    known_hosts_line,
-};
+use skep_guest::{Guest, KeyPair, Member, known_hosts_line};
 use skep_os::{Seed, TlsFiles};
 use skep_store::write_private;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +20,6 @@ pub(crate) fn seed(
     cluster: &Cluster,
     machine: &MachineRecord,
     authority: &Authority,
-    certificates: &[CaCertificate],
 ) -> Result<Seed, ClusterError> {
     let home = cluster.home();
     let reach = cluster.reach(machine)?;
@@ -43,7 +38,15 @@ pub(crate) fn seed(
         key: server.key_pem,
     });
     seed.engine_options = engine_options::daemon_json(&machine.engine)?;
-    seed.ca_certificates = certificates.iter().map(|root| root.der().to_vec()).collect();
+    for anchor in cluster.record().wished(machine)? {
+        let der = anchor.certificate.der().to_vec();
+        match anchor.registry {
+            None => seed.ca_certificates.push(der),
+            Some(registry) => {
+                seed.registry_certificates.entry(registry.to_string()).or_default().push(der);
+            }
+        }
+    }
     Ok(seed)
 }
 
@@ -76,7 +79,8 @@ pub(crate) async fn server_is_due(
     Ok(needs_renewal(&String::from_utf8_lossy(&held), &names, now))
 }
 
-/// Gives a machine's engine a new certificate, and restarts it, for it reads that only then.
+/// Gives a machine's engine a new certificate. It reads that when it is restarted, which is its
+/// caller's to do, and due until then.
 pub(crate) async fn renew_server(
     cluster: &Cluster,
     machine: &MachineRecord,
@@ -86,14 +90,14 @@ pub(crate) async fn renew_server(
 ) -> Result<(), ClusterError> {
     let names = server_names(cluster, machine)?;
     let server = authority.issue_server(&names, cluster.home().settings().now)?;
-    let write = async |name: &str, mode, text: &str| {
-        let path = format!("{TLS_FILES}/{name}");
-        guest.write_file(&path, mode, text.as_bytes(), cancel).await
-    };
-    write("server-key.pem", 0o600, server.key_pem.expose_secret()).await?;
+    let key = server.key_pem.expose_secret().as_bytes();
+    let certificate = server.certificate_pem.as_bytes();
     // The certificate last: until it is there, it is due.
-    write("server-cert.pem", 0o644, &server.certificate_pem).await?;
-    Ok(restart_engine(guest, cancel).await?)
+    let files = [
+        Member { name: "server-key.pem", mode: 0o600, bytes: key },
+        Member { name: "server-cert.pem", mode: 0o644, bytes: certificate },
+    ];
+    Ok(guest.write_engine_files(TLS_FILES, &files, cancel).await?)
 }
 
 /// The names a machine's engine is reached under over TCP.

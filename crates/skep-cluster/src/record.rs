@@ -9,7 +9,10 @@ use skep_model::{ClusterName, MachineName, Port, Role, Size};
 use skep_store::StoreError;
 use skep_swarm::NodeId;
 
-use crate::{EngineOptions, Home};
+use crate::{
+    EngineOptions, Home,
+    trust::{StoredAnchor, StoredName},
+};
 
 /// The newest schema of `cluster.json` this program knows.
 pub const SCHEMA: u64 = 1;
@@ -30,6 +33,9 @@ pub struct ClusterRecord {
     pub machines: Vec<MachineRecord>,
     /// The CA certificates every machine trusts from its first moment, each one PEM block.
     pub ca_certificates: Vec<String>,
+    /// The certificates every machine trusts for one registry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub registry_certificates: Vec<StoredAnchor>,
     /// How big its machines are; what is left out was the driver's to choose.
     #[serde(default)]
     pub size: Size,
@@ -71,6 +77,12 @@ pub struct MachineRecord {
     /// What its engine is told.
     #[serde(default, skip_serializing_if = "is_default")]
     pub engine: EngineOptions,
+    /// The certificates it alone is to trust, besides the cluster's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<StoredAnchor>,
+    /// The cluster's certificates that it alone is not to trust.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<StoredName>,
 }
 
 impl MachineRecord {
@@ -85,6 +97,8 @@ impl MachineRecord {
             size: Size::default(),
             options: DriverOptions::Default,
             engine: EngineOptions::default(),
+            certificates: Vec::new(),
+            without: Vec::new(),
         }
     }
 }
@@ -103,6 +117,7 @@ impl ClusterRecord {
             subnet: None,
             machines: Vec::new(),
             ca_certificates: Vec::new(),
+            registry_certificates: Vec::new(),
             size: Size::default(),
             publish: Vec::new(),
             swarm: None,

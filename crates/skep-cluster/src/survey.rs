@@ -72,13 +72,18 @@ impl Found {
     /// Whether none of its managers answered, while all are at addresses of the cluster's own
     /// machines: the swarm of a manager that is off, or that is gone with its disk.
     pub fn lacks_its_managers(&self, record: &ClusterRecord) -> bool {
+        self.managers.is_empty() && self.has_own_managers(record)
+    }
+
+    /// Whether all of its managers are at addresses of the cluster's own machines.
+    pub fn has_own_managers(&self, record: &ClusterRecord) -> bool {
         let own: BTreeSet<String> = record
             .machines
             .iter()
             .filter_map(|machine| record.address(machine))
             .map(|address| address.to_string())
             .collect();
-        self.managers.is_empty() && self.manager_hosts.is_subset(&own)
+        self.manager_hosts.is_subset(&own)
     }
 }
 
@@ -102,6 +107,25 @@ pub async fn survey(cluster: &Cluster, cancel: &CancellationToken) -> Result<Sur
     let record = cluster.record();
     let states = cluster.home().driver(record.driver).states(&record.name).await?;
     survey_with(cluster, &states, cancel).await
+}
+
+/// Writes down what the engines say now, which whoever has changed it by name wants kept: roles and
+/// nodes of machines that may be off the next time. While another command changes the cluster, that
+/// one will.
+///
+/// # Errors
+/// As [`survey`]; [`ClusterError::Store`].
+pub async fn remember(cluster: &Cluster, cancel: &CancellationToken) -> Result<(), ClusterError> {
+    let found = survey(cluster, cancel).await?;
+    let (home, name) = (cluster.home(), &cluster.record().name);
+    let Ok(_lock) = home.lock(name) else { return Ok(()) };
+    let Some(before) = ClusterRecord::load(home, name)? else { return Ok(()) };
+    let mut record = before.clone();
+    found.tell(&mut record);
+    if record != before {
+        record.save(home)?;
+    }
+    Ok(())
 }
 
 /// As [`survey`], with the states that the driver has just given.
@@ -143,6 +167,16 @@ pub async fn survey_with(
     }
     survey.swarms = group(cluster.record(), &survey.parts, &lists);
     Ok(survey)
+}
+
+/// The role that an engine says it has. None for one that is in no swarm, or not yet again.
+pub fn role_in(local: &LocalState) -> Option<Role> {
+    match local.state {
+        LocalNodeState::Locked => Some(Role::Manager),
+        LocalNodeState::Active if local.is_manager => Some(Role::Manager),
+        LocalNodeState::Active => Some(Role::Worker),
+        LocalNodeState::Inactive | LocalNodeState::Pending | LocalNodeState::Error => None,
+    }
 }
 
 async fn ask(
@@ -191,13 +225,7 @@ impl Survey {
         if let Some(node) = self.node_of(machine) {
             return Some(if node.manager.is_some() { Role::Manager } else { node.role });
         }
-        let local = self.local(machine)?;
-        match local.state {
-            LocalNodeState::Locked => Some(Role::Manager),
-            LocalNodeState::Active if local.is_manager => Some(Role::Manager),
-            LocalNodeState::Active => Some(Role::Worker),
-            LocalNodeState::Inactive | LocalNodeState::Pending | LocalNodeState::Error => None,
-        }
+        role_in(self.local(machine)?)
     }
 
     /// The machines whose engines need the swarm's unlock key.

@@ -23,11 +23,11 @@ mod observed;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use futures_util::future::join_all;
-use skep_guest::certificate::CaCertificate;
 use skep_machine::{DriverKind, DriverOptions, MachineError, Request, Work};
 use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Verdict};
 use skep_store::Journal;
@@ -40,9 +40,10 @@ use crate::{
     adopt::Allowed,
     choose,
     reach::Cluster,
+    restarts,
     settle::settle,
     survey::{Survey, survey_with},
-    turn, unmade,
+    trust, turn, unmade,
 };
 
 /// What `up` needs besides the store.
@@ -88,7 +89,6 @@ pub async fn up(
     let fresh = !files.directory().exists();
     let found = ask_engines(home, name, cancel).await?;
     let (_, record) = wanted(home, name, desired, &found).await?;
-    found.only_one_swarm(&record)?;
     observed::look_ahead(&record, &found, desired.replace_swarm)?;
     let (kind, checks) = look(home, &record, desired, fresh, options).await?;
     let driver = home.driver(kind);
@@ -100,10 +100,12 @@ pub async fn up(
     let _lock = home.lock(name)?;
     // Another command may have changed it until now.
     let (before, mut record) = wanted(home, name, desired, &found).await?;
-    let certificates = CaCertificate::parse_trusted(&record.ca_certificates)?;
     let names: BTreeSet<_> =
         before.machines.iter().chain(&record.machines).map(|machine| &machine.name).collect();
     let _machines = turn::machines(home, name, names)?;
+    if let Some(there) = ClusterRecord::load(home, name)? {
+        trust::note_before(home, &there)?;
+    }
     let journal = Journal::open(&files.journal())?;
     let work = Work { journal: &journal, events, cancel };
     if !before.machines.is_empty() {
@@ -126,11 +128,12 @@ pub async fn up(
 
     let cluster = Cluster::new(home, record);
     let membership = Membership::new(&cluster, &states, desired.replace_swarm, events, cancel);
+    let due = Mutex::default();
     let bringer = Bringer {
         cluster: &cluster,
         driver: driver.as_ref(),
         authority: &authority,
-        certificates: &certificates,
+        due: &due,
         states: &states,
         allowed: Allowed::default(),
         switched_on: &|| {},
@@ -171,6 +174,12 @@ pub async fn up(
         });
     }
     let record = remember(&cluster, &membership)?;
+    let due: Vec<MachineName> =
+        std::mem::take(&mut due.lock().unwrap_or_else(PoisonError::into_inner));
+    for answer in restarts::engines(&cluster, &due, false, options).await? {
+        let machine = answer.machine;
+        failures.extend(answer.result.err().map(|error| MachineFailure { machine, error }));
+    }
     let settled = membership.settle(&failures, options.timeout);
     match membership.entry_machine().and_then(|name| cluster.record().machine(name.as_str())) {
         None => settled.await?,
@@ -230,7 +239,8 @@ async fn look(
     Ok((kind, checks))
 }
 
-/// Asks the engines of the machines that run what they are in a swarm.
+/// Asks the engines of the machines that run what they are in a swarm, and refuses two swarms,
+/// whatever else is wished.
 async fn ask_engines(
     home: &Home,
     name: &ClusterName,
@@ -240,7 +250,9 @@ async fn ask_engines(
     let cluster = Cluster::new(home, record);
     // A driver that cannot say so now says why in its preflight.
     let states = home.driver(cluster.record().driver).states(name).await.unwrap_or_default();
-    survey_with(&cluster, &states, cancel).await
+    let found = survey_with(&cluster, &states, cancel).await?;
+    found.only_one_swarm(cluster.record())?;
+    Ok(found)
 }
 
 /// The cluster's record as it is by what the engines say, or as one that nobody has wished for yet,

@@ -17,7 +17,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-pub use authority::Authority;
+pub use authority::{Authority, is_server_name};
 pub use inspect::needs_renewal;
 use secrecy::SecretString;
 use skep_store::StoreError;

@@ -115,6 +115,7 @@ impl Access {
                 return Err(bad_path(socket, "is too long for a socket; use a shorter directory"));
             }
         }
+        check_user(&self.user)?;
         let mut options: Vec<OsString> = Vec::new();
         options.extend(["-F".into(), "none".into()]);
         options.extend(["-i".into(), plain_path(&self.key)?.into()]);
@@ -155,6 +156,29 @@ impl Access {
 /// [`GuestError::BadPath`] with what is wrong.
 pub fn check_directory(path: &Path) -> Result<(), GuestError> {
     plain_path(path).map(drop)
+}
+
+/// Whether a name can be a user's to log in as: none that `ssh` or a shell would take for something
+/// else, an option above all (as `valid_ruser` of OpenSSH 9.6).
+///
+/// # Errors
+/// [`GuestError::BadUser`] with what is wrong.
+pub fn check_user(user: &str) -> Result<(), GuestError> {
+    let bad = |reason| Err(GuestError::BadUser { user: user.escape_debug().to_string(), reason });
+    if user.is_empty() {
+        return bad("is empty");
+    }
+    if user.starts_with('-') {
+        return bad("begins with `-`, as an option does");
+    }
+    if user.ends_with('\\') {
+        return bad("ends with a backslash");
+    }
+    let is_bad = |c: char| c.is_control() || c.is_whitespace() || "'`\"$;&<>|(){}".contains(c);
+    if user.contains(is_bad) {
+        return bad("has a character that no user's name has");
+    }
+    Ok(())
 }
 
 /// A path as `ssh` takes it: its own `%` escaped. What `ssh` would expand or unquote in ways that
@@ -212,6 +236,22 @@ pub(crate) mod tests {
         for directory in ["relative", "/a\"b", "/a\nb", "/${HOME}", &"/long".repeat(18)] {
             let error = access(directory).interactive(false, &[]).unwrap_err();
             assert!(matches!(error, GuestError::BadPath { .. }), "{directory}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_user_is_never_an_option_nor_a_command() {
+        for user in ["root", "docker", "DOM\\user", "user@realm", "a.b-c_d", "me+x"] {
+            check_user(user).unwrap();
+        }
+        let bad =
+            ["", "-oProxyCommand=x", "a b", "a\nb", "$(id)", "a;b", "`id`", "a\\", "\u{1b}[0m"];
+        for user in bad {
+            let access = Access { user: user.into(), ..access("/k") };
+            let error = access.interactive(false, &[]).unwrap_err();
+            assert!(matches!(error, GuestError::BadUser { .. }), "{user:?}: {error}");
+            assert!(access.master_args(1).is_err(), "{user:?}");
+            assert!(!error.to_string().contains(char::is_control), "{user:?}: {error}");
         }
     }
 

@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
+use crate::exclusive;
+
 /// How long a command may go on in the machine after we stopped waiting for it, and again after
 /// it was asked to end, in seconds.
 const GRACE: u64 = 5;
+
+/// Which word of a script's command is its text.
+const SCRIPT: usize = 2;
 
 /// A command about to be run in a machine.
 ///
@@ -17,6 +22,7 @@ pub struct Command {
     stdin: Vec<u8>,
     deadline: Duration,
     root: bool,
+    exclusive: bool,
 }
 
 impl Command {
@@ -29,6 +35,7 @@ impl Command {
             stdin: Vec::new(),
             deadline: Duration::from_secs(60),
             root: false,
+            exclusive: false,
         }
     }
 
@@ -37,6 +44,23 @@ impl Command {
     pub fn script(what: impl Into<String>, text: impl Into<String>) -> Self {
         let script = Self::new("sh").args(["-euc".into(), text.into(), "sh".into()]);
         Self { what: what.into(), ..script }
+    }
+
+    /// A script, run as root, that changes the machine: it waits for every other one to end, at
+    /// most for a minute before its own deadline begins. One that goes on after skep was killed is
+    /// waited for, too.
+    ///
+    /// It keeps file descriptor 9 for the lock: what is to outlive the script is started with
+    /// `9>&-`.
+    pub fn exclusive(what: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { exclusive: true, ..Self::script(what, text).as_root() }
+    }
+
+    /// An exclusive script that installs packages: its function `steadily` runs a command to its end
+    /// whether or not anyone reads its output any more. Packages that were cut off in the middle are
+    /// completed first.
+    pub fn packages(what: impl Into<String>, text: &str) -> Self {
+        Self::exclusive(what, format!("{}{text}", exclusive::STEADILY))
     }
 
     /// Adds an argument, passed on exactly as it is.
@@ -84,8 +108,9 @@ impl Command {
         &self.stdin
     }
 
+    /// How long it may take, waiting for its turn included.
     pub(crate) fn time(&self) -> Duration {
-        self.deadline
+        if self.exclusive { self.deadline + exclusive::WAIT } else { self.deadline }
     }
 
     /// The line given to the login shell of `user`.
@@ -98,8 +123,12 @@ impl Command {
     /// not, and is not asked.
     pub(crate) fn line(&self, user: &str) -> String {
         let sudo = if self.root && user != "root" { "sudo -n " } else { "" };
-        let seconds = self.deadline.as_secs() + GRACE;
-        let words = self.words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ");
+        let seconds = self.time().as_secs() + GRACE;
+        let mut words: Vec<String> = self.words.iter().map(|word| quote(word)).collect();
+        if let Some(script) = words.get_mut(SCRIPT).filter(|_| self.exclusive) {
+            *script = quote(&format!("{}{}", exclusive::LOCK, self.words[SCRIPT]));
+        }
+        let words = words.join(" ");
         format!(
             "t='timeout -k {GRACE}'; [ -d /var/lib/skep/seed ] || $t 9 true >/dev/null 2>&1 || \
              t=timeout; {sudo}$t {seconds} {words}; exit $?"

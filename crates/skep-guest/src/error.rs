@@ -29,6 +29,14 @@ pub enum GuestError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A user that cannot be logged in as.
+    #[error("the user name `{user}` {reason}")]
+    BadUser {
+        /// The name, with control characters escaped.
+        user: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// A key could not be made.
     #[error("cannot make an SSH key")]
     Key(#[source] ssh_key::Error),

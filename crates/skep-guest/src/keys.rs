@@ -33,6 +33,27 @@ impl KeyPair {
     }
 }
 
+/// Whether a text is a private key that `ssh` can use without asking anybody, as far as that can be
+/// seen without trying it.
+///
+/// # Errors
+/// Why not, in a few words; nothing of the text is in them.
+pub fn check_private_key(text: &str) -> Result<(), &'static str> {
+    let begin = text
+        .lines()
+        .map(str::trim)
+        .find_map(|line| line.strip_prefix("-----BEGIN ")?.strip_suffix("PRIVATE KEY-----"));
+    let Some(kind) = begin else { return Err("it is no private key") };
+    let has_passphrase = match kind.trim() {
+        "OPENSSH" => PrivateKey::from_openssh(text).is_ok_and(|key| key.is_encrypted()),
+        _ => text.contains("ENCRYPTED"),
+    };
+    if has_passphrase {
+        return Err("it has a passphrase, which nobody is here to type");
+    }
+    Ok(())
+}
+
 /// The line (with its end) that pins `public`, a machine's public host key, in a `known_hosts` file
 /// (sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT") for the address it is reached at.
 ///
@@ -59,6 +80,21 @@ mod tests {
         let debug = format!("{pair:?}");
         assert!(!debug.contains("PRIVATE KEY"), "{debug}");
         assert_ne!(KeyPair::generate("").unwrap().public, KeyPair::generate("").unwrap().public);
+    }
+
+    #[test]
+    fn a_private_key_is_told_from_other_files() {
+        let pair = KeyPair::generate("x").unwrap();
+        assert_eq!(check_private_key(pair.private.expose_secret()), Ok(()));
+        let old = "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+        assert_eq!(check_private_key(old), Ok(()));
+        let locked = old.replace("\nAAAA", "\nProc-Type: 4,ENCRYPTED\n\nAAAA");
+        assert!(check_private_key(&locked).unwrap_err().contains("passphrase"));
+        for other in
+            ["", "root:x:0:0", &pair.public, "PRIVATE KEY-----", "-----BEGIN CERTIFICATE-----"]
+        {
+            assert_eq!(check_private_key(other), Err("it is no private key"), "{other}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::ffi::{OsStr, OsString};
 
-use crate::{Access, GuestError};
+use crate::{Access, GuestError, access::check_user};
 
 /// One end of a copy.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +39,8 @@ pub struct Copying {
 /// [`GuestError::BadPath`].
 pub fn scp(from: End<'_>, to: End<'_>, how: Copying) -> Result<Vec<OsString>, GuestError> {
     let mut argv = vec![OsString::from("scp")];
+    from.check()?;
+    to.check()?;
     let ends = [from, to].map(End::access);
     match ends {
         [Some(one), None] | [None, Some(one)] => argv.extend(shared(one.options()?)),
@@ -67,6 +69,8 @@ pub fn rsync(
     how: Copying,
 ) -> Result<Option<Vec<OsString>>, GuestError> {
     let mut argv = vec![OsString::from("rsync")];
+    from.check()?;
+    to.check()?;
     match [from, to].map(End::access) {
         [Some(_), Some(_)] => return Ok(None),
         [None, None] => {}
@@ -98,6 +102,7 @@ pub fn sshfs(
     path: &str,
     mountpoint: &OsStr,
 ) -> Result<Vec<OsString>, GuestError> {
+    End::There { access, user, path }.check()?;
     let mut command = OsString::from("ssh_command=ssh");
     for word in access.options()? {
         let text = word.to_string_lossy();
@@ -117,7 +122,7 @@ pub fn sshfs(
         "-o".into(),
         command,
         format!("{host}:{path}").into(),
-        mountpoint.into(),
+        plain(mountpoint),
     ])
 }
 
@@ -126,6 +131,14 @@ impl<'a> End<'a> {
         match self {
             End::Here(_) => None,
             End::There { access, .. } => Some(access),
+        }
+    }
+
+    /// Whether nothing of it is taken for something else.
+    fn check(self) -> Result<(), GuestError> {
+        match self {
+            End::There { user: Some(user), .. } => check_user(user),
+            _ => Ok(()),
         }
     }
 
@@ -143,7 +156,11 @@ impl<'a> End<'a> {
     fn of_rsync(self) -> OsString {
         match self {
             End::Here(path) => here(path),
-            End::There { access, user, path } => format!("{}:{path}", host(access, user)).into(),
+            End::There { access, user, path } => {
+                // Older ones hand it on to the other side's command line as it is.
+                let dot = if path.starts_with('-') { "./" } else { "" };
+                format!("{}:{dot}{path}", host(access, user)).into()
+            }
         }
     }
 }
@@ -155,6 +172,16 @@ fn host(access: &Access, user: Option<&str>) -> String {
         std::net::IpAddr::V4(host) => format!("{user}@{host}"),
         std::net::IpAddr::V6(host) => format!("{user}@[{host}]"),
     }
+}
+
+/// A path that is not taken for an option.
+pub fn plain(path: &OsStr) -> OsString {
+    let mut plain = OsString::new();
+    if path.as_encoded_bytes().starts_with(b"-") {
+        plain.push("./");
+    }
+    plain.push(path);
+    plain
 }
 
 /// A path of this host that is not taken for a host's name and a path there.
@@ -283,6 +310,21 @@ mod tests {
         let argv =
             text(scp(End::Here(OsStr::new("a:b")), End::Here(OsStr::new("/c:d")), QUIET).unwrap());
         assert_eq!(argv, ["scp", "-r", "-q", "--", "./a:b", "/c:d"]);
+    }
+
+    #[test]
+    fn neither_a_user_nor_a_path_is_an_option() {
+        let access = access("/k");
+        let user = Some("-oProxyCommand=x");
+        let bad = End::There { access: &access, user, path: "x" };
+        let here = End::Here(OsStr::new("-x"));
+        assert!(scp(bad, here, QUIET).is_err() && scp(here, bad, QUIET).is_err());
+        assert!(rsync(bad, here, QUIET).is_err());
+        assert!(sshfs(&access, user, "/x", OsStr::new("/mnt")).is_err());
+        let argv = text(rsync(here, there(&access, "-x"), QUIET).unwrap().unwrap());
+        assert_eq!(argv[argv.len() - 3..], ["--", "-x", "docker@10.1.2.3:./-x"]);
+        let argv = text(sshfs(&access, None, "/x", OsStr::new("-omodules=x")).unwrap());
+        assert_eq!(argv[argv.len() - 1], "./-omodules=x");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     date_time_ymd,
 };
-use skep_guest::certificate::{CaCertificate, CaCertificates, CertificateError, MAX_FILE};
+use skep_guest::certificate::{CaCertificate, CaCertificates, CertificateError, MAX_FILE, Purpose};
 
 /// A root of version 1, valid from 2026 to 2126, as tools of the nineties made them.
 const VERSION_1: &str = "-----BEGIN CERTIFICATE-----
@@ -26,7 +26,7 @@ fn now() -> SystemTime {
 }
 
 fn read(files: &[(&str, &[u8])]) -> Result<CaCertificates, Vec<CertificateError>> {
-    CaCertificates::read(files.iter().copied(), now())
+    CaCertificates::read(files.iter().copied(), Purpose::System, now())
 }
 
 /// The lines that are said of a file that is refused.
@@ -160,6 +160,50 @@ fn a_certificate_that_may_not_be_trusted_now_is_refused_with_its_place() {
     let old = pem(&old);
     let files = [("good.pem", good.as_bytes()), ("old.pem", old.as_bytes()), ("none.pem", b"")];
     assert_eq!(read(&files).unwrap_err().len(), 2);
+}
+
+/// A bundle of roots has some whose time is over, sooner or later.
+#[test]
+fn what_is_not_valid_now_does_not_stand_in_the_way_of_the_others() {
+    let (mut old, mut young) = (ca("Old"), ca("Young"));
+    old.not_after = date_time_ymd(2029, 12, 31);
+    young.not_before = date_time_ymd(2030, 1, 2);
+    let bundle = format!("{}{}{}", pem(&old), pem(&ca("Good")), pem(&young));
+    let taken = read(&[("roots.pem", bundle.as_bytes())]).unwrap();
+    let subjects: Vec<_> = taken.certificates.iter().map(CaCertificate::subject).collect();
+    assert_eq!(subjects, ["CN=Good"]);
+    let notes: String = taken.notes.iter().map(|note| format!("{note}\n")).collect();
+    assert!(notes.contains("line 1: \"CN=Old\" has expired on 2029-12-31"), "{notes}");
+    assert!(notes.contains("\"CN=Young\" is not valid before 2030-01-02"), "{notes}");
+    assert_eq!(notes.matches("it is left out").count(), 2, "{notes}");
+    // A file of which nothing is left is the wrong file; what is worse than old is never passed over.
+    let all_old = format!("{}{}", pem(&old), pem(&young));
+    assert_eq!(read(&[("old.pem", all_old.as_bytes())]).unwrap_err().len(), 2);
+    let leaf = format!("{bundle}{}", pem(&params("Leaf")));
+    let errors = read(&[("leaf.pem", leaf.as_bytes())]).unwrap_err();
+    assert!(matches!(errors.as_slice(), [CertificateError::NotACa { .. }]), "{errors:?}");
+    // To name what is to be taken away, anything will do.
+    let named = CaCertificates::read([("x", leaf.as_bytes())], Purpose::Naming, now()).unwrap();
+    assert_eq!(named.certificates.len(), 4);
+}
+
+#[test]
+fn a_servers_own_certificate_is_for_its_registry_only() {
+    let mut leaf = params("reg");
+    leaf.is_ca = IsCa::ExplicitNoCa;
+    for leaf in [leaf, params("reg")] {
+        let pem = pem(&leaf);
+        let file = [("leaf.pem", pem.as_bytes())];
+        let errors = read(&file).unwrap_err();
+        assert!(matches!(errors.as_slice(), [CertificateError::NotACa { .. }]), "{errors:?}");
+        let taken = CaCertificates::read(file, Purpose::Registry, now()).unwrap();
+        assert!(taken.certificates[0].not_a_ca().is_some());
+        let note = taken.notes[0].to_string();
+        assert!(note.contains("as long as it shows this very certificate"), "{note}");
+        // What is kept in a record or found in a machine is read again.
+        let stored = CaCertificate::parse_trusted([taken.certificates[0].pem()]).unwrap();
+        assert_eq!(stored, taken.certificates);
+    }
 }
 
 #[test]

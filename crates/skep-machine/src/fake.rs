@@ -31,6 +31,7 @@ struct Inner {
     networks: BTreeMap<ClusterName, Ipv4Net>,
     machines: BTreeMap<MachineId, MachineState>,
     refuses: Option<(MachineName, Transition)>,
+    refuses_clusters: bool,
 }
 
 impl Inner {
@@ -57,9 +58,16 @@ impl FakeDriver {
         self.lock().refuses = Some((machine, transition));
     }
 
+    /// Refuses to prepare any cluster from now on, as where virtual machines cannot be accelerated.
+    pub fn refuse_to_prepare(&self) {
+        self.lock().refuses_clusters = true;
+    }
+
     /// Lets everything succeed again.
     pub fn relent(&self) {
-        self.lock().refuses = None;
+        let mut inner = self.lock();
+        inner.refuses = None;
+        inner.refuses_clusters = false;
     }
 
     /// Takes a machine away behind everybody's back.
@@ -121,6 +129,10 @@ impl Driver for FakeDriver {
         wanted: Option<Ipv4Net>,
         work: Work<'_>,
     ) -> Result<Option<Ipv4Net>, MachineError> {
+        if self.lock().refuses_clusters {
+            let (why, fix) = ("the fake driver was told to refuse".into(), "ask for less".into());
+            return Err(MachineError::Acceleration { accel: "kvm", why, fix });
+        }
         let network = Resource::new("network", cluster.as_str());
         work.journal.intent(&network)?;
         Self::check(work.cancel)?;

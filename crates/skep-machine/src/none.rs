@@ -118,6 +118,7 @@ impl Driver for NoneDriver {
         })?;
         Ok(Reach { host, ssh: 22, engine: authority.port })
     }
+
     fn resource(&self, id: &MachineId) -> Resource {
         resource(id)
     }
@@ -267,10 +268,12 @@ impl EngineUrl {
     }
 
     /// What stands behind the scheme, which is what docker-machine calls the machine's address:
-    /// `192.168.99.100:2376`.
+    /// `192.168.99.100:2376`. Of an address of IPv6 it is that alone, as every command takes it.
     pub fn address(&self) -> &str {
         let rest = self.0.split_once("://").map_or(self.0.as_str(), |(_, rest)| rest);
-        rest.trim_end_matches('/')
+        let rest = rest.trim_end_matches('/');
+        let bracketed = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+        bracketed.map_or(rest, |(host, _)| host)
     }
 }
 

@@ -22,7 +22,8 @@ pub enum NameError {
     },
     /// The text has more than [`MAX_LENGTH`] characters.
     #[error(
-        "the {kind} name `{head}…` has {length} characters; at most {MAX_LENGTH} fit a host name"
+        "the {kind} name `{head}…` has {length} characters; at most {MAX_LENGTH} fit a host name: \
+         try `{suggested}`"
     )]
     TooLong {
         /// What was to be named.
@@ -31,6 +32,8 @@ pub enum NameError {
         head: String,
         /// How many characters the text has.
         length: usize,
+        /// The nearest name that would be accepted.
+        suggested: String,
     },
     /// The text looks like an option of the command line.
     #[error("the {kind} name `{name}` starts with a hyphen: is it an option in the wrong place?")]
@@ -42,8 +45,8 @@ pub enum NameError {
     },
     /// A character that a host name cannot have.
     #[error(
-        "the {kind} name `{name}` has {character:?}; a name has only a-z, 0-9 and `-`{}",
-        suggestion(.suggested)
+        "the {kind} name `{name}` has {character:?}; a name has only a-z, 0-9 and `-`: try \
+         `{suggested}`"
     )]
     BadCharacter {
         /// What was to be named.
@@ -52,21 +55,34 @@ pub enum NameError {
         name: String,
         /// The first character that is not allowed.
         character: char,
-        /// The nearest name that would be accepted, if there is one.
-        suggested: Option<String>,
+        /// The nearest name that would be accepted.
+        suggested: String,
     },
     /// The text ends with a hyphen.
-    #[error("the {kind} name `{name}` ends with a hyphen; end it with a letter or a digit")]
+    #[error(
+        "the {kind} name `{name}` ends with a hyphen; end it with a letter or a digit: try \
+         `{suggested}`"
+    )]
     EndsWithHyphen {
         /// What was to be named.
         kind: &'static str,
         /// The text.
         name: String,
+        /// The nearest name that would be accepted.
+        suggested: String,
     },
 }
 
-fn suggestion(suggested: &Option<String>) -> String {
-    suggested.as_ref().map(|name| format!(": try `{name}`")).unwrap_or_default()
+impl NameError {
+    /// The nearest name that would be accepted, where there is one.
+    pub fn suggested(&self) -> Option<&str> {
+        match self {
+            Self::TooLong { suggested, .. }
+            | Self::BadCharacter { suggested, .. }
+            | Self::EndsWithHyphen { suggested, .. } => Some(suggested),
+            Self::Empty { .. } | Self::LooksLikeOption { .. } => None,
+        }
+    }
 }
 
 fn validate(kind: &'static str, text: &str) -> Result<(), NameError> {
@@ -75,7 +91,8 @@ fn validate(kind: &'static str, text: &str) -> Result<(), NameError> {
         return Err(NameError::Empty { kind });
     }
     if length > MAX_LENGTH {
-        return Err(NameError::TooLong { kind, head: text.chars().take(12).collect(), length });
+        let head = text.chars().take(12).collect();
+        return Err(NameError::TooLong { kind, head, length, suggested: nearest(kind, text) });
     }
     if text.starts_with('-') {
         return Err(NameError::LooksLikeOption { kind, name: text.into() });
@@ -86,24 +103,27 @@ fn validate(kind: &'static str, text: &str) -> Result<(), NameError> {
             kind,
             name: text.into(),
             character,
-            suggested: nearest(text),
+            suggested: nearest(kind, text),
         });
     }
     if text.ends_with('-') {
-        return Err(NameError::EndsWithHyphen { kind, name: text.into() });
+        let suggested = nearest(kind, text);
+        return Err(NameError::EndsWithHyphen { kind, name: text.into(), suggested });
     }
     Ok(())
 }
 
-/// The nearest acceptable name: lower case, everything else replaced by single hyphens.
-fn nearest(text: &str) -> Option<String> {
+/// The nearest acceptable name: lower case, everything else replaced by single hyphens, as long as
+/// one may be; if nothing is left of it, one by number.
+fn nearest(kind: &str, text: &str) -> String {
     let replaced: String = text
         .to_lowercase()
         .chars()
         .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' })
         .collect();
     let name = replaced.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-");
-    (!name.is_empty()).then_some(name)
+    let name = name.get(..MAX_LENGTH).unwrap_or(&name).trim_end_matches('-');
+    if name.is_empty() { format!("{kind}1") } else { name.to_owned() }
 }
 
 macro_rules! name_type {
@@ -192,8 +212,9 @@ mod tests {
         assert!(error("worker.1").ends_with("try `worker-1`"));
         assert!(error("../etc").ends_with("try `etc`"));
         assert!(error("arbeiter-ü").contains("'ü'"));
-        assert!(error("日本").ends_with("a-z, 0-9 and `-`"));
-        assert!(error("worker-").contains("ends with a hyphen"));
+        assert!(error("日本").ends_with("try `machine1`"));
+        assert!(error("worker-").contains("ends with a hyphen") && error("a-").ends_with("`a`"));
+        assert!(error(&"a".repeat(64)).ends_with(&format!("try `{}`", "a".repeat(63))));
     }
 
     proptest! {
@@ -207,9 +228,11 @@ mod tests {
         }
 
         #[test]
-        fn a_suggested_name_is_accepted(text in "\\PC{1,63}") {
-            if let Err(NameError::BadCharacter { suggested: Some(name), .. }) = text.parse::<MachineName>() {
-                prop_assert!(name.chars().count() > MAX_LENGTH || name.parse::<MachineName>().is_ok());
+        fn a_suggested_name_is_accepted(text in "\\PC{1,80}") {
+            if let Err(error) = text.parse::<MachineName>()
+                && let Some(name) = error.suggested()
+            {
+                prop_assert!(name.parse::<MachineName>().is_ok(), "{name}");
             }
         }
 

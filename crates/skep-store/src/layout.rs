@@ -165,6 +165,16 @@ impl MachineLayout {
         self.directory.join("none.json")
     }
 
+    /// Which CA certificates the machine has been given.
+    pub fn trust(&self) -> PathBuf {
+        self.directory.join("trust.json")
+    }
+
+    /// The availability its node had before it was drained for a restart of its engine.
+    pub fn availability(&self) -> PathBuf {
+        self.directory.join("availability.json")
+    }
+
     /// The private key that logs in.
     pub fn ssh_key(&self) -> PathBuf {
         self.directory.join("id_ed25519")

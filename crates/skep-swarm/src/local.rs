@@ -70,6 +70,9 @@ pub struct LocalState {
     pub cluster: Option<String>,
     /// The swarm's certificate authority, as the API's `TLSInfo`. Only a manager knows it.
     pub tls_info: Value,
+    /// Whether the swarm's managers are locked whenever their engines start. Only a manager knows
+    /// it.
+    pub auto_lock: bool,
     /// The managers it knows of, itself among them if it is one.
     pub managers: Vec<RemoteManager>,
 }
@@ -94,6 +97,7 @@ struct ClusterJson {
     id: String,
     #[serde(rename = "TLSInfo")]
     tls_info: Value,
+    spec: Value,
 }
 
 impl From<SwarmJson> for LocalState {
@@ -107,6 +111,7 @@ impl From<SwarmJson> for LocalState {
             error: json.error,
             cluster: Some(cluster.id).filter(|id| !id.is_empty()),
             tls_info: cluster.tls_info,
+            auto_lock: cluster.spec["EncryptionConfig"]["AutoLockManagers"] == true,
             managers: json.remote_managers.unwrap_or_default(),
         }
     }
@@ -186,5 +191,18 @@ mod tests {
         assert_eq!(state.node, Some(NodeId::new("ftfe9mcppc96")));
         assert_eq!(state.managers[0].address, "172.31.77.11:2377");
         assert!(!state.is_manager && state.cluster.is_none() && state.tls_info.is_null());
+        assert!(!state.auto_lock);
+    }
+
+    #[test]
+    fn a_manager_knows_whether_it_comes_back_locked() {
+        let state: LocalState = serde_json::from_str(
+            r#"{"NodeID": "ilnaz1gxzv90", "NodeAddr": "172.31.77.11", "LocalNodeState": "active", "ControlAvailable": true,
+                "Error": "", "RemoteManagers": null, "Cluster": {"ID": "lg4y5h3a5a3r",
+                "Spec": {"Name": "default", "EncryptionConfig": {"AutoLockManagers": true}}}}"#,
+        )
+        .unwrap();
+        assert!(state.is_manager && state.auto_lock);
+        assert_eq!(state.cluster.as_deref(), Some("lg4y5h3a5a3r"));
     }
 }

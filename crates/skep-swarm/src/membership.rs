@@ -332,6 +332,7 @@ mod tests {
             error: String::new(),
             cluster: None,
             tls_info: Value::Null,
+            auto_lock: false,
             managers: vec![RemoteManager { node: NodeId::new("m1"), address: manager.to_owned() }],
         };
         (state, node)

@@ -186,3 +186,115 @@ fn a_machine_of_virtualbox_is_taken_over_by_its_name() {
     let listed = lab.bare(["machine", "ls", "-q"]).env("PATH", script.search_path()).succeeds();
     assert_eq!(listed.stdout, "vb1\n");
 }
+
+/// A store whose one machine is a host over SSH, with its configuration changed.
+fn store_of(lab: &Lab, name: &str, change: impl Fn(&mut Value)) -> PathBuf {
+    let directory = lab.files().join(name).join("machines/gen1");
+    fs_err::create_dir_all(&directory).unwrap();
+    let mut config: Value = serde_json::from_str(GENERIC).unwrap();
+    change(&mut config);
+    fs_err::write(directory.join("config.json"), config.to_string()).unwrap();
+    directory
+}
+
+#[test]
+fn only_a_private_key_of_the_store_is_copied() {
+    let lab = Lab::without_machines();
+    let secret = lab.files().join("secret");
+    fs_err::write(&secret, KEY).unwrap();
+    let key_of = |directory: &Path| directory.join("id_rsa");
+    let linked = store_of(&lab, "linked", |_| {});
+    fs_err::os::unix::fs::symlink(&secret, key_of(&linked)).unwrap();
+    let written = store_of(&lab, "written", |config| {
+        config["Driver"]["SSHKeyPath"] = secret.display().to_string().into();
+    });
+    let no_key = store_of(&lab, "no-key", |_| {});
+    fs_err::write(key_of(&no_key), "root:x:0:0:root\n").unwrap();
+    let pipe = store_of(&lab, "pipe", |_| {});
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        key_of(&pipe),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .unwrap();
+    let device = store_of(&lab, "device", |_| {});
+    fs_err::os::unix::fs::symlink("/dev/zero", key_of(&device)).unwrap();
+    let option = store_of(&lab, "option", |config| {
+        config["Driver"]["SSHUser"] = "-oProxyCommand=touch pwned".into();
+    });
+    fs_err::write(key_of(&option), KEY).unwrap();
+    for (directory, said) in [
+        (linked, "lies outside the store"),
+        (written, "lies outside the store"),
+        (no_key, "it is no private key"),
+        (pipe, "it is no regular file"),
+        (device, "lies outside the store"),
+        (option, "begins with `-`"),
+    ] {
+        let store = directory.ancestors().nth(2).unwrap().display().to_string();
+        let ran = lab.bare(["machine", "import", "--from", &store]).exits(1).prints_nothing();
+        let ran = ran.says(said).says(&directory.display().to_string());
+        assert!(!ran.stderr.contains("root:x:0"), "{ran}");
+        nothing_was_touched(&lab);
+    }
+    // A link that stays in the store leads to the store's own.
+    let inside = store_of(&lab, "inside", |_| {});
+    fs_err::write(inside.join("real"), KEY).unwrap();
+    fs_err::os::unix::fs::symlink("real", key_of(&inside)).unwrap();
+    let store = lab.files().join("inside").display().to_string();
+    lab.bare(["machine", "import", "--from", &store]).succeeds();
+}
+
+#[test]
+fn a_machine_is_taken_over_under_another_name() {
+    let lab = Lab::without_machines();
+    let from = old_store(&lab).display().to_string();
+    let import =
+        |words: &[&str]| lab.bare([&["machine", "import", "--from", &from], words].concat());
+    import(&["Big"]).exits(1).says("`--as Big=big` takes it over under that name");
+    let ran = import(&["--as", "Big=big", "--as", "lab1=lab2", "Big", "lab1"]).succeeds();
+    assert_eq!(ran.lines(), ["big", "lab2"]);
+    // Asked again, it is done already; under another name it is another machine.
+    import(&["--as", "Big=big", "Big"]).succeeds();
+    import(&["--as", "gen1=big", "gen1"]).exits(1).says("`--as gen1=OTHER`");
+    import(&["--as", "nosuch=a"]).exits(2).says("no machine nosuch");
+    for wrong in ["Big", "=a", "Big=", "Big=Big", "Big=-x"] {
+        import(&["--as", wrong]).exits(2);
+    }
+}
+
+#[test]
+fn what_is_no_machine_is_named_with_its_path_or_passed_over() {
+    let lab = Lab::without_machines();
+    let machines = lab.files().join("old/machines");
+    fs_err::create_dir_all(machines.join(".hidden")).unwrap();
+    fs_err::write(machines.join(".DS_Store"), "").unwrap();
+    fs_err::write(machines.join("file"), "").unwrap();
+    fs_err::os::unix::fs::symlink("circle", machines.join("circle")).unwrap();
+    for (name, text) in [
+        ("null", "null"),
+        (
+            "driver",
+            r#"{"ConfigVersion": 3, "DriverName": "none", "Name": "driver", "Driver": null}"#,
+        ),
+    ] {
+        fs_err::create_dir(machines.join(name)).unwrap();
+        fs_err::write(machines.join(name).join("config.json"), text).unwrap();
+    }
+    let from = lab.files().join("old").display().to_string();
+    let ran = lab.bare(["machine", "import", "--from", &from]).exits(1).prints_nothing();
+    let ran = ran
+        .says("4 machines were not taken over")
+        .says("file: it is no directory")
+        .says("circle: it cannot be looked into")
+        .says("null: its config.json is not one of docker-machine's")
+        .says("an unexpected null");
+    for name in ["file", "circle", "null", "driver"] {
+        let path = machines.join(name).display().to_string();
+        assert!(ran.stderr.contains(&format!("({path})")), "{path}: {ran}");
+    }
+    assert!(!ran.stderr.contains(".hidden") && !ran.stderr.contains(".DS_Store"), "{ran}");
+    nothing_was_touched(&lab);
+}

@@ -103,6 +103,9 @@ fn removing_asks_and_takes_only_a_yes_for_one() {
     create(&lab, "web1");
     let ran = lab.bare(["machine", "rm", "web1"]).stdin("no\n").succeeds().prints_nothing();
     ran.says("About to remove web1").says("Are you sure? (y/n):");
+    // The end of the input is no answer: a script that is asked must not think that it is done.
+    let ran = lab.bare(["machine", "rm", "web1"]).stdin("").exits(1).prints_nothing();
+    ran.says("nobody answered, so nothing was removed").says("-y does not ask");
     assert_eq!(machines(&lab, "skep"), ["web1"]);
 }
 

@@ -52,6 +52,13 @@ fn the_words_are_looked_at_before_anything_else() {
         "machine create -d ssh --ssh-host 127.0.0.1 --engine-port 0 a",
         "machine create -d virtualbox --virtualbox-memory x a",
         "machine create -d container --virtualbox-cpu-count 0 a",
+        "machine create -d ssh --ssh-host 127.0.0.1 --ssh-user=-oProxyCommand=x a",
+        "machine create -d ssh --ssh-host 127.0.0.1 --ssh-user=$(id) a",
+        "machine create -d container --tls-san *.com a",
+        "machine create -d container --tls-san a..b a",
+        "machine create -d container --engine-registry-mirror mirror a",
+        "machine create -d container --engine-insecure-registry=-x a",
+        "machine create -d container --engine-storage-driver=-x a",
         "machine start --timeout 0 a",
         "machine ls --timeout 18446744073709551615",
     ] {
@@ -168,4 +175,15 @@ fn what_a_driver_ignores_is_said() {
             .says("--accel is ignored by the driver container: it is for driver qemu")
             .says("--network is ignored by the driver container");
     }
+}
+
+#[test]
+fn a_user_that_is_an_option_reaches_no_program() {
+    let lab = Lab::without_machines();
+    lab.bare(["machine", "create", "-d", "none", "--url", "tcp://127.0.0.1:1", "a"]).succeeds();
+    let run = lab.bare(["machine", "create", "-d", "ssh", "--ssh-host", "127.0.0.1", "b"]);
+    run.env("GENERIC_SSH_USER", "-oProxyCommand=x").exits(2).says("begins with `-`");
+    let host = "-oProxyCommand=x";
+    let create = ["machine", "create", "-d", "ssh", &format!("--ssh-host={host}"), "b"];
+    lab.bare(create).exits(3).says("has no address");
 }

@@ -3,7 +3,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use skep_tests::{Lab, certificates::Root, server::Server};
+use rustix::process::Signal;
+use skep_tests::{Lab, certificates::Root, images, server::Server, watch};
 
 use crate::seen::{all_ready, engine_start, ids, inside, nodes};
 
@@ -52,7 +53,87 @@ pub(crate) fn installed_on_machines_that_run() {
     untrusted("after it was removed");
     assert_eq!(lab.skep("cert ls -q").succeeds().stdout, "");
     assert_eq!(ids(&all_ready(&lab, &TWO)), ids(&before), "the swarm was lost");
+
+    killed_in_the_middle(&lab, &file);
+    with_one_machine_off(&lab, &file);
+    under_running_tasks(&lab, &file);
+    assert_eq!(ids(&all_ready(&lab, &TWO)), ids(&before), "the swarm was lost");
     lab.finish();
+}
+
+/// How many certificates a machine's bundle has, and how many different ones.
+fn bundle(lab: &Lab, machine: &str) -> Vec<String> {
+    let count = "awk '/-----BEGIN/ { all++; block = \"\" } { block = block $0 } \
+                 /-----END/ && !seen[block]++ { some++ } END { print all, some }' \
+                 /etc/ssl/certs/ca-certificates.crt";
+    let text = inside(lab, machine, count).succeeds().stdout;
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+/// What the killed command has left running in the machines does not write beside the next one.
+fn killed_in_the_middle(lab: &Lab, file: &str) {
+    let bundles = || TWO.map(|machine| bundle(lab, machine));
+    lab.skep(&format!("cert install {file}")).succeeds();
+    let whole = bundles();
+    assert!(whole.iter().all(|counts| counts[0] == counts[1]), "{whole:?}");
+    lab.skep(&format!("cert rm {file}")).succeeds();
+    for step in ["installing CA certificates", "restarting the engine"] {
+        let killed = watch::interrupt(lab, &format!("cert install {file}"), step, Signal::KILL);
+        assert!(killed.code.is_none(), "it ended before: {}", killed.lines.join("\n"));
+        lab.skep(&format!("cert install {file}")).succeeds();
+        assert_eq!(bundles(), whole, "after a kill at {step}");
+        lab.skep(&format!("cert rm {file}")).succeeds();
+    }
+    // As the fault left it: everything twice.
+    let twice = "sudo sh -c 'cd /etc/ssl/certs; cp ca-certificates.crt x; cat x >>ca-certificates.crt; rm x'";
+    inside(lab, "worker1", twice).succeeds();
+    lab.skep(&format!("cert install {file}")).succeeds();
+    assert_eq!(bundles(), whole, "it was not mended");
+    inside(lab, "worker1", twice).succeeds();
+    lab.up("").succeeds();
+    assert_eq!(bundles(), whole, "it was not mended by up");
+    lab.skep(&format!("cert rm {file}")).succeeds();
+}
+
+/// A machine that is off is not waited for, and has everything once it is started.
+fn with_one_machine_off(lab: &Lab, file: &str) {
+    let one = Root::new("one more root");
+    let one = lab.file("one.crt", one.pem()).display().to_string();
+    lab.skep(&format!("cert install {one}")).succeeds();
+    lab.skep("machine stop worker1").succeeds();
+    lab.skep(&format!("cert install {file}")).succeeds().says("takes this when it is started");
+    lab.skep("cert rm one").succeeds().says("takes this when it is started");
+    let list = lab.skep("cert ls").succeeds().says("it lacks CN=skep test root and still trusts");
+    assert_eq!(list.lines().len(), 2, "{list}");
+    lab.skep("machine start worker1").succeeds();
+    let list = lab.skep("cert ls").succeeds();
+    assert_eq!(list.stdout.matches("CN=skep test root").count(), 2, "{list}");
+    assert!(!list.stdout.contains("one more root") && !list.stderr.contains("lacks"), "{list}");
+    lab.up("").succeeds();
+    assert!(!lab.skep("cert ls").succeeds().stdout.contains("one more root"), "it came back");
+    lab.skep(&format!("cert rm {file}")).succeeds();
+}
+
+/// Tasks are named before they are interrupted, or moved, one node after the other.
+fn under_running_tasks(lab: &Lab, file: &str) {
+    let image = images::archive("ping-latest").display().to_string();
+    lab.skep("image load").args([image]).succeeds();
+    let create = "service create --quiet --no-resolve-image --stop-grace-period 1s --name web \
+                  --replicas 2 ping:latest sleep 1d";
+    lab.skep(create).succeeds();
+    let ran = lab.skep(&format!("cert install --drain {file}")).succeeds();
+    let ran = ran.says("one machine after the other; 2 running tasks move to other nodes first");
+    let place = |text: &str| ran.stderr.find(text).unwrap_or_else(|| panic!("{text}: {ran}"));
+    assert!(place("worker1: draining: done") > place("manager1: availability active again: done"));
+    let rows = lab.skep("node ls").succeeds();
+    assert_eq!(rows.stdout.matches("Active").count(), 2, "{rows}");
+    let ran = lab.skep(&format!("cert rm {file}")).succeeds();
+    let ran =
+        ran.says("interrupts 2 running tasks (2 of web)").says("waiting until the tasks run again");
+    assert!(!ran.stderr.contains("draining"), "{ran}");
+    let list = lab.skep("service ls").succeeds();
+    assert!(list.stdout.contains("2/2"), "{list}");
+    lab.skep("service rm web").succeeds();
 }
 
 pub(crate) fn given_at_creation() {

@@ -91,7 +91,10 @@ impl<'a> Desk<'a> {
     }
 
     fn removes_all(&self) {
-        let gone = self.types(&format!("docker-machine rm -y {}", MACHINES.join(" "))).succeeds();
+        // Among them is the swarm's last manager: -y only answers the question.
+        let kept = self.types(&format!("docker-machine rm -y {}", MACHINES.join(" "))).exits(3);
+        assert!(kept.stderr.contains("gone for good"), "{kept}");
+        let gone = self.types(&format!("docker-machine rm -f {}", MACHINES.join(" "))).succeeds();
         assert!(gone.stdout.contains("Successfully removed worker3"), "{gone}");
         let none = self.types("docker-machine ls -q").succeeds();
         assert_eq!(none.stdout, "");

@@ -103,6 +103,7 @@ fn main() -> ExitCode {
     tests.extend(tests!(&[Engine, DockerCli], managers::{
         three_managers_survive_one,
         a_manager_that_lost_its_disk_is_replaced,
+        removed_workers_leave_no_node,
     }));
     tests.extend(tests!(&[Engine], by_hand::{a_swarm_made_by_hand_is_the_clusters}));
     tests.extend(tests!(&[Engine, DockerCli], advice::{followed_to_the_letter_it_costs_no_swarm}));

@@ -1,8 +1,10 @@
 //! A swarm of three managers.
 
-use skep_tests::{Lab, host};
+use std::collections::BTreeMap;
 
-use crate::seen::{all_ready, container, ids, nodes, nodes_in, until};
+use skep_tests::{Lab, host, images};
+
+use crate::seen::{Node, all_ready, container, containers, ids, nodes, nodes_in, until};
 
 const THREE: [&str; 3] = ["manager1", "manager2", "manager3"];
 
@@ -29,6 +31,13 @@ pub(crate) fn three_managers_survive_one() {
     // Of three, one is lost: without another, nobody could decide anything.
     let refused = lab.skep("node demote").args([left[0]]).exits(3).prints_nothing();
     refused.says(&format!("demoting {} leaves 1 of 2 managers reachable and 2 needed", left[0]));
+    // Whatever takes a manager away is refused alike, before anything is touched or asked.
+    for verb in ["machine rm", "machine rm -y", "machine stop", "machine kill", "machine restart"] {
+        let refused = lab.skep(verb).args([left[0]]).exits(3).prints_nothing();
+        refused.says("leaves 1 of 3 managers reachable and 2 needed");
+    }
+    lab.skep("machine regenerate-certs").args([left[0]]).exits(3).says("leaves 1 of 3 managers");
+    assert_eq!(containers(&lab).len(), 3);
     lab.skep("node update --label-add still=here").args([left[1]]).succeeds();
 
     lab.up("").succeeds();
@@ -40,6 +49,82 @@ pub(crate) fn three_managers_survive_one() {
             .then_some(())
     });
     a_locked_swarm_stays_alive(&lab, leader);
+    // One after the other, so that the others can decide meanwhile; and then none is missing.
+    lab.skep("machine restart").args(THREE).succeeds();
+    assert_eq!(ids(&ready_soon(&lab, &THREE)), ids(&before));
+    managers_are_taken_away_one_by_one(&lab);
+    lab.finish();
+}
+
+/// The nodes once they are these, all ready: a new leader takes some seconds to hear of everybody.
+fn ready_soon(lab: &Lab, names: &[&str]) -> BTreeMap<String, Node> {
+    until("all nodes ready, and no others", || {
+        let ran = lab.skep("node ls --format json").ends();
+        let nodes = (ran.code == Some(0)).then(|| nodes_in(&ran))?;
+        let ready = nodes.values().all(|node| node.state == "ready");
+        (ready && nodes.keys().eq(names)).then_some(nodes)
+    })
+}
+
+/// Three healthy managers become two and one, each swarm as good as new; the last stays.
+fn managers_are_taken_away_one_by_one(lab: &Lab) {
+    // The engine of the second has not noticed yet that the first is gone.
+    lab.skep("machine stop manager3").succeeds();
+    lab.skep("machine stop manager2").exits(3).says("leaves 1 of 3 managers");
+    lab.skep("machine rm -y manager3").succeeds();
+    let two = ready_soon(lab, &["manager1", "manager2"]);
+    assert!(two.values().all(|node| node.manager.is_some()), "{two:?}");
+    lab.skep("machine rm -y manager2").succeeds();
+    ready_soon(lab, &["manager1"]);
+    lab.skep("swarm status").succeeds();
+    for (verb, text) in [
+        ("machine rm -y manager1", "skep down --name"),
+        ("machine stop manager1", "the swarm's only managers"),
+        ("machine kill manager1", "the swarm's only managers"),
+    ] {
+        lab.skep(verb).exits(3).prints_nothing().says(text);
+    }
+    assert_eq!(containers(lab).len(), 1);
+    lab.skep("machine stop --force manager1").succeeds();
+    let text = "skep machine start manager1";
+    lab.skep("machine rm -y manager1").exits(3).prints_nothing().says(text);
+    // What it says to do first is done, and the swarm is the same.
+    lab.skep(text.trim_start_matches("skep ")).succeeds();
+    assert_eq!(ids(&ready_soon(lab, &["manager1"]))["manager1"], two["manager1"].id);
+    lab.skep("machine rm -y --force manager1").succeeds();
+    assert_eq!(containers(lab).len(), 0);
+}
+
+/// Workers that are removed leave nothing behind in the swarm's list, whether they run or not.
+pub(crate) fn removed_workers_leave_no_node() {
+    let lab = Lab::with_machines("ghosts");
+    lab.up("--managers 1 --workers 3").succeeds();
+    let image = images::archive("nginx-1.22").display().to_string();
+    lab.skep("image load").args([image.as_str()]).succeeds();
+    lab.skep("service create --name web --replicas 4 --no-resolve-image nginx:1.22").succeeds();
+
+    // Its task runs elsewhere before the machine goes.
+    let ran = lab.skep("machine rm -y worker1").succeeds();
+    ran.says("web.").says("waiting until the tasks have moved: done");
+    all_ready(&lab, &["manager1", "worker2", "worker3"]);
+    let running = lab.skep("service ps web --filter desired-state=running").succeeds();
+    assert_eq!(running.stdout.matches(" Running ").count() / 2, 4, "{running}");
+
+    // One that cannot be asked any more, and one that is gone but for its place in the record.
+    lab.skep("machine kill worker2").succeeds();
+    lab.skep("machine rm -y worker2").succeeds();
+    let lost = container(&lab, "worker3");
+    host::docker(["rm", "--force", &lost]).succeeds();
+    host::docker(["volume", "rm", &lost]).succeeds();
+    lab.skep("machine rm -y worker3").succeeds();
+    all_ready(&lab, &["manager1"]);
+
+    // All at once with the swarm's last manager: that is another verb's.
+    lab.up("--managers 1 --workers 1").succeeds();
+    lab.skep("machine rm -y manager1 worker1").exits(3).says("gone for good").says("skep down");
+    assert_eq!(containers(&lab).len(), 2);
+    lab.skep("machine rm -f manager1 worker1").succeeds();
+    assert_eq!(containers(&lab).len(), 0);
     lab.finish();
 }
 
@@ -72,7 +157,12 @@ fn a_locked_swarm_stays_alive(lab: &Lab, one: &str) {
         (nodes(lab)[one].manager.as_deref() != Some("unreachable")).then_some(())
     });
 
-    lab.skep("machine restart").args(THREE).succeeds();
+    let all: Vec<_> = THREE.iter().map(|name| container(lab, name)).collect();
+    host::docker(["restart", "--time", "0"].into_iter().chain(all.iter().map(String::as_str))).succeeds();
+    until("all managers locked", || {
+        let locked = lab.skep("status --format json").ends().stdout.matches("\"locked\"").count();
+        (locked == THREE.len()).then_some(())
+    });
     lab.skep("swarm status").exits(1).says("quorum lost: 0 of 3 managers reachable, 2 needed");
     for words in ["status", "node ls", "up", "swarm status", "swarm join manager1", "service ls"] {
         let ran = lab.skep(words).ends();
@@ -89,11 +179,18 @@ fn a_locked_swarm_stays_alive(lab: &Lab, one: &str) {
     assert_eq!(ids(&all_ready(lab, &THREE)), ids(&before));
     assert!(lab.skep("service ls").succeeds().stdout.contains("kept"));
 
+    lab.skep("swarm update --autolock=false").succeeds();
+
     // The managers need a moment between two of them.
     let others: Vec<_> = THREE.into_iter().filter(|name| *name != one).collect();
     lab.skep("node demote").args(&others).succeeds();
-    lab.skep("node promote").args([others[0]]).succeeds();
+    lab.skep("node promote").args(&others).succeeds();
     lab.skep("node demote").args([others[0]]).succeeds();
+    lab.skep("node promote").args([others[0]]).succeeds();
+    until("three managers again", || {
+        let heard = |node: &Node| matches!(node.manager.as_deref(), Some("leader" | "reachable"));
+        nodes(lab).values().all(heard).then_some(())
+    });
     assert_eq!(ids(&all_ready(lab, &THREE)), ids(&before));
 }
 

@@ -3,7 +3,7 @@
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use skep_model::{Bytes, Port};
+use skep_model::{Bytes, MachineName, Port};
 
 use super::{EnvArgs, Global, MOST_SECONDS, duration, given::Given};
 
@@ -91,7 +91,7 @@ pub enum Machine {
         machines: Vec<String>,
     },
     /// Switch machines off at once, as if the plug were pulled
-    Kill(Switch),
+    Kill(Take),
     /// List machines
     Ls(Ls),
     /// Mount a directory of a machine with sshfs
@@ -105,12 +105,12 @@ pub enum Machine {
         unmount: bool,
     },
     /// Do again what is done to a machine when it is made
-    Provision(Switch),
+    Provision(Take),
     /// Give machines' engines new TLS certificates
     RegenerateCerts {
         /// The machines [default: default]
         machines: Vec<String>,
-        /// Do not ask
+        /// Do not ask, and restart the engines even if their swarm loses its quorum
         #[arg(long, short)]
         force: bool,
         /// Make a new client certificate, too
@@ -118,16 +118,17 @@ pub enum Machine {
         client_certs: bool,
     },
     /// Switch machines off and on again
-    Restart(Switch),
+    Restart(Take),
     /// Remove machines
     Rm {
         /// The machines
         #[arg(required = true)]
         machines: Vec<String>,
-        /// Forget a machine even if it cannot be removed; do not ask
+        /// Remove machines even if their swarm is lost with them, forget one that cannot be
+        /// removed, and do not ask
         #[arg(long, short)]
         force: bool,
-        /// Do not ask
+        /// Do not ask. What would cost a swarm its quorum is refused all the same
         #[arg(short)]
         yes: bool,
     },
@@ -163,9 +164,9 @@ pub enum Machine {
         machine: Vec<String>,
     },
     /// Ask machines to switch themselves off, and wait until they have
-    Stop(Switch),
+    Stop(Take),
     /// Give machines the newest engine there is for their system
-    Upgrade(Switch),
+    Upgrade(Take),
     /// Print the URL of a machine's engine
     Url {
         /// The machine [default: default]
@@ -183,6 +184,9 @@ pub enum Machine {
         from: Option<PathBuf>,
         /// These machines only
         machines: Vec<String>,
+        /// Take a machine over under another name; may be repeated
+        #[arg(id = "as", long = "as", value_name = "OLD=NEW", value_parser = renamed)]
+        renamed: Vec<(String, MachineName)>,
         /// Say what would be done
         #[arg(long)]
         dry_run: bool,
@@ -197,6 +201,17 @@ pub struct Switch {
     /// How long an engine may take to answer after a start
     #[arg(long, value_parser = duration, default_value = "5m", value_name = "TIME")]
     pub timeout: Duration,
+}
+
+/// Machines that are taken away, for a while or until they are switched on again.
+#[derive(Debug, Args)]
+pub struct Take {
+    /// Which, and for how long.
+    #[command(flatten)]
+    pub switch: Switch,
+    /// Do it even if their swarm loses its quorum
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// `machine ls`
@@ -338,6 +353,7 @@ pub struct Generic {
         visible_alias = "ssh-user",
         default_value = "root",
         value_name = "USER",
+        value_parser = user,
         env = "GENERIC_SSH_USER",
         hide_env_values = true
     )]
@@ -359,6 +375,20 @@ pub struct Generic {
     /// Take the host over even if it is in another swarm, or its engine is somebody else's
     #[arg(long)]
     pub force: bool,
+}
+
+fn renamed(text: &str) -> Result<(String, MachineName), String> {
+    match text.split_once('=') {
+        Some((old, new)) if !old.is_empty() => {
+            let new = new.parse().map_err(|error: skep_model::NameError| error.to_string())?;
+            Ok((old.to_owned(), new))
+        }
+        _ => Err("write the name there and the name here: OLD=NEW".into()),
+    }
+}
+
+fn user(text: &str) -> Result<String, skep_guest::GuestError> {
+    skep_guest::check_user(text).map(|()| text.to_owned())
 }
 
 /// `--virtualbox-…`

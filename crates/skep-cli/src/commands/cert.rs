@@ -6,26 +6,30 @@ use skep_cluster::{
     ClusterError, Home,
     certificates::{self, Scope, all, sort},
     reach::Cluster,
+    trust,
 };
 use skep_guest::certificate::{
-    CaCertificate, CaCertificates, Handshake, Installed, MAX_FILE, Registry, Server, Verification,
+    CaCertificate, CaCertificates, Handshake, Installed, MAX_FILE, Purpose, Registry, Server,
+    Verification,
 };
-use skep_model::{Events, MachineName};
+use skep_model::{Events, MachineName, MachineState};
 
 use super::{print, print_json, print_lines};
 use crate::{
     args::{Cert, Format, Listing, Target},
-    context::Context,
+    context::{Context, name_option},
     failure::Failure,
     table::Table,
 };
 
 pub(super) async fn run(context: &Context, command: Cert) -> Result<(), Failure> {
     match command {
-        Cert::Install { files, target } => install(context, &files, &target).await,
+        Cert::Install { files, target, drain } => install(context, &files, &target, drain).await,
         Cert::Ls { target, listing } => ls(context, &target, listing).await,
         Cert::Verify { files, server, machine } => verify(context, &files, &server, &machine).await,
-        Cert::Rm { certificates, target } => rm(context, &certificates, &target).await,
+        Cert::Rm { certificates, target, drain } => {
+            rm(context, &certificates, &target, drain).await
+        }
     }
 }
 
@@ -34,6 +38,7 @@ pub(super) async fn run(context: &Context, command: Cert) -> Result<(), Failure>
 pub(super) fn read(
     home: &Home,
     files: &[PathBuf],
+    purpose: Purpose,
     events: &Events,
 ) -> Result<Vec<CaCertificate>, Failure> {
     let mut contents = Vec::new();
@@ -41,8 +46,8 @@ pub(super) fn read(
         contents.push((path.display().to_string(), read_bounded(path)?));
     }
     let files = contents.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
-    let read =
-        CaCertificates::read(files, home.settings().now).map_err(ClusterError::Certificates)?;
+    let read = CaCertificates::read(files, purpose, home.settings().now);
+    let read = read.map_err(ClusterError::Certificates)?;
     for note in &read.notes {
         events.warn("", note.to_string());
     }
@@ -63,15 +68,66 @@ fn scope<'a>(context: &'a Context, cluster: &'a Cluster, machines: &'a [String])
     Scope { cluster, machines, events: &context.events, cancel: &context.cancel }
 }
 
-async fn install(context: &Context, files: &[PathBuf], target: &Target) -> Result<(), Failure> {
+/// Names the machines that are off and learn of a change when they are started.
+fn say_off(context: &Context, off: &[(MachineName, MachineState)]) {
+    for (machine, state) in off {
+        let text = match state {
+            MachineState::Absent => "it is not there, and takes this when it is made".to_owned(),
+            state => {
+                format!(
+                    "it is {}, and takes this when it is started",
+                    state.to_string().to_lowercase()
+                )
+            }
+        };
+        context.events.warn(machine, text);
+    }
+}
+
+/// Names the machines that could not be asked, being off, and those that are behind.
+fn say_behind(
+    context: &Context,
+    cluster: &Cluster,
+    off: &[(MachineName, MachineState)],
+) -> Result<(), Failure> {
+    for (machine, state) in off {
+        let state = state.to_string().to_lowercase();
+        context.events.warn(machine, format!("it is {state}, and was not asked"));
+    }
+    for behind in trust::behind(cluster.home(), cluster.record())? {
+        let name = &behind.machine;
+        if off.contains(&(name.clone(), MachineState::Absent)) {
+            continue;
+        }
+        let takes = if off.iter().any(|(machine, _)| machine == name) {
+            format!("`skep machine start {name}` brings it up to date")
+        } else {
+            format!("`skep up{}` brings it up to date", name_option(&cluster.record().name))
+        };
+        context.events.warn(name, format!("{behind}; {takes}"));
+    }
+    Ok(())
+}
+
+async fn install(
+    context: &Context,
+    files: &[PathBuf],
+    target: &Target,
+    drain: bool,
+) -> Result<(), Failure> {
     let home = context.home()?;
-    let roots = read(&home, files, &context.events)?;
     let registry = registry(target)?;
+    let purpose = if registry.is_some() { Purpose::Registry } else { Purpose::System };
+    let roots = read(&home, files, purpose, &context.events)?;
     let cluster = context.cluster()?;
     let scope = scope(context, &cluster, &target.machine);
-    let answers = all(certificates::install(scope, &roots, registry.as_ref()).await?)?;
-    for (machine, Installed { new, .. }) in answers {
+    let installed = certificates::install(scope, &roots, registry.as_ref(), drain).await?;
+    say_off(context, &installed.off);
+    for (machine, Installed { new, repaired, .. }) in all(installed.answers)? {
         context.say(&match new.len() {
+            0 if repaired => {
+                format!("{machine}: already installed, and its damaged bundle of roots was mended")
+            }
             0 => format!("{machine}: nothing to do, already installed"),
             1 => format!("{machine}: installed"),
             count => format!("{machine}: {count} installed"),
@@ -86,7 +142,9 @@ async fn ls(context: &Context, target: &Target, listing: Listing) -> Result<(), 
     let scope = scope(context, &cluster, &target.machine);
     let mut lines = Vec::new();
     // What some machines do not say hides nothing of the others.
-    let (answers, failed) = sort(certificates::list(scope).await?);
+    let listed = certificates::list(scope).await?;
+    say_behind(context, &cluster, &listed.off)?;
+    let (answers, failed) = sort(listed.answers);
     for (machine, listed) in answers {
         for found in listed {
             let place = found.registry.as_ref().map(ToString::to_string);
@@ -152,10 +210,16 @@ async fn verify(
         CaCertificate::parse_trusted(&cluster.record().ca_certificates)
             .map_err(ClusterError::from)?
     } else {
-        read(cluster.home(), files, &context.events)?
+        read(cluster.home(), files, Purpose::Registry, &context.events)?
     };
     let registry = Some(&server);
-    let answers = all(certificates::verify(scope, &server, &roots, registry).await?)?;
+    let verified = certificates::verify(scope, &server, &roots, registry).await?;
+    say_behind(context, &cluster, &verified.off)?;
+    let answers = all(verified.answers)?;
+    if answers.is_empty() {
+        return Err(Failure::failed("no machine runs that could prove it")
+            .with_fix("`skep machine start` starts one"));
+    }
     let mut table = Table::new(["MACHINE", "SERVER", "HANDSHAKE", "ROOT"]);
     for (machine, verification) in &answers {
         table.row([
@@ -213,13 +277,18 @@ fn proof(verification: &Verification) -> String {
     }
 }
 
-async fn rm(context: &Context, certificates: &[String], target: &Target) -> Result<(), Failure> {
+async fn rm(
+    context: &Context,
+    certificates: &[String],
+    target: &Target,
+    drain: bool,
+) -> Result<(), Failure> {
     let home = context.home()?;
     // A file stands for the certificates in it; anything else is a fingerprint or a subject.
     let mut selectors = Vec::new();
     for text in certificates {
         if Path::new(text).is_file() {
-            let roots = read(&home, &[PathBuf::from(text)], &context.events)?;
+            let roots = read(&home, &[PathBuf::from(text)], Purpose::Naming, &context.events)?;
             selectors.extend(roots.iter().map(|root| root.fingerprint().to_owned()));
         } else {
             selectors.push(text.clone());
@@ -228,15 +297,16 @@ async fn rm(context: &Context, certificates: &[String], target: &Target) -> Resu
     let registry = registry(target)?;
     let cluster = context.cluster()?;
     let scope = scope(context, &cluster, &target.machine);
-    let answers = certificates::remove(scope, &selectors, registry.as_ref()).await?;
-    let answers = all(answers)?;
-    if answers.iter().all(|(_, removed)| removed.is_empty()) {
+    let removal = certificates::remove(scope, &selectors, registry.as_ref(), drain).await?;
+    let answers = all(removal.machines.answers)?;
+    if removal.named.is_empty() {
         let named = certificates.join(", ");
         return Err(Failure::failed(format!("no machine has a CA certificate {named} to remove"))
             .with_fix("`skep cert ls` shows what is installed, and for which registry"));
     }
+    say_off(context, &removal.machines.off);
     for (machine, removed) in answers {
-        context.say(&match removed.len() {
+        context.say(&match removed {
             0 => format!("{machine}: nothing to remove"),
             1 => format!("{machine}: removed"),
             count => format!("{machine}: {count} removed"),

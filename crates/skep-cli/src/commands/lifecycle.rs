@@ -7,6 +7,7 @@ use skep_cluster::{
     status::{MachineStatus, Status, status as look},
     up::{Doubt, Options, Report, up as bring_up},
 };
+use skep_guest::certificate::Purpose;
 use skep_model::{ClusterName, MachineState, Role};
 use skep_swarm::{LocalNodeState, SwarmError, quorum};
 
@@ -32,7 +33,8 @@ pub(super) async fn up(context: &Context, args: Up) -> Result<(), Failure> {
     if let Some(driver) = driver {
         wish::warn_of_ignored(context, driver, &args.wish);
     }
-    let ca_certificates = super::cert::read(&home, &args.ca_certificates, &context.events)?;
+    let ca_certificates =
+        super::cert::read(&home, &args.ca_certificates, Purpose::System, &context.events)?;
     desired.ca_certificates = ca_certificates;
     if let Some(advice) = args.wish.managers.filter(|&count| count > 0).and_then(quorum::advice) {
         context.events.warn("", advice);

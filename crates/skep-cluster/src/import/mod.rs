@@ -12,9 +12,11 @@ pub mod store;
 
 use std::{
     collections::BTreeMap,
+    fmt,
     path::{Path, PathBuf},
 };
 
+use secrecy::{ExposeSecret as _, SecretString};
 use skep_machine::{
     DriverKind, DriverOptions, Request, Work,
     none::EngineUrl,
@@ -36,11 +38,11 @@ use crate::{
     up::{Options, machine::Bringer},
 };
 
-/// The longest `config.json` or private key that is read, in bytes.
-const MAX_FILE: u64 = 1 << 20;
-
 /// A megabyte, as docker-machine counts, in bytes.
 const MEGABYTE: u64 = 1 << 20;
+
+/// The longest file of docker-machine's that is read, in bytes.
+const MAX_FILE: u64 = 1 << 20;
 
 /// What is to be taken over, and where to.
 #[derive(Debug, Clone)]
@@ -49,6 +51,8 @@ pub struct Source<'a> {
     pub from: &'a Path,
     /// These machines only; all if empty.
     pub only: &'a [String],
+    /// Machines that get another name here, by their names there.
+    pub renamed: &'a [(String, MachineName)],
     /// The cluster they go to; `None` to choose for each by its driver.
     pub cluster: Option<ClusterName>,
     /// The cluster that is chosen first.
@@ -72,8 +76,20 @@ struct Taken {
     name: MachineName,
     kind: DriverKind,
     record: MachineRecord,
-    /// The private key and, where there is one, its public half.
-    keys: Option<(PathBuf, PathBuf)>,
+    keys: Option<Keys>,
+}
+
+/// The key a machine is logged in to with, read once: what was looked at is what is copied.
+struct Keys {
+    private: SecretString,
+    /// Its public half, where it is there.
+    public: Option<String>,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").field("public", &self.public).finish_non_exhaustive()
+    }
 }
 
 /// Takes over the machines of docker-machine's store. Those that were taken over before are passed
@@ -92,7 +108,7 @@ pub async fn import(
         let directory = source.from.join("machines").join(&entry);
         let outcome = match take_over(home, source, &directory, &entry, options).await {
             Err(error) if error.is_cancelled() => return Err(ClusterError::Cancelled),
-            Err(error) => Err(text_of(&error)),
+            Err(error) => Err(format!("{} ({})", text_of(&error), directory.display())),
             Ok(name) => Ok(name),
         };
         imported.push(Imported { entry, outcome });
@@ -113,12 +129,15 @@ fn entries(source: &Source<'_>) -> Result<Vec<String>, ClusterError> {
         std::io::ErrorKind::NotFound => no_store("it has no directory `machines`".into()),
         _ => no_store(error.to_string()),
     })?;
-    let is_entry = |entry: &fs_err::DirEntry| entry.path().is_dir();
-    let found = found.filter_map(Result::ok).filter(is_entry);
-    let mut found: Vec<String> =
-        found.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    // docker-machine passes over what begins with a dot, and so do file managers.
+    let mut found: Vec<String> = found
+        .filter_map(Result::ok)
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| !name.starts_with('.'))
+        .collect();
     found.sort_unstable();
-    if let Some(missing) = source.only.iter().find(|name| !found.contains(name)) {
+    let renamed = source.renamed.iter().map(|(old, _)| old);
+    if let Some(missing) = source.only.iter().chain(renamed).find(|name| !found.contains(name)) {
         return Err(ClusterError::Request {
             reason: format!(
                 "there is no machine {missing} in {}: it has {}",
@@ -168,7 +187,10 @@ async fn take_over(
         if machine.options == taken.record.options {
             return Ok(taken.name);
         }
-        return Err(ClusterError::MachineExists { machine: taken.name, cluster: cluster.clone() });
+        return Err(no(format!(
+            "cluster {cluster} has a machine of that name already: take it over under another with \
+             `--as {entry}=OTHER`"
+        )));
     }
     let cluster = match &source.cluster {
         Some(name) => name.clone(),
@@ -184,16 +206,29 @@ async fn take_over(
 /// Reads one entry, and looks at what belongs to it.
 fn read(source: &Source<'_>, directory: &Path, entry: &str) -> Result<Taken, ClusterError> {
     let config = directory.join("config.json");
-    let text = read_bounded(&config).map_err(|error| match error.kind() {
+    // A link that leads to itself is neither there nor not there.
+    match fs_err::metadata(directory) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => return Err(no("it is no directory, as every machine's is")),
+        Err(error) => return Err(no(format!("it cannot be looked into: {}", cause(&error)))),
+    }
+    let text = skep_read::text(&config, MAX_FILE).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => no("it has no config.json: its create was cut short"),
-        _ => no(error.to_string()),
+        _ => no(format!("its config.json cannot be read: {}", cause(&error))),
     })?;
     let Entry { name, driver, engine } = store::read(&text).map_err(no)?;
     if name != entry {
         return Err(no(format!("its config.json is that of a machine called {name}")));
     }
-    let name: MachineName =
-        name.parse().map_err(|error: skep_model::NameError| no(error.to_string()))?;
+    let old = name;
+    let renamed = source.renamed.iter().find(|(of, _)| *of == old).map(|(_, name)| name.clone());
+    let name = match renamed {
+        Some(name) => name,
+        None => old.parse().map_err(|error: skep_model::NameError| {
+            let other = error.suggested().unwrap_or("OTHER").to_owned();
+            no(format!("{error}; `--as {old}={other}` takes it over under that name"))
+        })?,
+    };
     let mut record = MachineRecord { engine, ..MachineRecord::new(name.clone(), None, 0) };
     let (kind, login) = match driver {
         Driver::Other(driver) => {
@@ -210,6 +245,7 @@ fn read(source: &Source<'_>, directory: &Path, entry: &str) -> Result<Taken, Clu
         }
         Driver::Generic(login) => {
             let address = login.address.ok_or_else(|| no("it has no address"))?;
+            skep_guest::check_user(&login.user).map_err(|error| no(error.to_string()))?;
             record.address = Some(address);
             record.options = DriverOptions::Ssh(Host {
                 address,
@@ -220,6 +256,7 @@ fn read(source: &Source<'_>, directory: &Path, entry: &str) -> Result<Taken, Clu
             (DriverKind::Ssh, Some(login))
         }
         Driver::Virtualbox(found) => {
+            skep_guest::check_user(&found.login.user).map_err(|error| no(error.to_string()))?;
             record.address = Some(found.login.address.ok_or_else(|| {
                 no("it has no address, as one that is switched off: start it with docker-machine, \
                     and import it then")
@@ -237,7 +274,7 @@ fn read(source: &Source<'_>, directory: &Path, entry: &str) -> Result<Taken, Clu
                 host_only_nic: found.host_only_nic,
                 nat_nic: found.nat_nic,
                 ui: found.ui,
-                vm: Some(name.to_string()),
+                vm: Some(old),
                 ..virtualbox::Options::default()
             }));
             (DriverKind::Virtualbox, Some(found.login))
@@ -247,23 +284,44 @@ fn read(source: &Source<'_>, directory: &Path, entry: &str) -> Result<Taken, Clu
     Ok(Taken { name, kind, record, keys })
 }
 
-/// The files of a machine's key: beside its configuration, since the store may have been moved since
-/// that was written, else where that says.
-fn keys(
-    source: &Source<'_>,
-    directory: &Path,
-    login: &Login,
-) -> Result<(PathBuf, PathBuf), ClusterError> {
+/// A machine's key: beside its configuration, since the store may have been moved since that was
+/// written, else where that says. What lies outside the store is not taken, whatever a link or a
+/// configuration of a store that somebody else has made says: it would be a copy of any file.
+fn keys(source: &Source<'_>, directory: &Path, login: &Login) -> Result<Keys, ClusterError> {
     let written = Path::new(&login.key);
     let beside = written.file_name().map(|name| directory.join(name));
-    let places = beside.into_iter().chain([directory.join("id_rsa"), source.from.join(written)]);
-    let key = places.into_iter().find(|path| path.is_file()).ok_or_else(|| {
+    let mut places: Vec<PathBuf> = beside.into_iter().collect();
+    places.extend([directory.join("id_rsa"), source.from.join(written)]);
+    let is_there = |path: &&PathBuf| path.symlink_metadata().is_ok_and(|found| !found.is_dir());
+    let key = places.iter().find(is_there).ok_or_else(|| {
         no(format!("its private key is neither at {} nor beside its config.json", login.key))
     })?;
-    // Whether it can be read is to be known before anything is written.
-    read_bounded(&key).map_err(|error| no(error.to_string()))?;
-    let public = key.with_extension("pub");
-    Ok((key, public))
+    let refused = |why: &str| no(format!("its private key {} {why}", key.display()));
+    let text = read_within(source.from, key).map_err(|error| refused(&cause(&error)))?;
+    skep_guest::check_private_key(&text)
+        .map_err(|why| refused(&format!("is not usable: {why}")))?;
+    let public = read_within(source.from, &key.with_extension("pub"));
+    // Without it everything works; something else is not taken for it.
+    let public = public
+        .ok()
+        .filter(|text| ["ssh-", "ecdsa-", "sk-"].iter().any(|kind| text.starts_with(kind)));
+    Ok(Keys { private: text.into(), public })
+}
+
+/// Reads a regular file of the store, which no link leads out of.
+fn read_within(store: &Path, path: &Path) -> std::io::Result<String> {
+    let real = fs_err::canonicalize(path)?;
+    if !real.starts_with(fs_err::canonicalize(store)?) {
+        let why = "lies outside the store: put the key itself beside the machine's config.json";
+        return Err(std::io::Error::other(why));
+    }
+    skep_read::text(&real, skep_read::limit::KEY)
+}
+
+/// What the system says, without the path that the text has already.
+fn cause(error: &std::io::Error) -> String {
+    let source = std::error::Error::source(error);
+    source.map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// Whether its driver can have it, and its cluster.
@@ -347,19 +405,18 @@ async fn write(
     let work = async {
         let files = home.layout().cluster(name.as_str());
         let journal = Journal::open(&files.journal())?;
-        if let Some((key, public)) = &taken.keys {
+        if let Some(Keys { private, public }) = &taken.keys {
             let path = files.machine(own.name.as_str()).ssh_key();
-            if let Ok(public) = read_bounded(public) {
+            if let Some(public) = public {
                 write_private(&path.with_extension("pub"), public.as_bytes())?;
             }
-            let key = read_bounded(key).map_err(|error| no(error.to_string()))?;
-            write_private(&path, key.as_bytes())?;
+            write_private(&path, private.expose_secret().as_bytes())?;
         }
         let bringer = Bringer {
             cluster: &cluster,
             driver: driver.as_ref(),
             authority: &authority,
-            certificates: &[],
+            due: &std::sync::Mutex::default(),
             states: &BTreeMap::new(),
             allowed: Allowed::default(),
             switched_on: &|| {},
@@ -377,13 +434,6 @@ async fn write(
         return Err(error);
     }
     Ok(())
-}
-
-fn read_bounded(path: &Path) -> std::io::Result<String> {
-    skep_read::text(path, MAX_FILE).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => error,
-        kind => std::io::Error::new(kind, format!("cannot read {}: {error}", path.display())),
-    })
 }
 
 /// That an entry is not taken.

@@ -176,12 +176,10 @@ pub fn read(text: &str) -> Result<Entry, String> {
     let damaged = |error: serde_json::Error| {
         let (line, column) = (error.line(), error.column());
         match error.classify() {
-            // What is wrong is in words of the type that was expected; a value may be a secret.
-            serde_json::error::Category::Data => {
-                format!(
-                    "its config.json is not one of docker-machine's (line {line}, column {column})"
-                )
-            }
+            serde_json::error::Category::Data => format!(
+                "its config.json is not one of docker-machine's (line {line}, column {column}: {})",
+                wrong(&error)
+            ),
             _ => format!("its config.json is damaged at line {line}, column {column}"),
         }
     };
@@ -217,6 +215,18 @@ pub fn read(text: &str) -> Result<Entry, String> {
         other => Driver::Other(other.to_owned()),
     };
     Ok(Entry { name: config.name, driver, engine })
+}
+
+/// What is wrong in words of the type that was expected, without the value, which may be a secret.
+fn wrong(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    if text.starts_with("missing field") {
+        return text.split(" at line").next().unwrap_or_default().to_owned();
+    }
+    let kinds = ["null", "boolean", "integer", "floating point", "string", "sequence", "map"];
+    let found = text.strip_prefix("invalid type: ");
+    let kind = kinds.into_iter().find(|kind| found.is_some_and(|found| found.starts_with(kind)));
+    kind.map_or_else(|| "an unexpected value".into(), |kind| format!("an unexpected {kind}"))
 }
 
 impl RawDriver {
@@ -305,6 +315,14 @@ mod tests {
         assert!(said("{\"ConfigVersion\": 2}").contains("version 2"));
         assert!(said("{\"ConfigVersion\": 3}").contains("not one of docker-machine's"));
         assert!(said("[]").contains("not one of docker-machine's"));
+        assert!(said("null").contains("an unexpected null"), "{}", said("null"));
+        let no_driver =
+            r#"{"ConfigVersion": 3, "DriverName": "none", "Name": "a", "Driver": null}"#;
+        assert!(said(no_driver).contains("an unexpected null"), "{}", said(no_driver));
+        let secret =
+            r#"{"ConfigVersion": 3, "DriverName": "none", "Name": 5, "Driver": "hunter2"}"#;
+        assert!(!said(secret).contains("hunter2") && said(secret).contains("string"));
+        assert!(said("{\"ConfigVersion\": 3}").contains("missing field `Driver`"));
         let far = VIRTUALBOX.replace("34007", "340070");
         assert!(said(&far).contains("340070 is no port"));
         let named = VIRTUALBOX.replace("\"127.0.0.1\"", "\"fd00::2\"");

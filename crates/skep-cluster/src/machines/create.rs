@@ -1,6 +1,6 @@
 //! A machine made by itself.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Mutex, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use skep_guest::certificate::CaCertificate;
@@ -19,7 +19,7 @@ use crate::{
     find::everything,
     reach::Cluster,
     settle::settle,
-    turn,
+    trust, turn,
     up::{Options, machine::Bringer},
 };
 
@@ -46,6 +46,9 @@ pub async fn create(
     if system == System::Skep {
         engine_options::daemon_json(&machine.engine)?;
     }
+    if system != System::Nothing {
+        engine_options::check(&machine.engine)?;
+    }
     let key = machine.key.as_deref().map(read_key).transpose()?;
     told(Stage::Looking);
     let (name, kind) = Box::pin(look(home, &machine, options)).await?;
@@ -53,7 +56,6 @@ pub async fn create(
 
     let (lock, record, own) = Box::pin(enter(home, &machine, name, kind, options)).await?;
     let name = record.name.clone();
-    let certificates = CaCertificate::parse_trusted(&record.ca_certificates)?;
     let driver = home.driver(kind);
     let prepare = prepare(home, record, &own, &machine.options, driver.as_ref(), options);
     let prepared = Box::pin(prepare).await;
@@ -81,7 +83,7 @@ pub async fn create(
             cluster: &cluster,
             driver: driver.as_ref(),
             authority: &authority,
-            certificates: &certificates,
+            due: &Mutex::default(),
             states: &BTreeMap::new(),
             allowed: Allowed {
                 install_engine: machine.install_engine,
@@ -133,6 +135,7 @@ async fn enter(
             // Another command may have made the machine until now.
             check_name(home, &machine.name)?;
             let mut record = record_for(home, &name, kind)?;
+            trust::note_before(home, &record)?;
             let own = add(&mut record, machine)?;
             CaCertificate::parse_trusted(&record.ca_certificates)?;
             record.save(home)?;
@@ -203,15 +206,8 @@ fn read_key(path: &Path) -> Result<SecretString, ClusterError> {
             _ => error.to_string(),
         })
     })?;
-    let text = SecretString::from(text);
-    let lines = text.expose_secret();
-    if !lines.contains("-----BEGIN") || !lines.contains("PRIVATE KEY-----") {
-        return Err(refuse("it is no private key".into()));
-    }
-    if lines.contains("ENCRYPTED") {
-        return Err(refuse("it has a passphrase, which nobody is here to type".into()));
-    }
-    Ok(text)
+    skep_guest::check_private_key(&text).map_err(|why| refuse(why.to_owned()))?;
+    Ok(SecretString::from(text))
 }
 
 /// Chooses driver and cluster, and looks whether the machine can be had there.

@@ -2,20 +2,21 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use skep_engine::pki::{Authority, store::new_client};
 use skep_guest::{
-    Command, Guest, Requirement,
-    certificate::{self, CaCertificate, Restart},
-    wait_until_ready,
+    Command, Guest, Requirement, certificate::install::restart_engine, wait_until_ready,
 };
 use skep_machine::System;
+use skep_store::Lock;
 
 use crate::{
     ClusterError, MachineFailure, MachineRecord,
     adopt::{self, Allowed},
+    certificates::{Answer, bring_up_to_date, has_any},
+    guard::{Cleared, Loss, guard},
     provision,
     reach::Cluster,
+    restarts::{self, How},
     turn,
     up::Options,
 };
@@ -38,15 +39,15 @@ if command -v apt-get >/dev/null; then
         fi
     done
     [ -n "$there" ] || { echo 'its engine was not installed from packages' >&2; exit 1; }
-    apt-get update -q
-    apt-get install -q -y --only-upgrade -o Dpkg::Options::=--force-confold $there
+    steadily apt-get update -q
+    steadily apt-get install -q -y --only-upgrade -o Dpkg::Options::=--force-confold $there
 elif command -v dnf >/dev/null; then
-    dnf -y upgrade $names
+    steadily dnf -y upgrade $names
 elif command -v apk >/dev/null; then
-    apk update
-    apk add --upgrade docker
+    steadily apk update
+    steadily apk add --upgrade docker
 elif command -v zypper >/dev/null; then
-    zypper --non-interactive update docker
+    steadily zypper --non-interactive update docker
 else
     echo 'it has none of apt-get, dnf, apk and zypper' >&2
     exit 1
@@ -58,22 +59,25 @@ case $newest in
 esac
 "#;
 
-/// Does again what is done to a machine when it is made: certificates, settings, engine.
+/// Does again what is done to a machine when it is made: certificates, settings, engine. Where that
+/// restarts the engines of managers, it goes from one to the next.
 ///
 /// # Errors
-/// [`ClusterError::NoMachine`] and [`ClusterError::Store`] before anything is touched;
+/// [`ClusterError::NoMachine`], [`ClusterError::Store`], and [`ClusterError::Guarded`] unless
+/// forced, before anything is touched;
 /// [`ClusterError::Partly`] with each machine that could not be provisioned;
 /// [`ClusterError::Cancelled`].
 pub async fn provision(
     cluster: &Cluster,
     names: &[String],
+    force: bool,
     options: Options<'_>,
 ) -> Result<(), ClusterError> {
-    let certificates = CaCertificate::parse_trusted(&cluster.record().ca_certificates)?;
+    let (cleared, _turns) = clear(cluster, names, force, options).await?;
     let authority = cluster.home().authority()?;
-    each(cluster, names, options, async |machine| {
+    each(cluster, &cleared, options, async |machine| {
         let allowed = Allowed::default();
-        renew(cluster, machine, &authority, &certificates, allowed, options).await
+        renew(cluster, machine, &authority, allowed, options).await
     })
     .await
 }
@@ -87,17 +91,19 @@ pub async fn regenerate_certificates(
     cluster: &Cluster,
     names: &[String],
     client: bool,
+    force: bool,
     options: Options<'_>,
 ) -> Result<(), ClusterError> {
+    let (cleared, _turns) = clear(cluster, names, force, options).await?;
     let home = cluster.home();
     let authority = home.authority()?;
     if client {
         let settings = home.settings();
         new_client(home.layout(), &settings.holder, settings.now)?;
     }
-    each(cluster, names, options, async |machine| {
+    each(cluster, &cleared, options, async |machine| {
         let allowed = Allowed { renew: true, ..Allowed::default() };
-        renew(cluster, machine, &authority, &[], allowed, options).await
+        renew(cluster, machine, &authority, allowed, options).await
     })
     .await
 }
@@ -109,10 +115,12 @@ pub async fn regenerate_certificates(
 pub async fn upgrade(
     cluster: &Cluster,
     names: &[String],
+    force: bool,
     options: Options<'_>,
 ) -> Result<(), ClusterError> {
+    let (cleared, _turns) = clear(cluster, names, force, options).await?;
     let Options { timeout, events, cancel } = options;
-    each(cluster, names, options, async |machine| {
+    each(cluster, &cleared, options, async |machine| {
         if machine.options.system() == System::Boot2docker {
             return refuse(format!(
                 "there is no newer boot2docker than 19.03.12: make {} anew without \
@@ -122,8 +130,7 @@ pub async fn upgrade(
         }
         let guest = cluster.guest(machine, cancel).await?;
         let step = events.step(&machine.name, "upgrading docker");
-        let script =
-            Command::script("upgrading docker", UPGRADE_SCRIPT).as_root().deadline(UPGRADE);
+        let script = Command::packages("upgrading docker", UPGRADE_SCRIPT).deadline(UPGRADE);
         let ran = guest.run_with(&script, cancel, |line| step.progress(line)).await;
         step.end_with(ran)?;
         Ok(wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?)
@@ -136,7 +143,6 @@ async fn renew(
     cluster: &Cluster,
     machine: &MachineRecord,
     authority: &Authority,
-    certificates: &[CaCertificate],
     allowed: Allowed,
     options: Options<'_>,
 ) -> Result<(), ClusterError> {
@@ -144,22 +150,27 @@ async fn renew(
     match machine.options.system() {
         System::Nothing => {}
         System::Found | System::Boot2docker => {
-            let adopted = adopt::adopt(cluster, machine, authority, certificates, allowed, options);
+            let adopted = adopt::adopt(cluster, machine, authority, allowed, options);
             Box::pin(adopted).await?;
         }
         System::Skep => {
             let guest = Guest::wait(&cluster.access(machine)?, timeout, events, cancel).await?;
-            if !certificates.is_empty() {
+            let mut due = false;
+            if has_any(cluster, machine)? {
                 let step = events.step(&machine.name, "installing CA certificates");
-                let installed =
-                    certificate::install(&guest, certificates, None, Restart::Now, cancel);
-                step.end_with(installed.await)?;
+                let changed = bring_up_to_date(cluster, machine, &guest, &[], cancel).await;
+                due = step.end_with(changed)?.restart_due;
             }
-            let due = provision::server_is_due(cluster, machine, &guest, cancel).await?;
-            if due || allowed.renew {
+            let expires = provision::server_is_due(cluster, machine, &guest, cancel).await?;
+            if expires || allowed.renew {
                 let step = events.step(&machine.name, "renewing the engine's certificate");
                 let renewed = provision::renew_server(cluster, machine, authority, &guest, cancel);
                 step.end_with(renewed.await)?;
+                due = true;
+            }
+            if due {
+                let step = events.step(&machine.name, "restarting the engine");
+                step.end_with(restart_engine(&guest, cancel).await)?;
             }
             wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?;
         }
@@ -167,30 +178,42 @@ async fn renew(
     Ok(())
 }
 
-/// Does something to each of the machines of these names, all at once, under their locks.
-async fn each(
+/// Takes the locks of machines, and asks whether their engines may be restarted.
+async fn clear(
     cluster: &Cluster,
     names: &[String],
-    Options { cancel, .. }: Options<'_>,
+    force: bool,
+    Options { events, cancel, .. }: Options<'_>,
+) -> Result<(Cleared, Vec<Lock>), ClusterError> {
+    let machines = names.iter().map(|name| Ok(cluster.machine(name)?.name.clone()));
+    let machines: Vec<_> = machines.collect::<Result<_, ClusterError>>()?;
+    let turns = turn::machines(cluster.home(), &cluster.record().name, &machines)?;
+    Ok((guard(cluster, &machines, Loss::Restart, force, events, cancel).await?, turns))
+}
+
+/// Does something that may restart engines to each of the machines: all at once where no tasks run,
+/// else in the order of [`restarts`].
+async fn each(
+    cluster: &Cluster,
+    cleared: &Cleared,
+    options: Options<'_>,
     work: impl AsyncFn(&MachineRecord) -> Result<(), ClusterError>,
 ) -> Result<(), ClusterError> {
-    let machines: Vec<_> =
-        names.iter().map(|name| cluster.machine(name)).collect::<Result<_, _>>()?;
-    let own = machines.iter().map(|machine| &machine.name);
-    let _turns = turn::machines(cluster.home(), &cluster.record().name, own)?;
-    let done = machines.iter().map(|machine| async {
-        let done = match machine.options.system() {
+    let machines = cleared.machines.iter().map(|name| cluster.machine(name.as_str()));
+    let machines: Vec<_> = machines.collect::<Result<_, _>>()?;
+    let done = restarts::in_order(cluster, &machines, How::default(), options, async |machine| {
+        match machine.options.system() {
             System::Nothing => refuse(
                 "it is an engine's URL and nothing else: there is nothing to log in to".into(),
             ),
             _ => work(machine).await,
-        };
-        done.map_err(|error| MachineFailure { machine: machine.name.clone(), error })
+        }
     });
-    let failures: Vec<_> = join_all(done).await.into_iter().filter_map(Result::err).collect();
-    if cancel.is_cancelled() {
-        return Err(ClusterError::Cancelled);
-    }
+    let failed = |answer: Answer<()>| {
+        let machine = answer.machine;
+        answer.result.err().map(|error| MachineFailure { machine, error })
+    };
+    let failures: Vec<_> = done.await?.into_iter().filter_map(failed).collect();
     if failures.is_empty() {
         return Ok(());
     }

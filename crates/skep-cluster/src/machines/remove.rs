@@ -1,27 +1,23 @@
 //! Machines removed one by one.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use skep_guest::Guest;
 use skep_machine::{Driver, MachineError, MachineId, System, Work};
 use skep_model::{ClusterName, MachineName, MachineState};
 use skep_store::Journal;
-use skep_swarm::{LocalNodeState, Swarm};
 
+use super::goodbye::say_goodbye;
 use crate::{
     ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord, adopt, down, environment,
+    guard::Cleared,
     reach::{self, Cluster},
     turn,
     up::Options,
 };
 
-/// How long a machine's swarm is waited for: whoever removes a machine wants it gone, and what it
-/// leaves behind can be cleared up later.
-const GOODBYE: Duration = Duration::from_secs(10);
-
-/// Removes machines of a cluster and, with its last machine, the cluster. With `force` a machine is
-/// forgotten even if it could not be removed; a warning says what may be left.
+/// Removes machines that the guard has let through, and with its last machine the cluster. They take
+/// leave of their swarm first. With `force` a machine is forgotten even if it could not be removed; a
+/// warning says what may be left.
 ///
 /// # Errors
 /// [`ClusterError::NoMachine`] and [`ClusterError::Store`] (another command works on one of them)
@@ -29,33 +25,30 @@ const GOODBYE: Duration = Duration::from_secs(10);
 /// while the others are; [`ClusterError::Cancelled`].
 pub async fn remove(
     cluster: &Cluster,
-    names: &[MachineName],
+    cleared: &Cleared,
     force: bool,
     options: Options<'_>,
 ) -> Result<(), ClusterError> {
     let Options { events, cancel, .. } = options;
     let (home, record) = (cluster.home(), cluster.record());
-    let mut machines: Vec<&MachineRecord> = Vec::new();
-    for name in names {
-        let machine = cluster.machine(name.as_str())?;
-        if !machines.contains(&machine) {
-            machines.push(machine);
-        }
-    }
-    let locks = turn::machines(home, &record.name, machines.iter().map(|machine| &machine.name))?;
+    let machines = cleared.machines.iter().map(|name| cluster.machine(name.as_str()));
+    let machines: Vec<&MachineRecord> = machines.collect::<Result<_, _>>()?;
+    let locks = turn::machines(home, &record.name, &cleared.machines)?;
     let driver = home.driver(record.driver);
     let driver = driver.as_ref();
     // A driver that cannot say so now says why when it is to remove something.
     let states = driver.states(&record.name).await.unwrap_or_default();
-    // Of a swarm that goes with its machines nobody takes leave.
-    let is_all = machines.len() == record.machines.len();
+    let mut failures = Box::pin(say_goodbye(cluster, cleared, &states, force, options)).await?;
+    if cancel.is_cancelled() {
+        return Err(ClusterError::Cancelled);
+    }
+    let kept: Vec<MachineName> = failures.iter().map(|one| one.machine.clone()).collect();
+    let may_go = |machine: &&&MachineRecord| !kept.contains(&machine.name);
+    let going: Vec<&MachineRecord> = machines.iter().filter(may_go).copied().collect();
     let remove_one = |machine: &'_ MachineRecord| {
         let machine = machine.clone();
         let runs = states.get(&machine.name) == Some(&MachineState::Running);
         async move {
-            if runs && !force && !is_all {
-                say_goodbye(cluster, &machine, options).await;
-            }
             if runs && machine.options.system() == System::Found {
                 adopt::give_back(cluster, &machine, events, cancel).await;
             }
@@ -71,11 +64,17 @@ pub async fn remove(
             }
         }
     };
-    let ended = join_all(machines.iter().map(|machine| remove_one(machine))).await;
-    let (gone, failures): (Vec<_>, Vec<_>) = ended.into_iter().partition(Result::is_ok);
-    let gone: Vec<MachineName> = gone.into_iter().filter_map(Result::ok).collect();
-    let failures: Vec<_> = failures.into_iter().filter_map(Result::err).collect();
+    let ended = join_all(going.into_iter().map(|machine| remove_one(machine))).await;
+    let mut gone: Vec<MachineName> = Vec::new();
+    for ended in ended {
+        match ended {
+            Ok(name) => gone.push(name),
+            Err(failure) => failures.push(failure),
+        }
+    }
     forget(home, &record.name, &gone, options).await?;
+    let stays = |name: &&MachineName| !gone.contains(name) && !kept.contains(name);
+    remember(cluster, cleared, cleared.machines.iter().filter(stays), options).await?;
     drop(locks);
     clear(home, &record.name, options).await?;
     if cancel.is_cancelled() {
@@ -85,6 +84,31 @@ pub async fn remove(
         return Ok(());
     }
     Err(ClusterError::NotRemoved { failures, of: machines.len() })
+}
+
+/// Writes down what the engines said of those that stay, and that machines which took leave and are
+/// there all the same are no nodes any more.
+async fn remember<'a>(
+    cluster: &Cluster,
+    cleared: &Cleared,
+    left: impl Iterator<Item = &'a MachineName>,
+    options: Options<'_>,
+) -> Result<(), ClusterError> {
+    let (home, name) = (cluster.home(), &cluster.record().name);
+    let patient = tokio_util::sync::CancellationToken::new();
+    let _lock = turn::cluster(home, name, Options { cancel: &patient, ..options }).await?;
+    let Some(mut record) = ClusterRecord::load(home, name)? else { return Ok(()) };
+    let before = record.clone();
+    cleared.survey.tell(&mut record);
+    for name in left {
+        if let Some(machine) = record.machines.iter_mut().find(|machine| machine.name == *name) {
+            machine.node = None;
+        }
+    }
+    if record != before {
+        record.save(home)?;
+    }
+    Ok(())
 }
 
 /// Removes one machine and forgets it, whatever was made of it, and the cluster if it was the last.
@@ -99,33 +123,6 @@ pub(super) async fn take_out(
     take_down(home, cluster, machine, driver, options).await?;
     forget(home, cluster, std::slice::from_ref(machine), options).await?;
     clear(home, cluster, options).await
-}
-
-/// A worker leaves its swarm before it goes, so that no node stays behind; of a manager the swarm
-/// is told by somebody who knows what that means.
-async fn say_goodbye(cluster: &Cluster, machine: &MachineRecord, options: Options<'_>) {
-    let Options { events, cancel, .. } = options;
-    if machine.options.system() == System::Nothing {
-        return;
-    }
-    let asked = async {
-        let swarm = Swarm::new(&cluster.engine(machine, cancel).await?);
-        let local = swarm.local(cancel).await?;
-        if local.state == LocalNodeState::Inactive {
-            return Ok(None);
-        }
-        if !local.is_manager {
-            swarm.leave(false, cancel).await?;
-        }
-        Ok::<_, ClusterError>(Some(local.is_manager))
-    };
-    let text = match tokio::time::timeout(GOODBYE, asked).await {
-        Ok(Ok(Some(true))) => "it is a manager of a swarm, whose list keeps it as down",
-        Ok(Ok(Some(false))) => "it has left its swarm, whose list keeps it as down",
-        // One that is in no swarm, or that nobody can ask: then nobody knows of a swarm either.
-        _ => return,
-    };
-    events.warn(&machine.name, format!("{text}: `skep node rm {}` takes it out", machine.name));
 }
 
 /// Removes a machine itself. One that is gone already is removed.

@@ -1,11 +1,17 @@
 //! One machine, from whatever it is to an engine that answers.
 
-use std::{collections::BTreeMap, future::Future, net::Ipv4Addr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    net::Ipv4Addr,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use skep_engine::{Engine, pki::Authority};
 use skep_guest::{
     Guest, GuestError,
-    certificate::{self, CaCertificate, Restart},
+    certificate::install::restart_engine,
     ready::{Requirement, wait_until_ready},
 };
 use skep_machine::{Driver, MachineId, MachinePlan, System, Work};
@@ -14,7 +20,7 @@ use skep_model::{MachineName, MachineState};
 use crate::{
     ClusterError, MachineRecord,
     adopt::{self, Allowed},
-    provision,
+    certificates, provision,
     reach::Cluster,
     up::Options,
 };
@@ -28,9 +34,11 @@ pub(crate) struct Bringer<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) driver: &'a dyn Driver,
     pub(crate) authority: &'a Authority,
-    pub(crate) certificates: &'a [CaCertificate],
     pub(crate) states: &'a BTreeMap<MachineName, MachineState>,
     pub(crate) allowed: Allowed,
+    /// The machines that ran, and whose engines are to be restarted once all are up: what they have
+    /// to read is there. See [`crate::restarts`].
+    pub(crate) due: &'a Mutex<Vec<MachineName>>,
     /// Hears that the machine was switched on and is waited for.
     pub(crate) switched_on: &'a dyn Fn(),
     pub(crate) timeout: Duration,
@@ -56,8 +64,15 @@ impl Bringer<'_> {
         if state.exists() {
             // One that was made before these certificates were asked for; a new one has them in
             // its seed.
-            self.install_certificates(machine, &guest).await?;
-            self.renew_certificate(machine, &guest).await?;
+            let due = self.install_certificates(machine, &guest).await?
+                | self.renew_certificate(machine, &guest).await?;
+            if due && state == MachineState::Running {
+                self.due.lock().unwrap_or_else(PoisonError::into_inner).push(machine.name.clone());
+            } else if due {
+                // It has only just been started, and has no tasks yet, or none that would mind.
+                let step = self.work.events.step(&machine.name, "restarting the engine");
+                step.end_with(restart_engine(&guest, self.work.cancel).await)?;
+            }
         }
         Ok(engine)
     }
@@ -66,9 +81,7 @@ impl Bringer<'_> {
     async fn adopt(&self, machine: &MachineRecord) -> Result<Engine, ClusterError> {
         let Work { events, cancel, .. } = self.work;
         let options = Options { timeout: self.timeout, events, cancel };
-        let (authority, certificates) = (self.authority, self.certificates);
-        let adopted =
-            adopt::adopt(self.cluster, machine, authority, certificates, self.allowed, options);
+        let adopted = adopt::adopt(self.cluster, machine, self.authority, self.allowed, options);
         // It is long, and not every machine goes that way.
         let adopted = Box::pin(adopted);
         if machine.options.system() == System::Found {
@@ -88,6 +101,9 @@ impl Bringer<'_> {
         let power_on = async {
             let id = self.id(machine);
             let record = self.cluster.record();
+            if !state.exists() {
+                certificates::forget(self.cluster, machine)?;
+            }
             self.create(machine).await?;
             if state.exists() {
                 self.driver.publish(&id, &record.publish, self.work.cancel).await?;
@@ -110,9 +126,7 @@ impl Bringer<'_> {
                 _ => self.cluster.cluster_address(machine)?,
             },
             seed: match system {
-                System::Skep => {
-                    provision::seed(self.cluster, machine, self.authority, self.certificates)?
-                }
+                System::Skep => provision::seed(self.cluster, machine, self.authority)?,
                 System::Boot2docker => provision::key_only(self.cluster, machine)?,
                 System::Found | System::Nothing => provision::no_seed(machine),
             },
@@ -197,28 +211,29 @@ impl Bringer<'_> {
         &self,
         machine: &MachineRecord,
         guest: &Guest,
-    ) -> Result<(), ClusterError> {
-        if self.certificates.is_empty() {
-            return Ok(());
+    ) -> Result<bool, ClusterError> {
+        if !certificates::has_any(self.cluster, machine)? {
+            return Ok(false);
         }
         let step = self.work.events.step(&machine.name, "installing CA certificates");
-        let (certificates, cancel) = (self.certificates, self.work.cancel);
-        let installed = certificate::install(guest, certificates, None, Restart::Now, cancel);
-        step.end_with(installed.await)?;
-        Ok(())
+        let cancel = self.work.cancel;
+        let changed =
+            certificates::bring_up_to_date(self.cluster, machine, guest, &[], cancel).await;
+        Ok(step.end_with(changed)?.restart_due)
     }
 
     async fn renew_certificate(
         &self,
         machine: &MachineRecord,
         guest: &Guest,
-    ) -> Result<(), ClusterError> {
+    ) -> Result<bool, ClusterError> {
         let Work { cancel, events, .. } = self.work;
         if !provision::server_is_due(self.cluster, machine, guest, cancel).await? {
-            return Ok(());
+            return Ok(false);
         }
         let step = events.step(&machine.name, "renewing the engine's certificate");
         let renewal = provision::renew_server(self.cluster, machine, self.authority, guest, cancel);
-        step.end_with(renewal.await)
+        step.end_with(renewal.await)?;
+        Ok(true)
     }
 }

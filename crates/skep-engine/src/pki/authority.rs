@@ -188,10 +188,25 @@ fn san(name: &str) -> Result<SanType, PkiError> {
         return Ok(SanType::IpAddress(address));
     }
     let bad = || PkiError::BadName { name: name.into() };
-    if !is_host_name(name) {
+    if !is_dns_name(name) {
         return Err(bad());
     }
     name.to_owned().try_into().map(SanType::DnsName).map_err(|_| bad())
+}
+
+/// Whether a certificate can be issued for `name`: an IP address, a host name, or all names below
+/// one, `*.example.org`.
+pub fn is_server_name(name: &str) -> bool {
+    name.parse::<IpAddr>().is_ok() || is_dns_name(name)
+}
+
+/// A host name, or all names below one of at least two labels (RFC 6125, 6.4.3: a lone asterisk as
+/// the first label).
+fn is_dns_name(name: &str) -> bool {
+    match name.strip_prefix("*.") {
+        Some(above) => above.contains('.') && is_host_name(above),
+        None => is_host_name(name),
+    }
 }
 
 /// Whether `name` is a host name (RFC 1123): labels of letters, digits and inner hyphens.

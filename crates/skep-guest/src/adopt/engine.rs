@@ -23,28 +23,28 @@ fi
 /// Where the certificates of hosts are kept, and what skep asks with, come along.
 const APT: &str = r#"
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
-apt-get update
+steadily apt-get update
 set -- docker.io iptables ca-certificates openssl
 # From Debian 13 on the client is a package of its own.
 if apt-cache show docker-cli >/dev/null 2>&1; then set -- "$@" docker-cli; fi
-apt-get install -y --no-install-recommends -o Dpkg::Options::=--force-confold "$@"
+steadily apt-get install -y --no-install-recommends -o Dpkg::Options::=--force-confold "$@"
 "#;
 
 const DNF: &str = r#"
-dnf -y install moby-engine || dnf -y install docker-ce
-dnf -y install ca-certificates openssl
+steadily dnf -y install moby-engine || steadily dnf -y install docker-ce
+steadily dnf -y install ca-certificates openssl
 "#;
 
 const APK: &str = r#"
-if ! apk add --no-cache docker ca-certificates openssl; then
+if ! steadily apk add --no-cache docker ca-certificates openssl; then
     echo "the package docker is in Alpine's repository community: enable it in /etc/apk/repositories" >&2
     exit 1
 fi
 "#;
 
-const ZYPPER: &str = "zypper --non-interactive install docker ca-certificates openssl\n";
+const ZYPPER: &str = "steadily zypper --non-interactive install docker ca-certificates openssl\n";
 
-const PACMAN: &str = "pacman -Sy --noconfirm --needed docker ca-certificates openssl\n";
+const PACMAN: &str = "steadily pacman -Sy --noconfirm --needed docker ca-certificates openssl\n";
 
 /// Lets the user `$1` use the engine, and notes in the directory `$2` who could not before.
 const JOIN: &str = r#"
@@ -84,8 +84,8 @@ pub async fn add_to_group(
     found: &Found,
     cancel: &CancellationToken,
 ) -> Result<(), AdoptError> {
-    let join = Command::script("letting the user use the engine", JOIN);
-    let join = join.args([guest.access().user.as_str(), found.places().state]).as_root();
+    let join = Command::exclusive("letting the user use the engine", JOIN);
+    let join = join.args([guest.access().user.as_str(), found.places().state]);
     guest.run(&join, cancel).await?;
     Ok(())
 }
@@ -115,7 +115,7 @@ async fn run(
     cancel: &CancellationToken,
 ) -> Result<(), AdoptError> {
     let step = events.step(guest.machine(), what);
-    let command = Command::script(what, script).as_root().deadline(PACKAGES);
+    let command = Command::packages(what, &script).deadline(PACKAGES);
     let done = guest.run_with(&command, cancel, |line| {
         if !line.trim().is_empty() {
             step.progress(crate::certificate::printable(line));

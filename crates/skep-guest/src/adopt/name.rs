@@ -8,31 +8,40 @@ use crate::{Command, Guest};
 /// Calls the host `$2` from now on, below the root directory `$1` (empty but in tests), and keeps in
 /// the directory `$3` what it was called before. `$4` is the file that is read at boot.
 ///
-/// The files may be mounted into a container one by one, so they are written where they are.
+/// The files may be mounted into a container one by one, so they are written where they are. The
+/// host's name comes last: one that has it is not named again.
 const RENAME: &str = r#"
 root=$1 name=$2 state=$3 file=$4
-old=$(uname -n)
 mkdir -p -- "$root$state" "$root${file%/*}"
-[ -f "$root$state/hostname.before" ] || echo "$old" >"$root$state/hostname.before"
+if [ ! -s "$root$state/hostname.before" ]; then
+    uname -n >"$root$state/hostname.new"
+    mv -f -- "$root$state/hostname.new" "$root$state/hostname.before"
+fi
 : >"$root$state/restart-due"
-[ -n "$root" ] || hostname "$name"
 echo "$name" >"$root$file"
 if [ -f "$root/etc/hosts" ] && ! grep -qwF -- "$name" "$root/etc/hosts"; then
     echo "127.0.1.1 $name # skep" >>"$root/etc/hosts"
 fi
+[ -n "$root" ] || hostname "$name"
 "#;
 
 /// Gives the host the name back that [`RENAME`] has kept in `$2`; `$3` is the file that is read at
 /// boot.
 const UNNAME: &str = r#"
 root=$1 state=$2 file=$3
-[ -f "$root$state/hostname.before" ] || exit 0
+[ -s "$root$state/hostname.before" ] || exit 0
 read -r old <"$root$state/hostname.before"
 [ -n "$root" ] || hostname "$old"
 echo "$old" >"$root$file"
 if [ -f "$root/etc/hosts" ]; then
-    hosts=$(grep -v ' # skep$' "$root/etc/hosts" || :)
-    printf '%s\n' "$hosts" >"$root/etc/hosts"
+    new=$root/etc/hosts.skep-new
+    grep -v ' # skep$' "$root/etc/hosts" >"$new" || :
+    chmod 644 "$new"
+    # One that is mounted stays where it is.
+    if ! mv -f -- "$new" "$root/etc/hosts" 2>/dev/null; then
+        cat -- "$new" >"$root/etc/hosts"
+        rm -f -- "$new"
+    fi
 fi
 rm -f -- "$root$state/hostname.before"
 "#;
@@ -49,9 +58,12 @@ pub async fn rename(
     if found.hostname == guest.machine() {
         return Ok(false);
     }
-    let rename = Command::script("naming the host", RENAME)
-        .args(["", guest.machine(), found.places().state, file(found)])
-        .as_root();
+    let rename = Command::exclusive("naming the host", RENAME).args([
+        "",
+        guest.machine(),
+        found.places().state,
+        file(found),
+    ]);
     guest.run(&rename, cancel).await?;
     Ok(true)
 }
@@ -65,9 +77,11 @@ pub(super) async fn give_back(
     found: &Found,
     cancel: &CancellationToken,
 ) -> Result<(), AdoptError> {
-    let unname = Command::script("giving the host its name back", UNNAME)
-        .args(["", found.places().state, file(found)])
-        .as_root();
+    let unname = Command::exclusive("giving the host its name back", UNNAME).args([
+        "",
+        found.places().state,
+        file(found),
+    ]);
     guest.run(&unname, cancel).await?;
     Ok(())
 }

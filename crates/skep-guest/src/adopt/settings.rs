@@ -34,6 +34,8 @@ shift 3
 umask 077
 mkdir -p -- "$root$state"
 chmod 755 "$root$state"
+# What killed ones have left: nobody else is at it now.
+rm -rf -- "$root$state"/.new-????????
 new=$(mktemp -d -- "$root$state/.new-XXXXXXXX")
 trap 'rm -rf -- "$new"' EXIT
 tar -xpf - -m --no-same-owner -C "$new"
@@ -185,11 +187,10 @@ pub async fn apply(
     cancel: &CancellationToken,
 ) -> Result<bool, AdoptError> {
     let change = plan(guest.machine(), found, settings)?;
-    let place = Command::script("writing the engine's settings", PLACE)
+    let place = Command::exclusive("writing the engine's settings", PLACE)
         .arg("")
         .args(change.arguments(found.places()))
-        .stdin(archive(&change.files))
-        .as_root();
+        .stdin(archive(&change.files));
     let changed = guest.run(&place, cancel).await?.text();
     let own = ["/owner.json", "/before.json", "/profile.before"];
     let matters = |path: &str| !own.iter().any(|own| path.ends_with(own));
@@ -206,8 +207,8 @@ pub async fn restart_for_settings(
     cancel: &CancellationToken,
 ) -> Result<(), AdoptError> {
     let script = format!("{RESTART_SCRIPT}\nrm -f -- \"$1/restart-due\"\n");
-    let restart = Command::script("restarting the engine", script).arg(found.places().state);
-    guest.run(&restart.as_root().deadline(RESTART), cancel).await?;
+    let restart = Command::exclusive("restarting the engine", script).arg(found.places().state);
+    guest.run(&restart.deadline(RESTART), cancel).await?;
     Ok(())
 }
 
@@ -223,11 +224,10 @@ pub async fn release(
 ) -> Result<(), AdoptError> {
     let change = plan_release(guest.machine(), found)?;
     let places = found.places();
-    let place = Command::script("putting the engine's settings back", PLACE)
+    let place = Command::exclusive("putting the engine's settings back", PLACE)
         .arg("")
         .args(change.arguments(places))
-        .stdin(archive(&change.files))
-        .as_root();
+        .stdin(archive(&change.files));
     let changed = guest.run(&place, cancel).await?.text();
     let roots = remove_all(guest, cancel).await?;
     name::give_back(guest, found, cancel).await?;
@@ -239,9 +239,13 @@ pub async fn release(
     };
     // Its marks last: until they are gone, an interrupted release can be done again. An engine that
     // does not start is its owner's to mend, and the host is nobody's machine all the same.
-    let forget = Command::script("taking skep's files away", FORGET)
-        .args(["", places.state, places.ca, places.certificate, places.key])
-        .as_root();
+    let forget = Command::exclusive("taking skep's files away", FORGET).args([
+        "",
+        places.state,
+        places.ca,
+        places.certificate,
+        places.key,
+    ]);
     guest.run(&forget, cancel).await?;
     restarted
 }

@@ -14,7 +14,8 @@ use super::{CertificateError, Place, pem, printable};
 /// How many digits of the fingerprint name a certificate.
 const NAME_DIGITS: usize = 16;
 
-/// The certificate of a CA, in one canonical form whatever it was read from.
+/// The certificate of a CA, in one canonical form whatever it was read from; for a single registry it
+/// may be the registry's own.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CaCertificate {
     der: Vec<u8>,
@@ -22,6 +23,8 @@ pub struct CaCertificate {
     fingerprint: String,
     subject: String,
     issued_by_itself: bool,
+    /// What says that it may not issue others.
+    not_a_ca: Option<&'static str>,
     not_before: i64,
     not_after: i64,
 }
@@ -72,6 +75,21 @@ impl CaCertificate {
         self.issued_by_itself
     }
 
+    /// Why it is not a CA's, if it is not: it vouches for one server only, and for one registry that
+    /// is enough.
+    pub fn not_a_ca(&self) -> Option<&'static str> {
+        self.not_a_ca
+    }
+
+    /// Whether it may be meant by a text: the beginning of its fingerprint (colons and upper case
+    /// allowed), or a part of its subject.
+    pub fn is_meant_by(&self, text: &str) -> bool {
+        let digits = text.replace(':', "").to_ascii_lowercase();
+        let subject = self.subject.to_lowercase();
+        !digits.is_empty()
+            && (self.fingerprint.starts_with(&digits) || subject.contains(&text.to_lowercase()))
+    }
+
     /// The name of its file inside a machine.
     pub fn file_name(&self) -> String {
         format!("skep-{}.crt", self.short_fingerprint())
@@ -81,8 +99,7 @@ impl CaCertificate {
     /// time is over is not asked again.
     ///
     /// # Errors
-    /// [`CertificateError::NotACertificate`], [`CertificateError::NotACa`] if they are not what
-    /// was written.
+    /// [`CertificateError::NotACertificate`] if they are not what was written.
     pub fn parse_trusted<S: AsRef<str>>(
         pems: impl IntoIterator<Item = S>,
     ) -> Result<Vec<Self>, CertificateError> {
@@ -101,7 +118,7 @@ impl CaCertificate {
         pems.into_iter().enumerate().map(parse).collect()
     }
 
-    /// Takes a certificate in DER if it is a CA's.
+    /// Takes a certificate in DER, whoever's it is.
     pub(super) fn from_der(der: Vec<u8>, place: Place) -> Result<Self, CertificateError> {
         let refused = |reason: &str| CertificateError::NotACertificate {
             place: place.clone(),
@@ -114,16 +131,30 @@ impl CaCertificate {
         }
         let subject = printable(&certificate.subject().to_string());
         let issued_by_itself = certificate.subject().as_raw() == certificate.issuer().as_raw();
-        if let Some(reason) = not_a_ca(&certificate, issued_by_itself) {
-            return Err(CertificateError::NotACa { place, subject, reason });
-        }
+        let not_a_ca = not_a_ca(&certificate, issued_by_itself);
         let (not_before, not_after) = {
             let validity = certificate.validity();
             (seconds(validity.not_before), seconds(validity.not_after))
         };
         let fingerprint = Sha256::digest(&der).iter().map(|byte| format!("{byte:02x}")).collect();
         let pem = encode(&der);
-        Ok(Self { der, pem, fingerprint, subject, issued_by_itself, not_before, not_after })
+        Ok(Self {
+            der,
+            pem,
+            fingerprint,
+            subject,
+            issued_by_itself,
+            not_a_ca,
+            not_before,
+            not_after,
+        })
+    }
+
+    /// Refuses a certificate that may not issue others.
+    pub(super) fn is_a_ca(&self, place: &Place) -> Result<(), CertificateError> {
+        let (place, subject) = (place.clone(), self.subject.clone());
+        self.not_a_ca
+            .map_or(Ok(()), |reason| Err(CertificateError::NotACa { place, subject, reason }))
     }
 
     /// Refuses a certificate that is not valid at `now`.

@@ -36,6 +36,9 @@ pub struct Installed {
     pub new: Vec<CaCertificate>,
     /// The certificates that were.
     pub already: Vec<CaCertificate>,
+    /// Whether the system's bundle of roots had certificates twice, in part, or not at all, and was
+    /// made anew.
+    pub repaired: bool,
     /// Whether the engine was restarted.
     pub restarted: bool,
     /// Whether the engine still works with older roots.
@@ -49,6 +52,46 @@ pub struct Removed {
     pub certificate: CaCertificate,
     /// Whether the engine was restarted.
     pub restarted: bool,
+    /// Whether the engine still works with older roots.
+    pub restart_due: bool,
+}
+
+/// A certificate with what it is trusted for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anchor {
+    /// The registry it is for; none if for everything.
+    pub registry: Option<Registry>,
+    /// The certificate.
+    pub certificate: CaCertificate,
+}
+
+/// An [`Anchor`] by name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AnchorName {
+    /// The registry it is for; none if for everything.
+    pub registry: Option<Registry>,
+    /// The certificate's fingerprint, whole.
+    pub fingerprint: String,
+}
+
+impl Anchor {
+    /// What names it.
+    pub fn name(&self) -> AnchorName {
+        let fingerprint = self.certificate.fingerprint().to_owned();
+        AnchorName { registry: self.registry.clone(), fingerprint }
+    }
+}
+
+/// What was done to a machine's certificates.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// The certificates that were not there, or not intact.
+    pub new: Vec<AnchorName>,
+    /// The certificates that are not there any more.
+    pub gone: Vec<AnchorName>,
+    /// Whether the system's bundle of roots had certificates twice, in part, or not at all, and was
+    /// made anew.
+    pub repaired: bool,
     /// Whether the engine still works with older roots.
     pub restart_due: bool,
 }
@@ -79,28 +122,82 @@ pub async fn install(
     restart: Restart,
     cancel: &CancellationToken,
 ) -> Result<Installed, GuestError> {
-    let state = look(guest, cancel).await?;
-    let (already, new): (Vec<_>, Vec<_>) = certificates
+    let wanted: Vec<_> = certificates
         .iter()
-        .cloned()
-        .partition(|certificate| state.of(registry).any(|file| file.content == certificate.pem()));
-    if !new.is_empty() {
-        let directory = registry.map_or(script::SYSTEM.into(), Registry::directory);
-        let place = Command::script("copying CA certificates", script::PLACE)
-            .args([directory, new.len().to_string()])
-            .stdin(archive(&new))
-            .as_root();
+        .map(|certificate| Anchor { registry: registry.cloned(), certificate: certificate.clone() })
+        .collect();
+    let Changed { new, repaired, restart_due, .. } =
+        bring_up_to_date(guest, &wanted, &[], cancel).await?;
+    let is_new = |certificate: &&CaCertificate| {
+        new.iter().any(|name| name.fingerprint == certificate.fingerprint())
+    };
+    let (new, already) = certificates.iter().partition::<Vec<_>, _>(is_new);
+    let [new, already] = [new, already].map(|some| some.into_iter().cloned().collect());
+    let restarted = registry.is_none() && restart_due && restart == Restart::Now;
+    if restarted {
+        restart_engine(guest, cancel).await?;
+    }
+    let restart_due = restart_due && !restarted;
+    Ok(Installed { new, already, repaired, restarted, restart_due })
+}
+
+/// Makes a machine trust `wanted`, and nothing of `unwanted` any more. What is so already is left
+/// alone; others that are there stay. The engine is its caller's to restart, if that is due.
+///
+/// # Errors
+/// As [`Guest::run`].
+pub async fn bring_up_to_date(
+    guest: &Guest,
+    wanted: &[Anchor],
+    unwanted: &[AnchorName],
+    cancel: &CancellationToken,
+) -> Result<Changed, GuestError> {
+    let state = look(guest, cancel).await?;
+    let new: Vec<&Anchor> = wanted
+        .iter()
+        .filter(|anchor| {
+            !state.of(anchor.registry.as_ref()).any(|file| file.content == anchor.certificate.pem())
+        })
+        .collect();
+    let mut places: Vec<Option<&Registry>> = Vec::new();
+    for anchor in &new {
+        if !places.contains(&anchor.registry.as_ref()) {
+            places.push(anchor.registry.as_ref());
+        }
+    }
+    for place in places {
+        let own = new.iter().filter(|anchor| anchor.registry.as_ref() == place);
+        let own: Vec<_> = own.map(|anchor| &anchor.certificate).collect();
+        let directory = place.map_or(script::SYSTEM.into(), Registry::directory);
+        let place = Command::exclusive("copying CA certificates", script::PLACE)
+            .args([directory, own.len().to_string()])
+            .stdin(archive(&own));
         guest.run(&place, cancel).await?;
     }
-    if registry.is_some() {
-        return Ok(Installed { new, already, restarted: false, restart_due: state.restart });
+    let mut gone = Vec::new();
+    let mut aside = Vec::new();
+    let mut removed = Vec::new();
+    for name in unwanted {
+        let named = |file: &&script::File| file.is_named(&name.fingerprint);
+        let Some(file) = state.of(name.registry.as_ref()).find(named) else { continue };
+        let paths = if name.registry.is_some() { &mut removed } else { &mut aside };
+        paths.push(file.path.clone());
+        gone.push(name.clone());
     }
-    let updated = !new.is_empty() || state.update || state.of(None).any(|file| !file.trusted);
+    for (script, paths) in [(script::SET_ASIDE, &aside), (script::REMOVE, &removed)] {
+        if !paths.is_empty() {
+            let remove = Command::exclusive("removing CA certificates", script);
+            guest.run(&remove.args(paths.iter().cloned()), cancel).await?;
+        }
+    }
+    let fresh = !aside.is_empty() || state.update || state.damaged;
+    let updated = new.iter().any(|anchor| anchor.registry.is_none()) || fresh || state.is_stale();
     if updated {
-        update(guest, state.update, cancel).await?;
+        update(guest, fresh, cancel).await?;
     }
-    let (restarted, restart_due) = settle(guest, updated, &state, restart, cancel).await?;
-    Ok(Installed { new, already, restarted, restart_due })
+    let restart_due = if updated { look(guest, cancel).await?.restart } else { state.restart };
+    let new = new.into_iter().map(Anchor::name).collect();
+    Ok(Changed { new, gone, repaired: state.damaged, restart_due })
 }
 
 /// The certificates that skep installed in a machine, the system's first.
@@ -139,7 +236,7 @@ pub async fn remove(
     let (path, certificate) = select(guest.machine(), selector, installed)?;
     let what = "removing a CA certificate";
     let script = if registry.is_some() { script::REMOVE } else { script::SET_ASIDE };
-    guest.run(&Command::script(what, script).arg(path).as_root(), cancel).await?;
+    guest.run(&Command::exclusive(what, script).arg(path), cancel).await?;
     if registry.is_some() {
         return Ok(Removed { certificate, restarted: false, restart_due: state.restart });
     }
@@ -162,9 +259,9 @@ pub(crate) async fn remove_all(
         state.files.iter().partition(|file| file.registry.is_none());
     for (script, files) in [(script::SET_ASIDE, &system), (script::REMOVE, &registries)] {
         if !files.is_empty() {
-            let remove = Command::script("removing CA certificates", script);
+            let remove = Command::exclusive("removing CA certificates", script);
             let paths = files.iter().map(|file| file.path.clone());
-            guest.run(&remove.args(paths).as_root(), cancel).await?;
+            guest.run(&remove.args(paths), cancel).await?;
         }
     }
     let changed = !system.is_empty() || state.update;
@@ -188,8 +285,8 @@ pub async fn restart_due(guest: &Guest, cancel: &CancellationToken) -> Result<bo
 /// # Errors
 /// As [`Guest::run`]; [`GuestError::NotReady`].
 pub async fn restart_engine(guest: &Guest, cancel: &CancellationToken) -> Result<(), GuestError> {
-    let restart = Command::script("restarting the engine", script::RESTART);
-    guest.run(&restart.as_root().deadline(RESTART), cancel).await?;
+    let restart = Command::exclusive("restarting the engine", script::RESTART);
+    guest.run(&restart.deadline(RESTART), cancel).await?;
     // Its caller has a step of its own for all this.
     let (engine, events) = ([Requirement::engine()], Events::none());
     wait_until_ready(guest, &engine, RESTART, &events, cancel).await
@@ -206,10 +303,10 @@ async fn update(
     removed: bool,
     cancel: &CancellationToken,
 ) -> Result<(), GuestError> {
-    let update = Command::script("updating the system's roots", script::UPDATE);
+    let update = Command::exclusive("updating the system's roots", script::UPDATE);
     // Only a fresh start forgets what is no longer there.
     let update = if removed { update.arg("--fresh") } else { update };
-    guest.run(&update.as_root(), cancel).await.map(drop)
+    guest.run(&update, cancel).await.map(drop)
 }
 
 /// Sees to the engine after a look at the machine, and perhaps an update of its roots: whether it
@@ -238,8 +335,10 @@ fn select(
         found.iter().map(|(_, certificate)| certificate.to_string()).collect()
     };
     let all = lines(&installed);
-    let mut meant: Vec<_> =
-        installed.into_iter().filter(|(_, certificate)| means(selector, certificate)).collect();
+    let mut meant: Vec<_> = installed
+        .into_iter()
+        .filter(|(_, certificate)| certificate.is_meant_by(selector))
+        .collect();
     match meant.pop() {
         Some(one) if meant.is_empty() => Ok(one),
         Some(one) => {
@@ -254,16 +353,8 @@ fn select(
     }
 }
 
-fn means(selector: &str, certificate: &CaCertificate) -> bool {
-    let digits = selector.replace(':', "").to_ascii_lowercase();
-    let subject = certificate.subject().to_lowercase();
-    !digits.is_empty()
-        && (certificate.fingerprint().starts_with(&digits)
-            || subject.contains(&selector.to_lowercase()))
-}
-
 /// An archive with each certificate under its name.
-fn archive(certificates: &[CaCertificate]) -> Vec<u8> {
+fn archive(certificates: &[&CaCertificate]) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
     for certificate in certificates {
         let mut header = tar::Header::new_ustar();

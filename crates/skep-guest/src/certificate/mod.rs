@@ -22,8 +22,11 @@ pub mod verify;
 
 pub use authority::CaCertificate;
 pub use error::{CertificateError, Place};
-pub use install::{Installed, Listed, Removed, Restart, install, list, remove};
-pub use read::{CaCertificates, Note};
+pub use install::{
+    Anchor, AnchorName, Changed, Installed, Listed, Removed, Restart, bring_up_to_date, install,
+    list, remove,
+};
+pub use read::{CaCertificates, Note, Purpose};
 pub use server::{Registry, Server, ServerError};
 pub use verify::{Handshake, Verification, verify};
 

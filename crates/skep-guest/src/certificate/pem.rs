@@ -18,12 +18,12 @@ pub(super) fn blocks(text: &[u8]) -> Vec<Block> {
     let mut found: Vec<Block> = Vec::new();
     let mut open: Option<(String, usize, Vec<u8>)> = None;
     let cut_short = |label: &str| Err(format!("its {label} block has no end"));
-    for (number, line) in lines(text).enumerate() {
+    for (number, line) in pieces(text) {
         if let Some(label) = marker(line, "BEGIN ") {
             if let Some((label, line, _)) = open.take() {
                 found.push(Block { content: cut_short(&label), label, line });
             }
-            open = Some((label, number + 1, Vec::new()));
+            open = Some((label, number, Vec::new()));
         } else if let Some(end) = marker(line, "END ") {
             let Some((label, line, base64)) = open.take() else { continue };
             let content = if end == label {
@@ -50,7 +50,7 @@ pub(super) fn private_key(text: &[u8]) -> Option<usize> {
         line.starts_with("--") && line.contains("PRIVATE KEY")
             || line.starts_with("PuTTY-User-Key-File-")
     };
-    lines(text).position(begins).map(|position| position + 1)
+    pieces(text).find(|(_, piece)| begins(piece)).map(|(number, _)| number)
 }
 
 /// Whether DER is a private key: PKCS#1, PKCS#8 and SEC 1 begin with a version of 0 or 1, and an
@@ -104,10 +104,47 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((tag, content, rest))
 }
 
-/// The lines of a text, whatever ends them.
-fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// The lines of a text with their numbers, from 1; whatever ends them. One that has more than a
+/// marker, as where files without a last line's end were joined, is taken apart.
+fn pieces(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let end = if text.contains(&b'\n') { b'\n' } else { b'\r' };
-    text.split(move |&byte| byte == end)
+    let lines = text.split(move |&byte| byte == end).enumerate();
+    lines.flat_map(|(number, line)| {
+        let parts = line.split(|&byte| byte == b'\r').flat_map(apart);
+        parts.map(move |part| (number + 1, part))
+    })
+}
+
+/// Takes a line apart before and behind each marker in it.
+fn apart(line: &[u8]) -> Vec<&[u8]> {
+    const DASHES: &[u8] = b"-----";
+    let position =
+        |text: &[u8], wanted: &[u8]| text.windows(wanted.len()).position(|window| window == wanted);
+    let mut parts = Vec::new();
+    let mut rest = line;
+    loop {
+        let begin = [&b"-----BEGIN "[..], b"-----END "]
+            .iter()
+            .filter_map(|marker| position(rest, marker))
+            .min();
+        let inside = begin.and_then(|begin| {
+            let behind = rest.get(begin + DASHES.len()..)?;
+            Some((begin, begin + 2 * DASHES.len() + position(behind, DASHES)?))
+        });
+        let Some((begin, end)) = inside else { break };
+        let (before, marker, after) = (&rest[..begin], &rest[begin..end], &rest[end..]);
+        // A byte order mark belongs to what follows it.
+        if before.is_empty() || before == "\u{feff}".as_bytes() {
+            parts.push(&rest[..end]);
+        } else {
+            parts.extend([before, marker]);
+        }
+        rest = after;
+    }
+    if parts.is_empty() || !rest.is_empty() {
+        parts.push(rest);
+    }
+    parts
 }
 
 fn marker(line: &[u8], kind: &str) -> Option<String> {
@@ -133,6 +170,24 @@ mod tests {
         assert_eq!((found[1].label.as_str(), found[1].line), ("X", 8));
     }
 
+    /// As `cat a.pem b.pem` joins files without a last line's end.
+    #[test]
+    fn joined_blocks_are_two() {
+        let one = "-----BEGIN A-----\nAQID\n-----END A-----";
+        let two = "-----BEGIN B-----\nBAUG\n-----END B-----";
+        for between in ["", "  ", "# B", "\r", "\n", "\r\n\r\n"] {
+            let text = format!("{one}{between}{two}{between}{one}");
+            let found = blocks(text.as_bytes());
+            let labels: Vec<_> = found.iter().map(|block| block.label.as_str()).collect();
+            assert_eq!(labels, ["A", "B", "A"], "{between:?}");
+            assert!(found.iter().all(|block| block.content.is_ok()), "{found:?}");
+        }
+        // A key is found wherever it begins.
+        let text = format!("{one}-----BEGIN RSA PRIVATE KEY-----\nAQID\n");
+        assert_eq!(private_key(text.as_bytes()), Some(3));
+        assert_eq!(private_key(b"AQID-----BEGIN PRIVATE KEY-----\n"), Some(1));
+    }
+
     #[test]
     fn a_block_without_its_end_is_said_to_have_none() {
         let texts: [&[u8]; 3] = [
@@ -146,10 +201,28 @@ mod tests {
     }
 
     proptest! {
+        /// However blocks are joined, each is read with what is in it.
+        #[test]
+        fn blocks_are_read_however_they_are_joined(
+            contents in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..90), 1..5),
+            joins in prop::collection::vec("\n|\r\n|\r|| |\t", 5),
+        ) {
+            let mut text = String::new();
+            for (content, join) in contents.iter().zip(&joins) {
+                let base64 = STANDARD.encode(content);
+                text += &format!("-----BEGIN X-----\n{base64}\n-----END X-----{join}");
+            }
+            let found: Vec<_> =
+                blocks(text.as_bytes()).into_iter().map(|block| block.content).collect();
+            prop_assert_eq!(found, contents.into_iter().map(Ok).collect::<Vec<_>>());
+        }
+
         #[test]
         fn any_bytes_are_read(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             blocks(&bytes);
             private_key(&bytes);
+            let parts: Vec<u8> = apart(&bytes).concat();
+            prop_assert_eq!(parts, bytes.clone(), "nothing is lost where a line is taken apart");
             is_private_key(&bytes);
             describe(&bytes);
         }

@@ -13,7 +13,18 @@ pub struct CaCertificates {
     pub notes: Vec<Note>,
 }
 
-/// Something about certificates that were taken nevertheless.
+/// What certificates are read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Machines are to trust them for everything: each is a CA's and valid now.
+    System,
+    /// Machines are to trust them for one registry: each is valid now, and may be the registry's own.
+    Registry,
+    /// Those that are meant are named by them, to be taken away: whatever they are by now.
+    Naming,
+}
+
+/// Something about certificates that were taken nevertheless, or left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
     /// The same certificate is there twice; it counts once.
@@ -24,6 +35,15 @@ pub enum Note {
         first: Place,
         /// Where it was found again.
         again: Place,
+    },
+    /// A certificate that is not valid now, in a file with others that are: it is left out.
+    LeftOut(CertificateError),
+    /// A server's own certificate, for its registry.
+    Server {
+        /// Whose certificate.
+        subject: String,
+        /// Where it was found.
+        place: Place,
     },
     /// A CA that another one vouches for: most programs trust it only together with its root.
     Intermediate {
@@ -43,6 +63,11 @@ impl fmt::Display for Note {
                     "{again}: \"{subject}\" is the same certificate as in {first}; it counts once"
                 )
             }
+            Note::LeftOut(error) => write!(f, "{error}; it is left out"),
+            Note::Server { subject, place } => write!(
+                f,
+                "{place}: \"{subject}\" is not a CA's: the registry is trusted as long as it shows this very certificate"
+            ),
             Note::Intermediate { subject, place } => write!(
                 f,
                 "{place}: \"{subject}\" is not a root; many programs trust it only if its root is installed too"
@@ -52,59 +77,99 @@ impl fmt::Display for Note {
 }
 
 impl CaCertificates {
-    /// Reads the certificates of files, given by name and content, as of `now`.
+    /// Reads the certificates of files, given by name and content, for `purpose`, as of `now`.
     ///
     /// A file is PEM, with one certificate or many and any text around them, or DER. A certificate
     /// that is there twice, in one file or in two, is no error: it counts once, and a [`Note`]
-    /// names both places.
+    /// names both places. One whose time is over, or has not come, is left out with a note if there
+    /// are others in its file: a bundle of roots has some of those sooner or later.
     ///
     /// # Errors
     /// Everything that is wrong, in the order of the files; then none of the certificates is to
     /// be used. A file with a private key, or larger than [`MAX_FILE`], is not looked at further.
     pub fn read<'a>(
         files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+        purpose: Purpose,
         now: SystemTime,
     ) -> Result<Self, Vec<CertificateError>> {
-        let (mut found, mut errors) = (Vec::new(), Vec::new());
-        for (name, content) in files {
-            match split(name, content) {
-                Ok(pieces) => found.extend(pieces),
-                Err(error) => errors.push(error),
-            }
-        }
+        let mut errors = Vec::new();
+        let mut read = Self::default();
         let mut taken: Vec<(CaCertificate, Place)> = Vec::new();
-        let mut notes = Vec::new();
-        for (piece, place) in found {
-            let certificate = piece
-                .and_then(|der| match pem::is_private_key(&der) {
-                    true => Err(CertificateError::PrivateKey(place.clone())),
-                    false => Ok(der),
-                })
-                .and_then(|der| CaCertificate::from_der(der, place.clone()))
-                .and_then(|certificate| certificate.valid_at(now, &place).map(|()| certificate));
-            let certificate = match certificate {
-                Ok(certificate) => certificate,
+        for (name, content) in files {
+            let pieces = match split(name, content) {
+                Ok(pieces) => pieces,
                 Err(error) => {
                     errors.push(error);
                     continue;
                 }
             };
-            let subject = certificate.subject().to_owned();
-            if let Some((_, first)) = taken.iter().find(|(other, _)| *other == certificate) {
-                notes.push(Note::Twice { subject, first: first.clone(), again: place });
-                continue;
+            let mut any = false;
+            let mut untimely = Vec::new();
+            for (piece, place) in pieces {
+                match judge(piece, &place, purpose, now) {
+                    Ok(certificate) => {
+                        any = true;
+                        read.take(certificate, place, &mut taken);
+                    }
+                    Err(
+                        error @ (CertificateError::Expired { .. }
+                        | CertificateError::NotYetValid { .. }),
+                    ) => untimely.push(error),
+                    Err(error) => errors.push(error),
+                }
             }
-            if !certificate.is_root() {
-                notes.push(Note::Intermediate { subject, place: place.clone() });
+            if any {
+                read.notes.extend(untimely.into_iter().map(Note::LeftOut));
+            } else {
+                errors.extend(untimely);
             }
-            taken.push((certificate, place));
         }
         if !errors.is_empty() {
             return Err(errors);
         }
-        let certificates = taken.into_iter().map(|(certificate, _)| certificate).collect();
-        Ok(Self { certificates, notes })
+        read.certificates = taken.into_iter().map(|(certificate, _)| certificate).collect();
+        Ok(read)
     }
+
+    fn take(
+        &mut self,
+        certificate: CaCertificate,
+        place: Place,
+        taken: &mut Vec<(CaCertificate, Place)>,
+    ) {
+        let subject = certificate.subject().to_owned();
+        if let Some((_, first)) = taken.iter().find(|(other, _)| *other == certificate) {
+            self.notes.push(Note::Twice { subject, first: first.clone(), again: place });
+            return;
+        }
+        if certificate.not_a_ca().is_some() {
+            self.notes.push(Note::Server { subject, place: place.clone() });
+        } else if !certificate.is_root() {
+            self.notes.push(Note::Intermediate { subject, place: place.clone() });
+        }
+        taken.push((certificate, place));
+    }
+}
+
+/// Takes a piece of a file if it is fit for its purpose.
+fn judge(
+    piece: Result<Vec<u8>, CertificateError>,
+    place: &Place,
+    purpose: Purpose,
+    now: SystemTime,
+) -> Result<CaCertificate, CertificateError> {
+    let der = piece?;
+    if pem::is_private_key(&der) {
+        return Err(CertificateError::PrivateKey(place.clone()));
+    }
+    let certificate = CaCertificate::from_der(der, place.clone())?;
+    if purpose == Purpose::System {
+        certificate.is_a_ca(place)?;
+    }
+    if purpose != Purpose::Naming {
+        certificate.valid_at(now, place)?;
+    }
+    Ok(certificate)
 }
 
 /// A certificate in DER, or why it is none, with its place.

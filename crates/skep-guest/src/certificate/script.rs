@@ -14,7 +14,7 @@ use super::{CaCertificate, Registry, SYSTEM_DIRECTORIES};
 ///
 /// What is removed is set aside where nothing reads it, though its name says the same everywhere.
 macro_rules! with_places {
-    ($script:literal) => {
+    ($script:expr) => {
         concat!(
             r#"root=
 roots=/usr/local/share/ca-certificates bundle=$root/etc/ssl/certs/ca-certificates.crt kind=debian
@@ -42,12 +42,65 @@ aside=${aside:-$roots}
 }
 pub(super) use with_places;
 
+/// As [`with_places`], with a function `faults` that compares the bundle with what it is made of. It
+/// prints nothing of a bundle that is whole, else how many of its certificates are cut off, are there
+/// more often than in the sources, and are not there at all.
+///
+/// What a distribution's tool makes of `ca-certificates.conf` and the machine's own directory is known;
+/// of the others' (p11-kit, which leaves out what is there twice) only that each certificate is whole
+/// and there once. What somebody has added to the bundle by hand is left to them.
+macro_rules! with_check {
+    ($script:literal) => {
+        with_places!(
+            concat!(
+                r#"
+sources() {
+    conf=$root/etc/ca-certificates.conf local=$root/usr/local/share/ca-certificates
+    [ "$kind" != trust ] && [ -s "$conf" ] || return 0
+    sed -n "/^[^#!]/s|^|$root/usr/share/ca-certificates/|p" "$conf" | tr '\n' '\0' |
+        xargs -0 grep -hs '' -- || :
+    [ ! -d "$local" ] || find -L "$local" -type f -name '*.crt' -exec grep -hs '' -- {} + || :
+}
+faults() {
+    if [ ! -f "$bundle" ]; then
+        # Nothing has been gathered yet, or there is nothing that gathers it.
+        for file in "$root$roots"/skep-*.crt; do
+            [ ! -f "$file" ] || { echo "1 0 0"; break; }
+        done
+        return 0
+    fi
+    sources | awk '
+        side == "bundle" && FNR == 1 { open = 0 }
+        { sub(/\r$/, "") }
+        /-----BEGIN [A-Z0-9 ]*CERTIFICATE-----/ { if (open && side != "") cut++; open = 1; block = ""; next }
+        /-----END [A-Z0-9 ]*CERTIFICATE-----/ {
+            if (side == "") source[block]++
+            else if (open) held[block]++
+            else cut++
+            open = 0
+            next
+        }
+        open { block = block $0 }
+        END {
+            if (open && side != "") cut++
+            for (one in held) if (held[one] > 1 && held[one] > source[one]) twice++
+            for (one in source) if (!(one in held)) missing++
+            if (cut + twice + missing) print cut + 0, twice + 0, missing + 0
+        }' - side=bundle "$bundle"
+}
+"#,
+                $script
+            )
+        )
+    };
+}
+
 /// Prints every certificate skep installed, each after a line `@ PATH TRUSTED`, and what is left
 /// to do, as lines `@ update` and `@ restart`.
 ///
 /// A certificate is trusted if it is in the bundle: the last full line of a certificate is a part
 /// of its signature, which no other one has. The engine's pid file is as old as the engine.
-pub(super) const STATE: &str = with_places!(
+pub(super) const STATE: &str = with_check!(
     r#"
 for file in "$root$roots"/skep-*.crt; do
     [ -f "$file" ] || continue
@@ -66,9 +119,13 @@ done
 for file in "$root$aside"/skep-*.crt.removed; do
     if [ -f "$file" ]; then echo "@ update"; break; fi
 done
+faults=$(faults)
+[ -z "$faults" ] || echo "@ damaged $faults"
 for pid in "$root/run/docker.pid" "$root/var/run/docker.pid"; do
     [ -f "$pid" ] || continue
-    if [ "$bundle" -nt "$pid" ]; then echo "@ restart"; fi
+    for newer in "$bundle" "$root/run/skep-restart-due"; do
+        if [ "$newer" -nt "$pid" ]; then echo "@ restart"; break; fi
+    done
     break
 done
 "#
@@ -84,6 +141,8 @@ pub(super) const PLACE: &str = with_places!(
 umask 022
 if [ "$1" = system ]; then set -- "$root$roots" "$2"; fi
 mkdir -p -- "$1"
+# What killed ones have left: nobody else is at it now.
+rm -rf -- "${1%/*}"/.skep-????????
 new=$(mktemp -d -- "${1%/*}/.skep-XXXXXXXX")
 trap 'rm -rf -- "$new"' EXIT
 tar -xf - -m --no-same-owner -C "$new"
@@ -95,7 +154,10 @@ mv -f -- "$new"/* "$1"/
 );
 
 /// Brings the bundle of roots up to date with the directory, and forgets what was set aside.
-pub(super) const UPDATE: &str = with_places!(
+///
+/// The bundle is looked at afterwards: one that came out with less than whole certificates does not
+/// stay. If nothing has changed in it, it stays as old as it was, and the engine need not read it.
+pub(super) const UPDATE: &str = with_check!(
     r#"
 tool=update-ca-certificates
 case $kind in
@@ -122,8 +184,28 @@ if ! command -v "$tool" >/dev/null; then
     exit 1
 fi
 # Not every distribution's knows --fresh, and those that do not begin anew each time.
-"$tool" "$@" >/dev/null || "$tool" >/dev/null
-rm -f -- "$root$aside"/skep-*.crt.removed
+update() { "$tool" "$@" >/dev/null || "$tool" >/dev/null; }
+old=$bundle.skep-old
+[ ! -f "$bundle" ] || cp -p -- "$bundle" "$old"
+# One that was killed has left a part, and the tool adds to what it finds.
+rm -f -- "$bundle.new"
+update "$@"
+case $(faults) in
+    '') ;;
+    *) [ "$kind" = trust ] || set -- --fresh
+        rm -f -- "$bundle.new"
+        update "$@"
+        ;;
+esac
+set -- $(faults)
+has() { grep -qs -e '-----BEGIN' "$1"; }
+if [ "${1:-0}" -gt 0 ] || { has "$old" && ! has "$bundle"; }; then
+    [ ! -f "$old" ] || mv -f -- "$old" "$bundle"
+    echo "$tool leaves certificates that are cut off in ${bundle#"$root"}: is the disk full?" >&2
+    exit 1
+fi
+if cmp -s "$old" "$bundle"; then touch -r "$old" "$bundle"; fi
+rm -f -- "$old" "$root$aside"/skep-*.crt.removed
 "#
 );
 
@@ -132,7 +214,9 @@ rm -f -- "$root$aside"/skep-*.crt.removed
 pub(super) const SET_ASIDE: &str = with_places!(
     r#"
 mkdir -p -- "$root$aside"
-for file; do mv -f -- "$root$file" "$root$aside/${file##*/}.removed"; done
+for file; do
+    [ ! -f "$root$file" ] || mv -f -- "$root$file" "$root$aside/${file##*/}.removed"
+done
 "#
 );
 
@@ -151,10 +235,10 @@ elif [ -d /run/systemd/system ]; then
     systemctl reset-failed docker 2>/dev/null || :
     systemctl restart docker
 elif command -v rc-service >/dev/null && [ -d /run/openrc ]; then
-    rc-service docker restart
+    rc-service docker restart 9>&-
 elif [ -x /etc/init.d/docker ]; then
     # An engine that it starts must not hold on to our streams. Debian's restarts only what runs.
-    /etc/init.d/docker restart </dev/null || /etc/init.d/docker start </dev/null
+    /etc/init.d/docker restart </dev/null 9>&- || /etc/init.d/docker start </dev/null 9>&-
 else
     echo "nothing that starts the engine was found (runit, systemd, OpenRC, /etc/init.d/docker)" >&2
     exit 1
@@ -167,6 +251,8 @@ pub(super) struct State {
     pub(super) files: Vec<File>,
     /// The bundle has roots that were removed.
     pub(super) update: bool,
+    /// The bundle is not what its sources make of it.
+    pub(super) damaged: bool,
     /// The engine was started before the bundle last changed.
     pub(super) restart: bool,
 }
@@ -185,6 +271,11 @@ pub(super) struct File {
 }
 
 impl State {
+    /// Whether the bundle is not what it should be.
+    pub(super) fn is_stale(&self) -> bool {
+        self.update || self.damaged || self.of(None).any(|file| !file.trusted)
+    }
+
     /// Reads the answer to [`STATE`]; what is not understood is left out.
     pub(super) fn parse(text: &str) -> Self {
         let mut state = Self::default();
@@ -194,6 +285,7 @@ impl State {
             match words.as_deref() {
                 Some(["update"]) => state.update = true,
                 Some(["restart"]) => state.restart = true,
+                Some(["damaged", ..]) => state.damaged = true,
                 Some([path, trusted]) => {
                     let file = File::at(path, *trusted == "yes");
                     open = file.is_some();
@@ -232,6 +324,13 @@ impl File {
         Some(Self { registry, path: path.to_owned(), content: String::new(), trusted })
     }
 
+    /// Whether it is the certificate's of this fingerprint, intact or not.
+    pub(super) fn is_named(&self, fingerprint: &str) -> bool {
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        let digits = name.strip_prefix("skep-").and_then(|name| name.strip_suffix(".crt"));
+        digits.is_some_and(|digits| !digits.is_empty() && fingerprint.starts_with(digits))
+    }
+
     /// The certificate, if the file still holds one.
     pub(super) fn certificate(&self) -> Option<CaCertificate> {
         CaCertificate::parse_trusted([&self.content]).ok()?.pop()
@@ -239,147 +338,5 @@ impl File {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use skep_process::Program;
-    use tokio_util::sync::CancellationToken;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn every_script_is_a_script() {
-        for script in [STATE, PLACE, UPDATE, SET_ASIDE, REMOVE, RESTART] {
-            let check = Program::new("sh").args(["-n", "-c", script]);
-            check.run(&CancellationToken::new()).await.unwrap();
-        }
-    }
-
-    #[tokio::test]
-    async fn certificates_are_placed_all_or_none() {
-        let home = tempfile::tempdir().unwrap();
-        let directory = home.path().join("roots");
-        let mut archive = tar::Builder::new(Vec::new());
-        for name in ["a.crt", "b.crt"] {
-            let mut header = tar::Header::new_ustar();
-            header.set_size(600);
-            header.set_mode(0o600);
-            archive.append_data(&mut header, name, &[b'x'; 600][..]).unwrap();
-        }
-        let whole = archive.into_inner().unwrap();
-        // Cut inside the second file's content, and inside its header.
-        for length in [whole.len() - 1500, 1600, 600] {
-            let cut = place(&directory, &whole[..length]).await;
-            assert!(cut.is_err(), "{length}");
-            assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0, "{length}");
-        }
-        place(&directory, &whole).await.unwrap();
-        assert_eq!(std::fs::read(directory.join("b.crt")).unwrap(), [b'x'; 600]);
-        assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1, "nothing is left beside");
-    }
-
-    /// A script that takes another directory for the root of the file system.
-    fn below(root: &std::path::Path, script: &str) -> String {
-        script.replacen("root=\n", &format!("root={}\n", root.display()), 1)
-    }
-
-    /// Runs a script there, with what stands in for the programs that gather a system's roots.
-    async fn run(root: &std::path::Path, script: &str, args: &[&str], stdin: &[u8]) -> String {
-        let text = below(root, script);
-        let sh = Program::new("sh").args(["-euc", &text, "sh"]).args(args);
-        let path = format!("{}/bin:/usr/bin:/bin", root.display());
-        let sh = sh.stdin(stdin).env("PATH", path);
-        sh.run(&CancellationToken::new()).await.unwrap().text()
-    }
-
-    /// Each system's own way, with a stand-in for the program that gathers its roots.
-    #[tokio::test]
-    async fn every_system_keeps_its_roots_where_it_looks_for_them() {
-        let systems = [
-            ("etc/os-release", "ID=debian\n", "/usr/local/share/ca-certificates"),
-            ("etc/pki/ca-trust/source/anchors/x", "", "/etc/pki/ca-trust/source/anchors"),
-            (
-                "etc/ca-certificates/trust-source/anchors/x",
-                "",
-                "/etc/ca-certificates/trust-source/anchors",
-            ),
-            ("etc/pki/trust/anchors/x", "", "/etc/pki/trust/anchors"),
-        ];
-        for (file, text, directory) in systems {
-            let home = tempfile::tempdir().unwrap();
-            let root = home.path();
-            std::fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
-            std::fs::write(root.join(file), text).unwrap();
-            keeps(root, directory, "").await;
-        }
-        let home = tempfile::tempdir().unwrap();
-        let root = home.path();
-        std::fs::create_dir_all(root.join("var/lib/boot2docker")).unwrap();
-        std::fs::create_dir_all(root.join("etc")).unwrap();
-        std::fs::write(root.join("etc/os-release"), "NAME=b\nID=boot2docker\n").unwrap();
-        let links = "usr/local/share/ca-certificates/boot2docker";
-        keeps(root, "/var/lib/boot2docker/certs", links).await;
-        // skep's own guest knows that directory too, and has its own way.
-        std::fs::create_dir_all(root.join("var/lib/skep/seed")).unwrap();
-        keeps(root, "/usr/local/share/ca-certificates", "").await;
-    }
-
-    async fn keeps(root: &std::path::Path, directory: &str, links: &str) {
-        use std::os::unix::fs::PermissionsExt;
-        std::fs::create_dir_all(root.join("bin")).unwrap();
-        let tools = [
-            ("update-ca-certificates", "#!/bin/sh\n"),
-            ("update-ca-trust", "#!/bin/sh\n[ $1 = extract ]\n"),
-        ];
-        for (name, text) in tools {
-            let path = root.join("bin").join(name);
-            std::fs::write(&path, text).unwrap();
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        }
-        let mut archive = tar::Builder::new(Vec::new());
-        let mut header = tar::Header::new_ustar();
-        header.set_size(10);
-        archive.append_data(&mut header, "skep-1.crt", &b"a\nbc\nd\nef\n"[..]).unwrap();
-        let archive = archive.into_inner().unwrap();
-        run(root, PLACE, &[SYSTEM, "1"], &archive).await;
-        let path = format!("{directory}/skep-1.crt");
-        let said = run(root, STATE, &[], b"").await;
-        assert!(said.starts_with(&format!("@ {path} no\n")), "{said}");
-        let state = State::parse(&said);
-        assert_eq!((state.files.len(), state.files[0].registry.as_ref()), (1, None), "{said}");
-        run(root, UPDATE, &[], b"").await;
-        assert_eq!(root.join(links).join("skep-1.crt").exists(), !links.is_empty());
-        run(root, SET_ASIDE, &[&path], b"").await;
-        assert!(State::parse(&run(root, STATE, &[], b"").await).update);
-        run(root, UPDATE, &["--fresh"], b"").await;
-        assert_eq!(State::parse(&run(root, STATE, &[], b"").await), State::default());
-        assert!(!root.join(links).join("skep-1.crt").is_symlink());
-    }
-
-    async fn place(
-        directory: &std::path::Path,
-        archive: &[u8],
-    ) -> Result<skep_process::Output, skep_process::ProcessError> {
-        let sh = Program::new("sh").args(["-euc", PLACE, "sh"]).arg(directory).arg("2");
-        sh.stdin(archive).run(&CancellationToken::new()).await
-    }
-
-    #[test]
-    fn a_machines_answer_is_read() {
-        let text = "@ /usr/local/share/ca-certificates/skep-1.crt no\nA\nB\n\n\
-            @ /etc/docker/certs.d/[::1]:5000/skep-2.crt yes\nC\n\n\
-            @ /etc/docker/certs.d/not a registry/skep-3.crt yes\nD\n\n@ restart\n";
-        let state = State::parse(text);
-        assert_eq!(state.files.len(), 2);
-        assert_eq!((state.files[0].content.as_str(), state.files[0].trusted), ("A\nB\n", false));
-        assert_eq!(state.files[1].registry, Some("[::1]:5000".parse().unwrap()));
-        assert_eq!(state.files[1].content, "C\n");
-        assert!(state.restart && !state.update);
-    }
-
-    proptest! {
-        #[test]
-        fn any_answer_is_read(text in "(@ |/|yes|update|\n|[a-z ]){0,30}") {
-            State::parse(&text);
-        }
-    }
-}
+#[path = "script_tests.rs"]
+mod tests;

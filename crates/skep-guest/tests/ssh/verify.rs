@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use skep_guest::certificate::{CaCertificate, CaCertificates, Handshake, Server, verify};
+use skep_guest::certificate::{CaCertificate, CaCertificates, Handshake, Purpose, Server, verify};
 use tokio::{io::AsyncWriteExt, net::TcpListener};
 use tokio_rustls::{TlsAcceptor, rustls};
 
@@ -19,6 +19,7 @@ fn root(name: &str) -> (Root, Vec<CaCertificate>) {
     // Its default validity is from 1975 to 4096: any time will do.
     let taken = CaCertificates::read(
         [("root", root.der().as_ref())],
+        Purpose::System,
         SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_893_456_000),
     );
     (root, taken.unwrap().certificates)

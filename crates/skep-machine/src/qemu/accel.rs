@@ -120,7 +120,8 @@ impl Host<'_> {
 
     /// What every answer depends on: QEMU, the device and this user's way to it, the running kernel.
     fn key(&self) -> String {
-        let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let boot = skep_read::text("/proc/sys/kernel/random/boot_id", skep_read::limit::SYSTEM)
+            .unwrap_or_default();
         let device = fs_err::metadata(KVM).map_or(0, |meta| meta.rdev());
         let parts = [
             format!("{} {} {}", self.binary.display(), self.version, stamp(self.binary)),

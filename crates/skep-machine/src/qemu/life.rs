@@ -146,7 +146,13 @@ impl QemuDriver {
                         .map_err(|error| place.refuse("start", error))?;
                     return self.note(place, &mut record, Power::On);
                 }
-                _ => end(place, &process, "start").await?,
+                other => {
+                    if let Ok(RunState::internal_error) = other {
+                        // Whatever was known of the accelerator is true no longer.
+                        skep_store::file::remove(&self.layout.accel())?;
+                    }
+                    end(place, &process, "start").await?;
+                }
             }
         }
         let cluster = self.cluster(&place.id.cluster)?;

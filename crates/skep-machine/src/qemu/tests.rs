@@ -134,5 +134,5 @@ async fn who_asks_for_the_accelerator_by_name_has_it_tried_again() {
     assert_eq!(scene.finds(Some(NATIVE), &guest).await, Native::Works);
     assert_eq!(scene.finds(None, &guest).await, Native::Works);
     assert_eq!(scene.trials(), 3, "what works is known from then on");
-    assert_eq!(*scene.warnings.lock().unwrap(), [String::new(); 0]);
+    assert!(scene.warnings.lock().unwrap().is_empty());
 }

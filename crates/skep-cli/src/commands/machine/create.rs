@@ -7,6 +7,7 @@ use skep_cluster::{
     machines::{NewMachine, Stage, check_name, create as make},
     up::Options,
 };
+use skep_guest::certificate::Purpose;
 use skep_machine::{
     DriverKind, DriverOptions,
     none::EngineUrl,
@@ -40,7 +41,8 @@ pub(super) async fn create(context: &Context, args: Create) -> Result<(), Failur
     let driver = driver(context, &args)?;
     let home = context.home()?;
     check_name(&home, &name).map_err(failure)?;
-    let ca_certificates = cert::read(&home, &args.ca_certificates, &context.events)?;
+    let ca_certificates =
+        cert::read(&home, &args.ca_certificates, Purpose::System, &context.events)?;
     let others = flags::of_others(driver, &args)?;
     for ignored in others.ignored {
         context.events.warn(&name, ignored);

@@ -7,16 +7,17 @@ use std::{
 
 use skep_cluster::{
     ClusterError,
+    guard::{Loss, guard},
     import::{Source, import as take_over},
     machines::{provision as set_up, regenerate_certificates, remove, upgrade as renew},
     reach::Cluster,
     up::Options,
 };
-use skep_model::MachineName;
+use skep_model::{Events, MachineName};
 
 use super::named;
 use crate::{
-    args::machine::Switch,
+    args::machine::Take,
     commands::{print, print_lines},
     context::{Context, default_cluster},
     failure::{Exit, Failure, one_line},
@@ -65,16 +66,6 @@ pub(super) async fn rm(
     yes: bool,
 ) -> Result<(), Failure> {
     let asks = !force && !yes;
-    if asks || context.persona == Persona::DockerMachine {
-        preface(context, &format!("About to remove {}", machines.join(", ")));
-        preface(
-            context,
-            "WARNING: This action will delete both local reference and remote instance.",
-        );
-    }
-    if asks && ask(context, "Are you sure? (y/n): ").await? != Some(true) {
-        return Ok(());
-    }
     let mut failed: Vec<(String, Failure)> = Vec::new();
     let mut found: Vec<(Cluster, Vec<MachineName>)> = Vec::new();
     for name in machines {
@@ -89,8 +80,34 @@ pub(super) async fn rm(
             },
         }
     }
+    if asks || context.persona == Persona::DockerMachine {
+        preface(context, &format!("About to remove {}", machines.join(", ")));
+        preface(
+            context,
+            "WARNING: This action will delete both local reference and remote instance.",
+        );
+    }
+    // Before the question: who answers it is told what a yes costs.
+    let mut cleared = Vec::new();
     for (cluster, names) in found {
-        let ended = remove(&cluster, &names, force, options(context, PATIENCE)).await;
+        let guarded =
+            guard(&cluster, &names, Loss::Remove, force, &context.events, &context.cancel).await;
+        match guarded {
+            Ok(machines) => cleared.push((cluster, names, machines)),
+            Err(error @ ClusterError::Guarded { .. }) => return Err(error.into()),
+            Err(error) if error.is_cancelled() => return Err(error.into()),
+            Err(error) => not_done(&mut failed, &names, &error),
+        }
+    }
+    if asks {
+        match (ask(context, "Are you sure? (y/n): ").await?, context.persona) {
+            (Some(true), _) => {}
+            (None, Persona::Skep) => return Err(unanswered("removed", "-y")),
+            (Some(false) | None, _) => return Ok(()),
+        }
+    }
+    for (cluster, names, machines) in cleared {
+        let ended = remove(&cluster, &machines, force, options(context, PATIENCE)).await;
         match ended {
             Ok(()) => {}
             Err(error) if error.is_cancelled() => return Err(error.into()),
@@ -99,12 +116,7 @@ pub(super) async fn rm(
                     failed.push((failure.machine.to_string(), failure.error.into()));
                 }
             }
-            Err(error) => {
-                let text = one_line(&error);
-                failed.extend(
-                    names.iter().map(|name| (name.to_string(), Failure::failed(text.clone()))),
-                );
-            }
+            Err(error) => not_done(&mut failed, &names, &error),
         }
     }
     let gone = machines.iter().filter(|name| !failed.iter().any(|(other, _)| other == *name));
@@ -129,6 +141,33 @@ pub(super) async fn rm(
         return Ok(());
     }
     Err(failure)
+}
+
+/// Nothing was done to the machines of a cluster, for one reason.
+fn not_done(failed: &mut Vec<(String, Failure)>, names: &[MachineName], error: &ClusterError) {
+    let text = one_line(error);
+    failed.extend(names.iter().map(|name| (name.to_string(), Failure::failed(text.clone()))));
+}
+
+/// A question that the end of the input answers.
+fn unanswered(done: &str, option: &str) -> Failure {
+    Failure::failed(format!("nobody answered, so nothing was {done}"))
+        .with_fix(format!("{option} does not ask"))
+}
+
+/// Refuses what would cost a swarm of any of the clusters its quorum, before the first is touched.
+pub(super) async fn allowed(
+    context: &Context,
+    clusters: &[(Cluster, Vec<String>)],
+    loss: Loss,
+) -> Result<(), Failure> {
+    for (cluster, names) in clusters {
+        let names = names.iter().map(|name| Ok(cluster.machine(name)?.name.clone()));
+        let names: Vec<_> = names.collect::<Result<_, ClusterError>>()?;
+        // Warnings are given when it is done.
+        guard(cluster, &names, loss, false, &Events::none(), &context.cancel).await?;
+    }
+    Ok(())
 }
 
 /// What could not be removed, each with its reason.
@@ -158,10 +197,15 @@ fn place(context: &Context, name: &str) -> Result<(Cluster, MachineName), Failur
     Ok((cluster, machine))
 }
 
-pub(super) async fn provision(context: &Context, args: &Switch) -> Result<(), Failure> {
+pub(super) async fn provision(context: &Context, args: &Take) -> Result<(), Failure> {
+    let Take { switch: args, force } = args;
     let machines = named(context, &args.machines)?;
-    for (cluster, names) in context.clusters_of(&machines)? {
-        set_up(&cluster, &names, options(context, args.timeout)).await?;
+    let clusters = context.clusters_of(&machines)?;
+    if !force && clusters.len() > 1 {
+        allowed(context, &clusters, Loss::Restart).await?;
+    }
+    for (cluster, names) in clusters {
+        set_up(&cluster, &names, *force, options(context, args.timeout)).await?;
     }
     done(context, &machines)
 }
@@ -173,15 +217,15 @@ pub(super) async fn regenerate(
     client: bool,
 ) -> Result<(), Failure> {
     if !force {
+        // Before the question. A machine that is not there is told after it, as docker-machine does.
+        if let Ok(clusters) = named(context, machines).and_then(|all| context.clusters_of(&all)) {
+            allowed(context, &clusters, Loss::Restart).await?;
+        }
         let question = "Regenerate TLS machine certs?  Warning: this is irreversible. (y/n): ";
         match ask(context, question).await? {
             Some(true) => {}
             Some(false) => return Ok(()),
-            None => {
-                return Err(Failure::failed("nobody answered, so nothing was done")
-                    .with_fix("--force does not ask")
-                    .with_theirs("EOF"));
-            }
+            None => return Err(unanswered("done", "--force").with_theirs("EOF")),
         }
     }
     context.message("Regenerating TLS certificates");
@@ -193,18 +237,24 @@ pub(super) async fn regenerate(
     for (place, (cluster, names)) in clusters.iter().enumerate() {
         // The store has one client certificate, for all of them.
         let client = client && place == 0;
-        regenerate_certificates(cluster, names, client, options(context, PATIENCE)).await?;
+        regenerate_certificates(cluster, names, client, force, options(context, PATIENCE)).await?;
     }
     done(context, &machines)
 }
 
-pub(super) async fn upgrade(context: &Context, args: &Switch) -> Result<(), Failure> {
+pub(super) async fn upgrade(context: &Context, args: &Take) -> Result<(), Failure> {
+    let Take { switch: args, force } = args;
     let machines = named(context, &args.machines)?;
-    for (cluster, names) in context.clusters_of(&machines)? {
-        renew(&cluster, &names, options(context, args.timeout)).await.map_err(|error| {
+    let clusters = context.clusters_of(&machines)?;
+    if !force && clusters.len() > 1 {
+        allowed(context, &clusters, Loss::Restart).await?;
+    }
+    for (cluster, names) in clusters {
+        let renewed = renew(&cluster, &names, *force, options(context, args.timeout)).await;
+        renewed.map_err(|error| {
             let failure = Failure::from(error);
             match failure.exit {
-                Exit::Interrupted => failure,
+                Exit::Interrupted | Exit::Preflight => failure,
                 _ => failure.with_fix(
                     "a machine of skep's own system is as new as that is: `skep machine rm` and \
                      `skep machine create` make it anew",
@@ -227,6 +277,7 @@ pub(super) async fn import(
     context: &Context,
     from: Option<&Path>,
     machines: &[String],
+    renamed: &[(String, MachineName)],
     dry_run: bool,
 ) -> Result<(), Failure> {
     let set = |name: &str| context.environment(name).filter(|value| !value.is_empty());
@@ -242,6 +293,7 @@ pub(super) async fn import(
     let source = Source {
         from: &from,
         only: machines,
+        renamed,
         cluster: context.global.name.clone(),
         default_cluster: default_cluster(),
         dry_run,

@@ -44,17 +44,24 @@ pub(super) async fn ls(context: &Context, listing: &Ls) -> Result<(), Failure> {
     for (name, error) in &damaged {
         broken.extend(Item::damaged(context, name, error));
     }
-    let quick = listing.quiet && !filters.need_states();
+    let quick = listing.quiet && !filters.need_states() && !filters.need_roles();
     let patience = Duration::from_secs(listing.timeout);
     let asked = clusters.into_iter().map(|cluster| machines(context, cluster, patience, quick));
     let mut items: Vec<Item> = join_all(asked).await.into_iter().flatten().chain(broken).collect();
+    // Who is in a swarm is known when the engines have been asked. docker-machine's list does not
+    // ask them, and shows what is recorded.
+    let roles = context.persona == Persona::Skep;
+    let early = roles && filters.need_roles();
+    if early {
+        ask_engines(context, &mut items, patience, roles).await;
+    }
     items.retain(|item| filters.let_through(item));
     items.sort_by(|a, b| {
         let lower = |item: &Item| item.name.to_lowercase();
         natural(&lower(a), &lower(b)).then_with(|| natural(&a.name, &b.name))
     });
-    if !listing.quiet {
-        ask_engines(context, &mut items, patience).await;
+    if !listing.quiet && !early {
+        ask_engines(context, &mut items, patience, roles).await;
     }
     if context.cancel.is_cancelled() {
         return Err(ClusterError::Cancelled.into());
@@ -113,9 +120,9 @@ async fn machines(
     machines.collect()
 }
 
-/// Asks the engines of the machines that run, all at once, for their releases.
-async fn ask_engines(context: &Context, items: &mut [Item], patience: Duration) {
-    let asked = items.iter_mut().map(|item| item.ask_engine(patience, &context.cancel));
+/// Asks the engines of the machines that run, all at once, for their releases, and for their roles.
+async fn ask_engines(context: &Context, items: &mut [Item], patience: Duration, roles: bool) {
+    let asked = items.iter_mut().map(|item| item.ask_engine(patience, roles, &context.cancel));
     join_all(asked).await;
 }
 

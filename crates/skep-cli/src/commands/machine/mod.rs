@@ -87,7 +87,7 @@ pub(super) async fn run(context: &Context, verb: Machine) -> Result<(), Failure>
             inspect::inspect(context, &machines, format.as_deref()).await
         }
         Machine::Ip { machines } => where_is::ip(context, &machines),
-        Machine::Kill(args) => power::switch(context, &args, Cut).await,
+        Machine::Kill(args) => power::switch(context, &args.switch, Cut, args.force).await,
         Machine::Ls(args) => ls::ls(context, &args).await,
         Machine::Mount { source, mountpoint, unmount } => {
             remote::mount(context, &source, mountpoint.as_deref(), unmount).await
@@ -96,7 +96,7 @@ pub(super) async fn run(context: &Context, verb: Machine) -> Result<(), Failure>
         Machine::RegenerateCerts { machines, force, client_certs } => {
             keep::regenerate(context, &machines, force, client_certs).await
         }
-        Machine::Restart(args) => power::switch(context, &args, Again).await,
+        Machine::Restart(args) => power::switch(context, &args.switch, Again, args.force).await,
         Machine::Rm { machines, force, yes } => keep::rm(context, &machines, force, yes).await,
         Machine::Scp { source, destination, recursive, delta, quiet } => {
             let (source, destination) = (source.as_os_str(), destination.as_os_str());
@@ -106,14 +106,14 @@ pub(super) async fn run(context: &Context, verb: Machine) -> Result<(), Failure>
         Machine::Ssh { machine, command } => {
             remote::ssh(context, machine.as_deref(), &command).await
         }
-        Machine::Start(args) => power::switch(context, &args, On).await,
+        Machine::Start(args) => power::switch(context, &args, On, false).await,
         Machine::Status { machine } => where_is::status(context, &machine).await,
-        Machine::Stop(args) => power::switch(context, &args, Off).await,
+        Machine::Stop(args) => power::switch(context, &args.switch, Off, args.force).await,
         Machine::Upgrade(args) => keep::upgrade(context, &args).await,
         Machine::Url { machine } => where_is::url(context, &machine).await,
         Machine::Version { machine } => where_is::version(context, &machine).await,
-        Machine::Import { from, machines, dry_run } => {
-            keep::import(context, from.as_deref(), &machines, dry_run).await
+        Machine::Import { from, machines, renamed, dry_run } => {
+            keep::import(context, from.as_deref(), &machines, &renamed, dry_run).await
         }
     }
 }

@@ -62,8 +62,14 @@ impl Step {
     }
 }
 
-/// Takes machines through a step, and prints their names.
-pub(super) async fn switch(context: &Context, args: &Switch, step: Step) -> Result<(), Failure> {
+/// Takes machines through a step, and prints their names. What would cost a swarm its quorum is
+/// refused unless forced, for the machines of all clusters before the first is touched.
+pub(super) async fn switch(
+    context: &Context,
+    args: &Switch,
+    step: Step,
+    force: bool,
+) -> Result<(), Failure> {
     let machines = named(context, &args.machines)?;
     let power = match step {
         Step::On => Power::On { timeout: args.timeout },
@@ -72,11 +78,15 @@ pub(super) async fn switch(context: &Context, args: &Switch, step: Step) -> Resu
         Step::Again => Power::Again { timeout: args.timeout },
     };
     let clusters = context.clusters_of(&machines)?;
+    let at_once = clusters.len() == 1 && context.persona == Persona::Skep;
+    if let (Some(loss), false, false) = (power.loss(), force, at_once) {
+        super::keep::allowed(context, &clusters, loss).await?;
+    }
     if context.persona == Persona::DockerMachine {
-        return as_docker_machine(context, &clusters, step, power).await;
+        return as_docker_machine(context, &clusters, step, power, force).await;
     }
     for (cluster, names) in &clusters {
-        change(cluster, names, power, &context.events, &context.cancel).await?;
+        change(cluster, names, power, force, &context.events, &context.cancel).await?;
     }
     print_lines(&machines)
 }
@@ -87,6 +97,7 @@ async fn as_docker_machine(
     clusters: &[(Cluster, Vec<String>)],
     step: Step,
     power: Power,
+    force: bool,
 ) -> Result<(), Failure> {
     let mut wrong = Vec::new();
     for (cluster, names) in clusters {
@@ -105,8 +116,8 @@ async fn as_docker_machine(
                 _ => meant.push(name.clone()),
             }
         }
-        let failures = match change(cluster, &meant, power, &context.events, &context.cancel).await
-        {
+        let changed = change(cluster, &meant, power, force, &context.events, &context.cancel).await;
+        let failures = match changed {
             Ok(()) => Vec::new(),
             Err(ClusterError::Partly { failures, .. }) => failures,
             Err(error) => return Err(error.into()),

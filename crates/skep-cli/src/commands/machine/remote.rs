@@ -9,7 +9,7 @@ use std::{
 
 use skep_guest::{
     Access,
-    transfer::{Copying, End, rsync, scp as scp_to, sshfs},
+    transfer::{Copying, End, plain, rsync, scp as scp_to, sshfs},
 };
 use skep_machine::System;
 use skep_model::MachineState;
@@ -196,7 +196,7 @@ pub(super) async fn mount(
             (None, Place::There { path, .. }) => Path::new(path),
             (None, Place::Here) => Path::new(source),
         };
-        let argv = ["fusermount".into(), "-u".into(), where_to.as_os_str().to_owned()];
+        let argv = ["fusermount".into(), "-u".into(), plain(where_to.as_os_str())];
         return become_program(&argv, "apt install fuse3");
     }
     find(context, "sshfs", "mount feature", "apt install sshfs")?;

@@ -15,17 +15,37 @@ use crate::{
 /// docker-machine's words where nothing answers.
 const UNREACHABLE: &str = "Cannot connect to the docker engine endpoint";
 
-/// Prints addresses in the order asked; nothing at all if one is unknown.
+/// Prints addresses in the order asked. What one machine lacks is said after those of the others;
+/// docker-machine prints none at all if it does not know one of the names.
 pub(super) fn ip(context: &Context, machines: &[String]) -> Result<(), Failure> {
-    let address = |name: &String| {
-        let found = Found::of(context, name)?;
-        match context.persona {
+    let mut failed = Vec::new();
+    let mut addresses = Vec::new();
+    for name in named(context, machines)? {
+        let found = match Found::of(context, &name) {
+            Err(failure) if context.persona == Persona::DockerMachine => return Err(failure),
+            found => found,
+        };
+        let address = found.and_then(|found| match context.persona {
             Persona::Skep => Ok(found.address()?),
             Persona::DockerMachine => Ok(found.address_for_scripts()?),
+        });
+        match address {
+            Ok(address) => addresses.push(address),
+            Err(failure) => failed.push((name, failure)),
         }
-    };
-    let names = named(context, machines)?;
-    print_lines(names.iter().map(address).collect::<Result<Vec<_>, Failure>>()?)
+    }
+    let asked = addresses.len() + failed.len();
+    print_lines(addresses)?;
+    match failed.len() {
+        0 => Ok(()),
+        1 => Err(failed.remove(0).1),
+        count => {
+            let causes =
+                failed.into_iter().map(|(name, failure)| format!("{name}: {}", failure.message));
+            Err(Failure::failed(format!("{count} of {asked} machines have no address to print"))
+                .listing(causes.collect()))
+        }
+    }
 }
 
 pub(super) async fn url(context: &Context, machines: &[String]) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 use skep_cluster::{
     ClusterError, MachineRecord,
     reach::Cluster,
-    survey::{Part, Survey, survey},
+    survey::{Part, Survey, remember, survey},
 };
 use skep_model::{MachineName, Role};
 use skep_swarm::{InitOptions, LocalNodeState};
@@ -69,6 +69,7 @@ pub(super) async fn init(context: &Context, args: &InitArgs) -> Result<(), Failu
         context.say("Add machines with `skep swarm join MACHINE…`, managers with --manager.");
     }
     print(&format!("Swarm initialized: current node ({}) {how}.\n", joined.node))?;
+    remember(&cluster, &context.cancel).await?;
     // Of a swarm that was there already the key is `unlock-key`'s to print.
     if args.autolock && !joined.already {
         let key = member.unlock_key(&context.cancel).await?;

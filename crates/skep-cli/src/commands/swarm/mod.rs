@@ -8,7 +8,11 @@ mod settings;
 mod status;
 
 use secrecy::ExposeSecret as _;
-use skep_cluster::{ClusterError, MachineRecord, reach::Cluster};
+use skep_cluster::{
+    ClusterError, MachineRecord,
+    reach::Cluster,
+    survey::{remember, survey},
+};
 use skep_model::Role;
 use skep_swarm::{
     Change, JoinOptions, LocalNodeState, LocalState, Swarm as Member, options::MANAGER_PORT,
@@ -106,8 +110,11 @@ async fn join(context: &Context, args: &JoinArgs) -> Result<(), Failure> {
             true => format!("{} is in the swarm already.\n", machine.name),
             false => format!("{} joined the swarm as a {role}.\n", machine.name),
         })?;
+        let (events, cancel) = (&context.events, &context.cancel);
+        let own = &joined.node;
+        cluster.replace_former_nodes(&swarm, &machine.name, own, events, cancel).await?;
     }
-    Ok(())
+    Ok(remember(&cluster, &context.cancel).await?)
 }
 
 async fn join_token(
@@ -158,17 +165,15 @@ async fn leave(context: &Context, names: &[String], force: bool) -> Result<(), F
             return Err(keeps(&cluster, machine, local));
         }
     }
-    if let Ok((engine, _)) = cluster.manager(&context.cancel).await {
-        match Member::new(&engine).settled_nodes(&context.cancel).await {
-            Ok(all) => {
-                let targets: Vec<_> =
-                    members.iter().filter_map(|(_, _, local)| local.node.clone()).collect();
-                heed(context, judge(&all, Change::Leave, &targets), force)?;
-            }
-            // Without a quorum there is no list; the engine refuses a manager without --force.
-            Err(error) if error.may_pass() => {}
-            Err(error) => return Err(error.into()),
-        }
+    // Each is judged on its own swarm's list, for they may be of two. Where the managers have no
+    // quorum there is none; the engine refuses a manager without --force.
+    let found = survey(&cluster, &context.cancel).await?;
+    for swarm in &found.swarms {
+        let Some(nodes) = &swarm.nodes else { continue };
+        let is_here = |machine: &MachineRecord| swarm.machines.contains(&machine.name);
+        let leaving = members.iter().filter(|(machine, ..)| is_here(machine));
+        let targets: Vec<_> = leaving.filter_map(|(_, _, local)| local.node.clone()).collect();
+        heed(context, judge(nodes, Change::Leave, &targets), force)?;
     }
     for (machine, member, _) in members {
         print(&match member.leave(force, &context.cancel).await? {

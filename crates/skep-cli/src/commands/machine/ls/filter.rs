@@ -55,6 +55,11 @@ impl Filters {
         !self.states.is_empty()
     }
 
+    /// Whether it must be known which machines are in a swarm.
+    pub(super) fn need_roles(&self) -> bool {
+        !self.swarms.is_empty()
+    }
+
     /// Whether a machine is among those that are wanted.
     pub(super) fn let_through(&self, item: &Item) -> bool {
         let any = |wanted: &[String], is: &dyn Fn(&str) -> bool| {

@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use skep_cluster::machines::engine_release;
+use skep_cluster::{
+    machines::{engine_release, swarm_part},
+    survey::role_in,
+};
 use skep_machine::DriverKind;
 use skep_model::{MachineState, Role};
+use skep_swarm::LocalNodeState;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +31,7 @@ pub(super) const TABLE: &str = "{{.Name}}\t{{.Active}}\t{{.DriverName}}\t{{.Stat
      {{.Swarm}}\t{{.DockerVersion}}\t{{.Error}}";
 
 /// What a template may name.
-pub(super) const FIELDS: [&str; 14] = [
+pub(super) const FIELDS: [&str; 15] = [
     "Name",
     "Active",
     "ActiveHost",
@@ -42,6 +46,7 @@ pub(super) const FIELDS: [&str; 14] = [
     "Error",
     "DockerVersion",
     "ResponseTime",
+    "Role",
 ];
 
 /// What stands above each field in a table.
@@ -61,6 +66,7 @@ pub(super) fn headers() -> Value {
         "Error": "ERRORS",
         "DockerVersion": "DOCKER",
         "ResponseTime": "RESPONSE",
+        "Role": "ROLE",
     })
 }
 
@@ -77,6 +83,8 @@ pub(super) struct Item {
     url: Option<String>,
     active: bool,
     release: Option<String>,
+    /// Its role in a swarm, as its engine says it, else as it was last known.
+    role: Option<Role>,
     error: Option<String>,
     took: Duration,
 }
@@ -98,6 +106,7 @@ impl Item {
             driver: driver_name(context.persona, found.cluster.record().driver),
             active: url.is_some() && url == host,
             url,
+            role: found.machine.role,
             found: Some(found),
             release: None,
             error,
@@ -125,6 +134,7 @@ impl Item {
             url: None,
             active: false,
             release: None,
+            role: None,
             error: Some(failure.message.clone()),
             took: Duration::ZERO,
         };
@@ -135,13 +145,26 @@ impl Item {
         self.state == MachineState::Running.to_string()
     }
 
-    /// Asks the engine for its release, if the machine runs.
-    pub(super) async fn ask_engine(&mut self, patience: Duration, cancel: &CancellationToken) {
+    /// Asks the engine for its release if the machine runs, and with `roles` for its part in a swarm.
+    pub(super) async fn ask_engine(
+        &mut self,
+        patience: Duration,
+        roles: bool,
+        cancel: &CancellationToken,
+    ) {
         let Some(found) = self.found.as_ref().filter(|_| self.runs()) else { return };
         let start = Instant::now();
         let left = patience.saturating_sub(self.took);
-        let asked = engine_release(&found.cluster, found.machine.name.as_str(), cancel);
-        match timeout(left, asked).await {
+        let (cluster, name) = (&found.cluster, found.machine.name.as_str());
+        let release = timeout(left, engine_release(cluster, name, cancel));
+        let part = async {
+            match roles {
+                true => timeout(left, swarm_part(cluster, name, cancel)).await.ok()?.ok(),
+                false => None,
+            }
+        };
+        let (release, part) = tokio::join!(release, part);
+        match release {
             Ok(Ok(release)) => self.release = Some(release),
             Ok(Err(error)) => self.error = Some(version_error(&error)),
             Err(_) => {
@@ -149,6 +172,13 @@ impl Item {
                 self.error =
                     Some(format!("Unable to query docker version: no answer within {seconds} s"));
             }
+        }
+        match part {
+            // On its way back into its swarm: it is what it was.
+            Some(part) if matches!(part.state, LocalNodeState::Pending | LocalNodeState::Error) => {
+            }
+            Some(part) => self.role = role_in(&part),
+            None => {}
         }
         self.took += start.elapsed();
     }
@@ -166,13 +196,12 @@ impl Item {
 
     /// The cluster of a machine that has a role in it.
     pub(super) fn cluster_with_roles(&self) -> Option<&str> {
-        let found = self.found.as_ref().filter(|found| found.machine.role.is_some())?;
+        let found = self.found.as_ref().filter(|_| self.role.is_some())?;
         Some(found.cluster.record().name.as_str())
     }
 
     fn swarm(&self) -> String {
-        let role = self.found.as_ref().and_then(|found| found.machine.role);
-        match (self.cluster_with_roles(), role) {
+        match (self.cluster_with_roles(), self.role) {
             (Some(cluster), Some(Role::Manager)) => format!("{cluster} (manager)"),
             (Some(cluster), _) => cluster.to_owned(),
             (None, _) => String::new(),
@@ -200,6 +229,7 @@ impl Item {
                 None => "Unknown".to_owned(),
             },
             "ResponseTime": duration(self.took),
+            "Role": self.role.map(|role| role.to_string()).unwrap_or_default(),
         })
     }
 
@@ -216,7 +246,7 @@ impl Item {
         json!({
             "name": self.name,
             "cluster": record.map(|record| record.name.as_str()).or(self.damaged.as_deref()),
-            "role": found.and_then(|found| found.machine.role),
+            "role": self.role,
             "driver": record.map(|record| record.driver),
             "state": state,
             "address": reach.map(|reach| reach.host),

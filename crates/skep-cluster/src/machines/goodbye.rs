@@ -1,0 +1,291 @@
+//! Machines take leave of their swarm before they are removed, so that no node of theirs stays
+//! behind in its list: their tasks move elsewhere first, managers are made workers, everybody
+//! leaves, and is taken off the list by a manager that stays.
+//!
+//! Managers go one after another, those that are down first, each judged on the list that the one
+//! before left. Of a swarm of which no manager stays nobody takes leave.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures_util::future::join_all;
+use skep_engine::Engine;
+use skep_model::{MachineName, MachineState};
+use skep_service::{Services, api::Id, drain::DrainOutcome};
+use skep_swarm::{Change, Judgement, Node, NodeId, NodeState, NodeUpdate, Swarm, quorum::judge};
+
+use crate::{
+    ClusterError, MachineFailure, MachineRecord, former,
+    guard::{Cleared, Standing, corrected, has_quorum, standing},
+    reach::Cluster,
+    turn,
+    up::Options,
+};
+
+/// How long tasks may take to move to other nodes; what has not moved by then is moved by the loss
+/// of its node.
+const DRAIN: Duration = Duration::from_secs(60);
+/// How long the rest of a machine's leave may take: whoever removes a machine wants it gone.
+const GOODBYE: Duration = Duration::from_secs(60);
+
+/// One machine that leaves, and the nodes it is and was in its swarm's list.
+struct Leaving<'a> {
+    machine: &'a MachineRecord,
+    entries: Vec<NodeId>,
+}
+
+/// Lets machines take leave of their swarms. Those that are returned must not be removed: without
+/// them nothing in their swarm could be decided any more.
+pub(super) async fn say_goodbye(
+    cluster: &Cluster,
+    cleared: &Cleared,
+    states: &BTreeMap<MachineName, MachineState>,
+    force: bool,
+    options: Options<'_>,
+) -> Result<Vec<MachineFailure>, ClusterError> {
+    let record = cluster.record();
+    let mut listed: BTreeMap<usize, Vec<Leaving<'_>>> = BTreeMap::new();
+    let mut alone = Vec::new();
+    let is_everything = cleared.machines.len() == record.machines.len();
+    let goes_too = |machine: &MachineRecord| {
+        let swarm = cleared.survey.swarm_of(&machine.name);
+        is_everything && swarm.is_some_and(|swarm| swarm.has_own_managers(record))
+    };
+    for machine in cleared.machines.iter().filter_map(|name| record.machine(name.as_str())) {
+        match standing(record, &cleared.survey, machine) {
+            Standing::Listed(place, entries) => {
+                listed.entry(place).or_default().push(Leaving { machine, entries });
+            }
+            // Of a swarm that goes with its machines nobody takes leave.
+            Standing::Free if goes_too(machine) => {}
+            Standing::Free => alone.push(machine),
+            Standing::Unasked => {}
+        }
+    }
+    join_all(alone.into_iter().map(|machine| leave_alone(cleared, machine, options))).await;
+    let mut kept = Vec::new();
+    for (place, leaving) in listed {
+        let swarm = &cleared.survey.swarms[place];
+        // The machine may have been switched off since.
+        let stays = |name: &&MachineName| {
+            !cleared.machines.contains(name)
+                && states.get(*name).is_none_or(|state| *state == MachineState::Running)
+        };
+        let speaker = swarm.managers.iter().filter(stays);
+        let mut speaker = speaker.filter_map(|name| cleared.survey.engine(name));
+        let can_decide = has_quorum(&corrected(record, &cleared.survey, place));
+        let Some(engine) = speaker.next().filter(|_| can_decide) else {
+            let others = swarm.nodes.iter().flatten().any(|node| {
+                node.is_reachable_manager()
+                    && !leaving.iter().any(|one| one.entries.contains(&node.id))
+            });
+            // Its other managers are no machines of this cluster, or can decide nothing; then no
+            // manager can be made a worker either.
+            for one in leaving {
+                let local = cleared.survey.local(&one.machine.name);
+                let is_manager = local.is_none_or(|local| local.is_manager);
+                let by_itself = if can_decide { others } else { !is_manager };
+                if by_itself && !goes_too(one.machine) {
+                    leave_alone(cleared, one.machine, options).await;
+                }
+            }
+            continue;
+        };
+        let party = Party { cluster, cleared, place, engine, force, options };
+        kept.extend(party.leave(leaving).await?);
+    }
+    Ok(kept)
+}
+
+/// Those of one swarm that leave, and a manager of it that stays.
+struct Party<'a> {
+    cluster: &'a Cluster,
+    cleared: &'a Cleared,
+    place: usize,
+    engine: &'a Engine,
+    force: bool,
+    options: Options<'a>,
+}
+
+impl Party<'_> {
+    async fn leave(&self, leaving: Vec<Leaving<'_>>) -> Result<Vec<MachineFailure>, ClusterError> {
+        let nodes = self.cleared.survey.swarms[self.place].nodes.clone().unwrap_or_default();
+        let find = |id: &NodeId| nodes.iter().find(|node| node.id == *id);
+        let is_manager = |one: &Leaving<'_>| {
+            one.entries.iter().filter_map(find).any(|node| node.manager.is_some())
+        };
+        let is_heard =
+            |one: &Leaving<'_>| one.entries.iter().filter_map(find).any(Node::is_reachable_manager);
+        let (mut managers, workers): (Vec<_>, Vec<_>) = leaving.into_iter().partition(is_manager);
+        managers.sort_by_key(is_heard);
+        let mut kept = Vec::new();
+        if !managers.is_empty() {
+            // Two commands that remove a manager each are judged one after the other.
+            let home = self.cluster.home();
+            let _lock = turn::cluster(home, &self.cluster.record().name, self.options).await?;
+            for one in &managers {
+                if let Err(error) = self.one(one, true).await {
+                    kept.push(MachineFailure { machine: one.machine.name.clone(), error });
+                }
+            }
+        }
+        let workers = join_all(workers.iter().map(|one| async move {
+            let error = self.one(one, false).await.err()?;
+            Some(MachineFailure { machine: one.machine.name.clone(), error })
+        }));
+        kept.extend(workers.await.into_iter().flatten());
+        Ok(kept)
+    }
+
+    /// Lets one machine leave. Only what costs the swarm its quorum is an error; the rest is said,
+    /// with the command that does it later.
+    async fn one(&self, one: &Leaving<'_>, is_manager: bool) -> Result<(), ClusterError> {
+        let Options { events, cancel, .. } = self.options;
+        let name = &one.machine.name;
+        if is_manager && let Err(error) = self.may_go(one).await {
+            if !self.force {
+                return Err(error);
+            }
+            events.warn(name, format!("removed without taking leave: {error}"));
+            return Ok(());
+        }
+        let step = events.step(name, "leaving the swarm");
+        let left = tokio::time::timeout(DRAIN + GOODBYE, self.depart(one)).await;
+        let failed = match left {
+            Ok(Ok(())) => {
+                step.done();
+                return Ok(());
+            }
+            Ok(Err(error)) if error.is_cancelled() => return Err(error),
+            Ok(Err(error)) => error,
+            Err(_) => ClusterError::Request {
+                reason: format!("not done within {} s", (DRAIN + GOODBYE).as_secs()),
+            },
+        };
+        if cancel.is_cancelled() {
+            return Err(ClusterError::Cancelled);
+        }
+        step.failed(failed.to_string());
+        if is_manager && !self.force && self.is_manager_still(one).await {
+            // Gone now, it would be counted for ever as one that never comes back.
+            return Err(failed);
+        }
+        let text =
+            format!("it stays in its swarm's list: `skep node rm --force {name}` takes it out");
+        events.warn(name, text);
+        Ok(())
+    }
+
+    /// Judges on the list as it is now whether a manager may go.
+    async fn may_go(&self, one: &Leaving<'_>) -> Result<(), ClusterError> {
+        let swarm = Swarm::new(self.engine);
+        let nodes = swarm.nodes(self.options.cancel).await?;
+        let off = corrected(self.cluster.record(), &self.cleared.survey, self.place);
+        let off: Vec<&NodeId> = off
+            .iter()
+            .filter(|node| node.manager.is_some() && !node.is_reachable_manager())
+            .map(|node| &node.id)
+            .collect();
+        let nodes: Vec<Node> = nodes
+            .into_iter()
+            .map(|mut node| {
+                if let Some(manager) = node.manager.as_mut().filter(|_| off.contains(&&node.id)) {
+                    manager.reachability = skep_swarm::Reachability::Unreachable;
+                }
+                node
+            })
+            .collect();
+        match judge(&nodes, Change::Remove, &one.entries) {
+            Judgement::Fine | Judgement::Warn { .. } => Ok(()),
+            Judgement::Refuse { text, .. } => Err(ClusterError::Guarded {
+                reason: text,
+                fix: "--force removes it all the same".into(),
+            }),
+        }
+    }
+
+    async fn is_manager_still(&self, one: &Leaving<'_>) -> bool {
+        let nodes = Swarm::new(self.engine).nodes(self.options.cancel).await;
+        nodes.is_ok_and(|nodes| {
+            nodes.iter().any(|node| node.manager.is_some() && one.entries.contains(&node.id))
+        })
+    }
+
+    /// Drained, demoted, left, and off the list.
+    async fn depart(&self, one: &Leaving<'_>) -> Result<(), ClusterError> {
+        let cancel = self.options.cancel;
+        let swarm = Swarm::new(self.engine);
+        let nodes = swarm.nodes(cancel).await?;
+        let local = self.cleared.survey.local(&one.machine.name);
+        let own = local.and_then(|local| local.node.as_ref());
+        if let Some(node) = nodes.iter().find(|node| Some(&node.id) == own)
+            && node.state != NodeState::Down
+        {
+            self.drain(one.machine, &node.id).await?;
+            former::demote(&swarm, node, cancel).await?;
+            if let Some(engine) = self.cleared.survey.engine(&one.machine.name) {
+                // Of a manager that was demoted just now the engine may not know it yet.
+                Swarm::new(engine).leave(true, cancel).await?;
+            }
+        }
+        for node in nodes.iter().filter(|node| one.entries.contains(&node.id)) {
+            former::remove(&swarm, node, cancel).await?;
+        }
+        Ok(())
+    }
+
+    /// Moves a machine's tasks to other nodes. Its node is removed in any case, so what finds no
+    /// other place is said, and not waited for.
+    async fn drain(&self, machine: &MachineRecord, node: &NodeId) -> Result<(), ClusterError> {
+        let Options { events, cancel, .. } = self.options;
+        let services = Services::new(self.engine);
+        let target = [Id::new(node.as_str())];
+        let planned = services.before_drain(&target, cancel).await;
+        Swarm::new(self.engine).update(node, &NodeUpdate::drain(), cancel).await?;
+        // Who cannot tell what runs there cannot tell when it has moved.
+        let Ok((plan, before)) = planned else { return Ok(()) };
+        for homeless in &plan.homeless {
+            let text = format!(
+                "service {}: no other node can take {} of its tasks",
+                homeless.service, homeless.tasks
+            );
+            events.warn(&machine.name, text);
+        }
+        if !plan.homeless.is_empty() {
+            return Ok(());
+        }
+        match services.until_drained(&before, DRAIN, events, cancel).await {
+            Ok(DrainOutcome::NotDrained(stuck)) => {
+                for one in stuck {
+                    events.warn(&machine.name, one.to_string());
+                }
+            }
+            Err(error) if error.is_cancelled() => return Err(ClusterError::Cancelled),
+            Ok(DrainOutcome::Drained) | Err(_) => {}
+        }
+        Ok(())
+    }
+}
+
+/// A machine whose swarm nobody here can be asked about leaves by itself. Its node stays in a list
+/// as down, which is said.
+async fn leave_alone(
+    cleared: &Cleared,
+    machine: &MachineRecord,
+    Options { events, cancel, .. }: Options<'_>,
+) {
+    let local = cleared.survey.local(&machine.name);
+    let Some(local) = local.filter(|local| local.node.is_some()) else { return };
+    let Some(engine) = cleared.survey.engine(&machine.name) else { return };
+    let swarm = Swarm::new(engine);
+    let left = async {
+        if let (true, Some(node)) = (local.is_manager, &local.node) {
+            swarm.update(node, &NodeUpdate::demote(), cancel).await?;
+        }
+        swarm.leave(local.is_manager, cancel).await
+    };
+    let text = match tokio::time::timeout(GOODBYE, left).await {
+        Ok(Ok(_)) => "it has left its swarm, whose list keeps it as down",
+        _ => "its swarm's list keeps it as down",
+    };
+    events.warn(&machine.name, format!("{text}: `skep node rm {}` takes it out", machine.name));
+}
