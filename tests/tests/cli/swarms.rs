@@ -66,7 +66,7 @@ fn a_key_is_read_from_standard_input_and_only_where_one_is_needed() {
     let wrong = engine(&lab, &wrong);
     let ran = skep(&lab, &wrong, "swarm unlock").stdin(KEY).exits(1);
     assert!(!ran.stderr.contains("SWMKEY"), "{ran}");
-    ran.says("error: swarm could not be unlocked: invalid key provided\n");
+    ran.says("error: swarm could not be unlocked: invalid key provided");
 }
 
 #[test]

@@ -158,7 +158,8 @@ fn a_locked_swarm_stays_alive(lab: &Lab, one: &str) {
     });
 
     let all: Vec<_> = THREE.iter().map(|name| container(lab, name)).collect();
-    host::docker(["restart", "--time", "0"].into_iter().chain(all.iter().map(String::as_str))).succeeds();
+    host::docker(["restart", "--time", "0"].into_iter().chain(all.iter().map(String::as_str)))
+        .succeeds();
     until("all managers locked", || {
         let locked = lab.skep("status --format json").ends().stdout.matches("\"locked\"").count();
         (locked == THREE.len()).then_some(())

@@ -20,6 +20,8 @@ pub(super) async fn init(context: &Context, args: &InitArgs) -> Result<(), Failu
     let mut settings = settings::read(&args.settings)?;
     settings.autolock = args.autolock.then_some(true);
     settings.check()?;
+    skep_swarm::pool::check(&args.default_addr_pool, args.default_addr_pool_mask_length, &[])
+        .map_err(skep_swarm::SwarmError::from)?;
     let names: Vec<String> = args.machine.iter().cloned().collect();
     let cluster = super::named(context, &names)?;
     let mut machines = cluster.record().machines.iter();
@@ -46,10 +48,6 @@ pub(super) async fn init(context: &Context, args: &InitArgs) -> Result<(), Failu
     options.subnet_size = args.default_addr_pool_mask_length;
     options.settings = settings;
     options.force_new_cluster = args.force_new_cluster;
-    // Before the engines are asked, which takes a while.
-    skep_swarm::pool::check(&options.pools, options.subnet_size, &[])
-        .map_err(skep_swarm::SwarmError::from)?;
-
     let found = survey(&cluster, &context.cancel).await?;
     is_able(machine, &found, args.force_new_cluster)?;
     if args.force_new_cluster {
