@@ -569,7 +569,20 @@ mod tests {
         for text in &texts {
             assert!(!text.contains("leave") && !text.contains("skep down"), "{text}");
         }
-        insta::assert_snapshot!(texts.concat(), @"");
+        insta::assert_snapshot!(texts.concat(), @r"
+        error: no manager of cluster lab answers
+          because: manager1 is locked: it needs the swarm's unlock key
+          fix: `skep swarm unlock --name lab manager1` with the swarm's unlock key, then the same command again
+        error: no manager of cluster lab answers
+          because: manager1 has not found the managers of its swarm yet (state pending)
+          fix: start the other managers of the swarm (`skep machine start`); `skep status --name lab` shows what each machine says
+        error: no manager of cluster lab answers
+          because: manager1 cannot take its part in its swarm: no route
+          fix: start the other managers of the swarm (`skep machine start`); `skep status --name lab` shows what each machine says
+        error: no manager of cluster lab answers
+          because: manager1 cannot take its part in its swarm: the node's certificates have expired
+          fix: set the node's clock to a time before they expired and restart its engine, which then renews them; where other managers answer, remove the node there and make its machine anew
+        ");
     }
 
     #[test]
