@@ -247,6 +247,7 @@ impl From<ClusterError> for Failure {
                 let fix = no_manager_fix(tried, &option);
                 Failure::of(Exit::Failed, &error).listing(causes).with_fix(fix)
             }
+            ClusterError::NotManager { .. } => cannot_be_asked(error, Exit::Failed),
             ClusterError::SeveralSwarms { swarms, .. } => several_swarms(&error, swarms),
             ClusterError::NoSwarm { cluster, doubt, untouched, failures } => {
                 let causes = failures.iter().map(machine_line).collect();
@@ -290,6 +291,14 @@ impl From<ClusterError> for Failure {
             _ => Failure::of(Exit::Failed, &error),
         }
     }
+}
+
+/// That a machine has no say in a swarm, with what it lacks.
+pub(crate) fn cannot_be_asked(error: ClusterError, exit: Exit) -> Failure {
+    let failure = Failure::of(exit, &error);
+    let ClusterError::NotManager { machine, .. } = &error else { return failure };
+    let tried = [MachineFailure { machine: machine.clone(), error }];
+    failure.with_fix(no_manager_fix(&tried, ""))
 }
 
 /// What to do where no manager answers. A machine that is locked, failed or still looks for its
@@ -567,7 +576,20 @@ mod tests {
         for text in &texts {
             assert!(!text.contains("leave") && !text.contains("skep down"), "{text}");
         }
-        insta::assert_snapshot!(texts.concat(), @"");
+        insta::assert_snapshot!(texts.concat(), @r"
+        error: no manager of cluster lab answers
+          because: manager1 is locked: it needs the swarm's unlock key
+          fix: `skep swarm unlock --name lab manager1` with the swarm's unlock key, then the same command again
+        error: no manager of cluster lab answers
+          because: manager1 has not found the managers of its swarm yet (state pending)
+          fix: start the other managers of the swarm (`skep machine start`); `skep status --name lab` shows what each machine says
+        error: no manager of cluster lab answers
+          because: manager1 cannot take its part in its swarm: no route
+          fix: start the other managers of the swarm (`skep machine start`); `skep status --name lab` shows what each machine says
+        error: no manager of cluster lab answers
+          because: manager1 cannot take its part in its swarm: the node's certificates have expired
+          fix: set the node's clock to a time before they expired and restart its engine, which then renews them; where other managers answer, remove the node there and make its machine anew
+        ");
     }
 
     #[test]

@@ -34,6 +34,7 @@ mod former;
 mod forward;
 pub mod guard;
 pub mod home;
+mod identity;
 pub mod images;
 pub mod import;
 pub mod machines;

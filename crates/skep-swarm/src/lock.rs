@@ -18,7 +18,8 @@ const KEY: &str = "fetch the unlock key";
 const ROTATE: &str = "rotate the unlock key";
 
 /// How long a manager that was given its key may take until it takes part.
-pub const UNLOCK_PATIENCE: Duration = Duration::from_secs(20);
+/// An election takes up to 20 s.
+pub const UNLOCK_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What became of a manager that was given the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

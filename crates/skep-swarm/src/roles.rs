@@ -19,8 +19,12 @@ use crate::{
     retry::INTERVAL,
 };
 
-/// How long the managers may take to carry a role out before others go on without waiting.
+/// How long the managers may take to let a node go before others go on without waiting.
 const SETTLED: Duration = Duration::from_secs(15);
+
+/// How long a node may take to become a manager: 0.6 s, but 15 s and more if it was demoted just
+/// before, which the next promotion need not wait for.
+const ENTERED: Duration = Duration::from_secs(3);
 
 /// Whether a node was demoted and the managers have not let it go yet.
 fn is_leaving_managers(node: &Node) -> bool {
@@ -70,18 +74,22 @@ impl Swarm {
         node: &NodeId,
         cancel: &CancellationToken,
     ) -> Result<(), SwarmError> {
-        let end = Instant::now() + SETTLED;
-        while Instant::now() < end && !cancel.is_cancelled() {
+        let begin = Instant::now();
+        while !cancel.is_cancelled() {
             match self.nodes(cancel).await {
                 Ok(nodes) => {
-                    let changes =
-                        |node: &Node| is_leaving_managers(node) || is_entering_managers(node);
-                    if !nodes.iter().any(|one| one.id == *node && changes(one)) {
+                    let node = nodes.iter().find(|one| one.id == *node);
+                    let patience = match node {
+                        Some(node) if is_leaving_managers(node) => SETTLED,
+                        Some(node) if is_entering_managers(node) => ENTERED,
+                        _ => return Ok(()),
+                    };
+                    if begin.elapsed() >= patience {
                         return Ok(());
                     }
                 }
                 // A leader that is demoted hands over first.
-                Err(error) if error.may_pass() => {}
+                Err(error) if error.may_pass() && begin.elapsed() < SETTLED => {}
                 Err(error) => return Err(error),
             }
             let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;

@@ -13,7 +13,7 @@ use crate::{Swarm, error::SwarmError, retry::Retry};
 const UPDATE: &str = "update the swarm";
 
 /// The shortest life of a node's certificate that managers take.
-pub const SHORTEST_EXPIRY: Duration = Duration::from_hours(1);
+pub const SHORTEST_EXPIRY: Duration = Duration::from_secs(3600);
 
 /// Somebody else's signing authority that managers ask for nodes' certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,7 +210,7 @@ mod tests {
             "EncryptionConfig": null, "CAConfig": {"NodeCertExpiry": 7_776_000_000_000_000_i64}});
         let update = SwarmUpdate {
             autolock: Some(true),
-            cert_expiry: Some(Duration::from_hours(48)),
+            cert_expiry: Some(Duration::from_secs(48 * 3600)),
             dispatcher_heartbeat: Some(Duration::from_secs(3)),
             external_cas: Some(vec![ExternalCa {
                 protocol: "cfssl".into(),
@@ -239,8 +239,8 @@ mod tests {
     #[test]
     fn a_certificate_that_is_valid_too_shortly_is_refused_before_a_swarm_is_made() {
         let update = |expiry| SwarmUpdate { cert_expiry: Some(expiry), ..SwarmUpdate::default() };
-        assert!(update(Duration::from_hours(1)).check().is_ok());
-        let error = update(Duration::from_mins(59)).check().unwrap_err().to_string();
+        assert!(update(Duration::from_secs(3600)).check().is_ok());
+        let error = update(Duration::from_secs(59 * 60)).check().unwrap_err().to_string();
         assert!(error.contains("1h at least"), "{error}");
     }
 }

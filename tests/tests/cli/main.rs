@@ -16,6 +16,7 @@ mod names;
 mod stacks;
 mod store_files;
 mod streams;
+mod swarms;
 mod values;
 mod virtualbox;
 mod virtualbox_recorded;

@@ -48,6 +48,7 @@ pub(crate) fn three_managers_survive_one() {
             .all(|node| node.manager.as_deref() != Some("unreachable"))
             .then_some(())
     });
+    a_locked_swarm_stays_alive(&lab, leader);
     // One after the other, so that the others can decide meanwhile; and then none is missing.
     lab.skep("machine restart").args(THREE).succeeds();
     assert_eq!(ids(&ready_soon(&lab, &THREE)), ids(&before));
@@ -125,6 +126,73 @@ pub(crate) fn removed_workers_leave_no_node() {
     lab.skep("machine rm -f manager1 worker1").succeeds();
     assert_eq!(containers(&lab).len(), 0);
     lab.finish();
+}
+
+/// Of a swarm with autolock a manager is restarted, then all of them: nothing that is said or done
+/// about it costs the swarm anything, and the key brings it back with its services.
+fn a_locked_swarm_stays_alive(lab: &Lab, one: &str) {
+    let before = nodes(lab);
+    lab.skep("service create -d --no-resolve-image --name kept --replicas 0 kept:1").succeeds();
+    let locking = lab.skep("swarm update --autolock").succeeds();
+    let printed = locking.lines().into_iter().find(|line| line.contains("SWMKEY-")).unwrap();
+    let key = lab.skep("swarm unlock-key -q").succeeds().stdout;
+    assert_eq!(printed.trim(), key.trim());
+
+    lab.skep("machine restart").args([one]).succeeds();
+    lab.skep("status")
+        .exits(4)
+        .says("Locked")
+        .says(&format!("skep swarm unlock --name {} {one}", lab.cluster()));
+    for words in ["swarm init", "swarm leave", "swarm init --force-new-cluster"] {
+        let refused = lab.skep(words).args([one]).exits(3).prints_nothing();
+        refused.says("locked").says("skep swarm unlock");
+    }
+    lab.skep("swarm unlock")
+        .args([one])
+        .stdin("SWMKEY-1-no\n")
+        .exits(1)
+        .says("invalid key provided");
+    lab.skep("swarm unlock").args([one]).stdin(key.as_str()).succeeds();
+    until("the manager that was unlocked heard again", || {
+        (nodes(lab)[one].manager.as_deref() != Some("unreachable")).then_some(())
+    });
+
+    let all: Vec<_> = THREE.iter().map(|name| container(lab, name)).collect();
+    host::docker(["restart", "--time", "0"].into_iter().chain(all.iter().map(String::as_str)))
+        .succeeds();
+    until("all managers locked", || {
+        let locked = lab.skep("status --format json").ends().stdout.matches("\"locked\"").count();
+        (locked == THREE.len()).then_some(())
+    });
+    lab.skep("swarm status").exits(1).says("quorum lost: 0 of 3 managers reachable, 2 needed");
+    for words in ["status", "node ls", "up", "swarm status", "swarm join manager1", "service ls"] {
+        let ran = lab.skep(words).ends();
+        assert!(!matches!(ran.code, Some(0)), "{words}: {ran}");
+        assert!(ran.stderr.contains("skep swarm unlock"), "{words}: {ran}");
+        for harm in ["leave", "skep down", "force-new-cluster"] {
+            assert!(!ran.stderr.contains(harm), "{words} advises {harm}: {ran}");
+        }
+    }
+    lab.skep("swarm unlock").stdin(key.as_str()).succeeds();
+    until("the managers with a leader", || {
+        (lab.skep("swarm status").ends().code == Some(0)).then_some(())
+    });
+    assert_eq!(ids(&all_ready(lab, &THREE)), ids(&before));
+    assert!(lab.skep("service ls").succeeds().stdout.contains("kept"));
+
+    lab.skep("swarm update --autolock=false").succeeds();
+
+    // The managers need a moment between two of them.
+    let others: Vec<_> = THREE.into_iter().filter(|name| *name != one).collect();
+    lab.skep("node demote").args(&others).succeeds();
+    lab.skep("node promote").args(&others).succeeds();
+    lab.skep("node demote").args([others[0]]).succeeds();
+    lab.skep("node promote").args([others[0]]).succeeds();
+    until("three managers again", || {
+        let heard = |node: &Node| matches!(node.manager.as_deref(), Some("leader" | "reachable"));
+        nodes(lab).values().all(heard).then_some(())
+    });
+    assert_eq!(ids(&all_ready(lab, &THREE)), ids(&before));
 }
 
 pub(crate) fn a_manager_that_lost_its_disk_is_replaced() {

@@ -384,6 +384,13 @@ impl<'a> Membership<'a> {
         options.members = Some(entry.nodes.iter().map(|node| node.id.clone()).collect());
         options.discard_leftover = machine.node.is_none()
             && !entry.nodes.iter().any(|node| node.hostname == machine.name.as_str());
+        if options.discard_leftover
+            && local.as_ref().is_some_and(|local| local.state == LocalNodeState::Error)
+        {
+            // A manager of whatever swarm that cannot start looks like a join that got nowhere.
+            let identity = self.cluster.has_identity(machine, swarm.engine(), self.cancel).await;
+            options.discard_leftover = matches!(identity, Ok(false));
+        }
         let node = local.as_ref().and_then(|local| local.node.clone());
         if let (Some(local), Some(node)) = (local, node)
             && !is_member(&node)

@@ -84,7 +84,7 @@ async fn settings_are_changed_in_what_the_engine_last_said() {
     let (request, body) = fake.bodies().pop().unwrap();
     assert_eq!(request, "POST /swarm/update?version=5");
     assert_eq!(body, swarm(5, true).1["Spec"]);
-    let short = SwarmUpdate { cert_expiry: Some(Duration::from_mins(1)), ..update };
+    let short = SwarmUpdate { cert_expiry: Some(Duration::from_secs(60)), ..update };
     let asked = fake.asked().len();
     let error = fake.swarm.update_swarm(&short, &cancel()).await.unwrap_err();
     assert!(matches!(error, SwarmError::Setting { .. }), "{error:?}");

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How long all nodes may take to follow. docker waits for ever, for nodes that are off too.
-const PATIENCE: Duration = Duration::from_mins(10);
+const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 pub(super) async fn ca(context: &Context, args: &CaArgs) -> Result<(), Failure> {
     let external = external_cas(&args.external_ca)?;

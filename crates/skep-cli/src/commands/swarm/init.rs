@@ -1,7 +1,7 @@
 //! `skep swarm init`
 
 use skep_cluster::{
-    MachineRecord,
+    ClusterError, MachineRecord,
     reach::Cluster,
     survey::{Part, Survey, remember, survey},
 };
@@ -13,13 +13,15 @@ use crate::{
     args::swarm::InitArgs,
     commands::print,
     context::{Context, name_option},
-    failure::{Exit, Failure},
+    failure::{Exit, Failure, cannot_be_asked},
 };
 
 pub(super) async fn init(context: &Context, args: &InitArgs) -> Result<(), Failure> {
     let mut settings = settings::read(&args.settings)?;
     settings.autolock = args.autolock.then_some(true);
     settings.check()?;
+    skep_swarm::pool::check(&args.default_addr_pool, args.default_addr_pool_mask_length, &[])
+        .map_err(skep_swarm::SwarmError::from)?;
     let names: Vec<String> = args.machine.iter().cloned().collect();
     let cluster = super::named(context, &names)?;
     let mut machines = cluster.record().machines.iter();
@@ -46,11 +48,8 @@ pub(super) async fn init(context: &Context, args: &InitArgs) -> Result<(), Failu
     options.subnet_size = args.default_addr_pool_mask_length;
     options.settings = settings;
     options.force_new_cluster = args.force_new_cluster;
-    // Before the engines are asked, which takes a while.
-    skep_swarm::pool::check(&options.pools, options.subnet_size, &[])
-        .map_err(skep_swarm::SwarmError::from)?;
-
     let found = survey(&cluster, &context.cancel).await?;
+    is_able(machine, &found, args.force_new_cluster)?;
     if args.force_new_cluster {
         may_force(context, &cluster, machine, &found, args.force)?;
     } else {
@@ -61,8 +60,8 @@ pub(super) async fn init(context: &Context, args: &InitArgs) -> Result<(), Failu
     let how = if joined.already { "was a manager already" } else { "is now a manager" };
     if args.force_new_cluster {
         context.say(
-            "It is the only manager now. Managers of before that come back are not in this swarm: \
-             let them leave, and join them again.",
+            "It is the only manager now. Managers that come back are still those of the swarm of \
+             before: `skep status` tells them apart.",
         );
     } else {
         context.say("Add machines with `skep swarm join MACHINE…`, managers with --manager.");
@@ -77,6 +76,25 @@ pub(super) async fn init(context: &Context, args: &InitArgs) -> Result<(), Failu
     Ok(())
 }
 
+/// Refuses a machine whose engine has a part in a swarm that it cannot take: that may be all there
+/// is of that swarm. A manager that only lacks the others may still go on alone.
+fn is_able(
+    machine: &MachineRecord,
+    found: &Survey,
+    force_new_cluster: bool,
+) -> Result<(), Failure> {
+    let Some(local) = found.local(&machine.name) else { return Ok(()) };
+    let may_go_on = local.state == LocalNodeState::Active
+        || !local.may_be_manager()
+        || (force_new_cluster && local.is_manager);
+    if may_go_on {
+        return Ok(());
+    }
+    let error =
+        ClusterError::NotManager { machine: machine.name.clone(), local: Box::new(local.clone()) };
+    Err(cannot_be_asked(error, Exit::Preflight))
+}
+
 /// Refuses a new cluster beside managers that live: it is for those that are gone for good.
 fn may_force(
     context: &Context,
@@ -87,12 +105,6 @@ fn may_force(
 ) -> Result<(), Failure> {
     let option = name_option(&cluster.record().name);
     let name = &machine.name;
-    if found.local(name).is_some_and(|local| local.state == LocalNodeState::Locked) {
-        let text =
-            format!("{name} is locked: it needs the swarm's unlock key before anything else");
-        return Err(Failure::new(Exit::Preflight, text)
-            .with_fix(format!("`skep swarm unlock{option} {name}` gives it the key")));
-    }
     let others = |wanted: &dyn Fn(&MachineName, &Part) -> bool| -> Vec<String> {
         let others =
             found.parts.iter().filter(|(other, part)| other != name && wanted(other, part));
@@ -124,8 +136,7 @@ fn may_force(
     }
     if !unasked.is_empty() {
         let text = format!(
-            "{} cannot be asked; should it come back, it is not in the new cluster and must not be \
-             counted on",
+            "{} cannot be asked: whoever comes back is still a manager of the swarm of before",
             unasked.join(", ")
         );
         context.events.warn("", text);

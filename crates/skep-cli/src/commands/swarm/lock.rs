@@ -1,6 +1,6 @@
 //! `skep swarm unlock` and `unlock-key`.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use futures_util::future::join_all;
 use rustix::termios::{self, LocalModes, OptionalActions, Termios};
@@ -13,10 +13,8 @@ use crate::{
     commands::print,
     context::{Context, name_option},
     failure::{Exit, Failure},
+    input,
 };
-
-/// The most that is read for a key. One has 58 characters.
-const LONGEST_KEY: u64 = 4096;
 
 /// What docker says of a key, for whoever has to type it one day.
 pub(super) fn unlock_text(key: &SecretString) -> String {
@@ -78,7 +76,7 @@ pub(super) async fn unlock(context: &Context, names: &[String]) -> Result<(), Fa
         }
     }
     if waiting {
-        context.say("Too few managers take part yet: unlock or start the others.");
+        context.say("They elect a leader once enough of them take part: unlock or start the others, if any are left.");
     }
     refused(failed, of)
 }
@@ -92,7 +90,12 @@ fn refused(failed: Vec<(Option<String>, SwarmError)>, of: usize) -> Result<(), F
     if let Some(cause @ Cause::WrongKey) = cause {
         // In docker's words, with the advice apart.
         failure.message = cause.to_string();
-        failure.fix = Some(cause.fix().to_owned());
+        failure.causes.clear();
+        failure.fix = Some(
+            "give the key that `skep swarm unlock-key` prints while a manager is not locked; a \
+             manager that was away while it was rotated needs the one before"
+                .to_owned(),
+        );
     }
     let names: Vec<String> =
         name.into_iter().chain(failures.filter_map(|(name, _)| name)).collect();
@@ -159,25 +162,15 @@ fn not_locked(before: &str, state: LocalNodeState) -> Failure {
 
 /// Reads the key: a line of standard input, unseen where that is a terminal.
 async fn read_key(context: &Context) -> Result<SecretString, Failure> {
-    let reading = tokio::task::spawn_blocking(read_line);
-    // Whoever is interrupted leaves the terminal as it was: at the end of this function.
+    // Whoever is interrupted finds the terminal as it was: this is dropped when the wait ends.
     let _unseen = io::stdin().is_terminal().then(Unseen::begin);
-    let key = tokio::select! {
-        () = context.cancel.cancelled() => return Err(Failure::new(Exit::Interrupted, "interrupted")),
-        key = reading => key.map_err(|error| Failure::failed(error.to_string()))??,
-    };
-    if key.expose_secret().is_empty() {
+    let line = input::answer(&context.cancel).await?.unwrap_or_default();
+    let key = line.trim();
+    if key.is_empty() {
         return Err(Failure::usage("no unlock key was given, and nothing was touched")
             .with_fix("type it, or give it on standard input: `skep swarm unlock < FILE`"));
     }
-    Ok(key)
-}
-
-fn read_line() -> Result<SecretString, Failure> {
-    let mut line = String::new();
-    let wrong = |error: io::Error| Failure::usage(format!("cannot read the unlock key: {error}"));
-    io::stdin().lock().take(LONGEST_KEY).read_line(&mut line).map_err(wrong)?;
-    Ok(SecretString::from(line.trim()))
+    Ok(SecretString::from(key))
 }
 
 /// A terminal that does not show what is typed, until this is dropped.

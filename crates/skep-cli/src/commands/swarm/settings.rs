@@ -1,15 +1,13 @@
 //! `skep swarm update`, and the settings that `init` and `ca` take too.
 
-use std::{collections::BTreeMap, io::Read as _, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
+use skep_read::limit;
 use skep_service::spec::value::fields;
 use skep_swarm::{ExternalCa, Swarm, SwarmUpdate};
 
 use super::lock::unlock_text;
 use crate::{args::swarm::Settings, commands::print, context::Context, failure::Failure};
-
-/// The most that a certificate or a key is read of.
-const LARGEST: u64 = 1 << 20;
 
 pub(super) async fn update(
     context: &Context,
@@ -83,21 +81,13 @@ fn external_ca(spec: &str) -> Result<ExternalCa, Failure> {
 
 /// A file of PEM. What is in it is never shown.
 pub(super) fn pem(flag: &str, path: &Path) -> Result<String, Failure> {
-    let wrong = |text: &str| Failure::usage(format!("{flag} {}: {text}", path.display()));
-    let is_file = path.metadata().map_err(|error| wrong(&error.to_string()))?.is_file();
-    if !is_file {
-        return Err(wrong("it is not a file"));
-    }
-    let mut bytes = Vec::new();
-    let read =
-        std::fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes));
-    read.map_err(|error| wrong(&error.to_string()))?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(wrong("it is larger than a certificate or key can be"));
-    }
-    match String::from_utf8(bytes) {
-        Ok(text) if text.contains("-----BEGIN ") && text.contains("-----END ") => Ok(text),
-        _ => Err(wrong("file contents must be in PEM format")),
+    let wrong = |text: String| Failure::usage(format!("{flag} {}: {text}", path.display()));
+    let text =
+        skep_read::text(path, limit::CERTIFICATES).map_err(|error| wrong(error.to_string()))?;
+    if text.contains("-----BEGIN ") && text.contains("-----END ") {
+        Ok(text)
+    } else {
+        Err(wrong("file contents must be in PEM format".into()))
     }
 }
 
@@ -121,7 +111,7 @@ mod tests {
             ("protocol=acme,url=x", "unrecognized external CA protocol acme"),
             ("cfssl", "must be a key=value pair"),
             ("protocol=cfssl,url=x,cacert=/nowhere", "/nowhere"),
-            ("protocol=cfssl,url=x,cacert=/dev/null", "not a file"),
+            ("protocol=cfssl,url=x,cacert=/dev/null", "it is a device"),
         ] {
             let error = external_ca(spec).unwrap_err();
             assert!(error.message.contains(wrong), "{spec}: {}", error.message);
