@@ -94,7 +94,11 @@ pub async fn up(
     unfinished::resume(home, name, options).await?;
     let found = ask_engines(home, name, cancel).await?;
     let (_, record) = wanted(home, name, desired, &found).await?;
-    observed::look_ahead(&record, &found, desired.replace_swarm)?;
+    if unfinished::load(home, name).is_none() {
+        // An interrupted `up` may have left an engine in the middle of founding or joining, which looks
+        // like a node without its managers until it is done: that is waited for below.
+        observed::look_ahead(&record, &found, desired.replace_swarm)?;
+    }
     let (kind, checks) = look(home, &record, desired, fresh, options).await?;
     let driver = home.driver(kind);
     let desired = &Desired { driver: Some(kind), ..desired.clone() };

@@ -151,7 +151,7 @@ impl<'a> Membership<'a> {
         let end = Instant::now() + PENDING;
         loop {
             let local = swarm.local(self.cancel).await?;
-            if local.state != LocalNodeState::Pending || Instant::now() >= end {
+            if !is_on_its_way(&local) || Instant::now() >= end {
                 return Ok(local);
             }
             let _ = tokio::time::timeout(INTERVAL, self.cancel.cancelled()).await;
@@ -454,5 +454,19 @@ impl<'a> Membership<'a> {
 
     fn address_of(&self, machine: &MachineName) -> Result<IpAddr, ClusterError> {
         self.cluster.address(self.cluster.machine(machine.as_str())?)
+    }
+}
+
+/// Whether an engine has not come to where it is going: it looks for its managers, or is the manager
+/// of a swarm that it is just founding, which it knows of before it has a say in it.
+fn is_on_its_way(local: &LocalState) -> bool {
+    let is_own =
+        |address: &str| address.rsplit_once(':').is_some_and(|(host, _)| host == local.address);
+    match local.state {
+        LocalNodeState::Pending => true,
+        LocalNodeState::Active => {
+            !local.is_manager && local.managers.iter().all(|manager| is_own(&manager.address))
+        }
+        LocalNodeState::Inactive | LocalNodeState::Locked | LocalNodeState::Error => false,
     }
 }
