@@ -141,7 +141,7 @@ fn a_locked_swarm_stays_alive(lab: &Lab, one: &str) {
     lab.skep("machine restart").args([one]).succeeds();
     lab.skep("status")
         .exits(4)
-        .says("Locked")
+        .says(&format!("{one} is locked"))
         .says(&format!("skep swarm unlock --name {} {one}", lab.cluster()));
     for words in ["swarm init", "swarm leave", "swarm init --force-new-cluster"] {
         let refused = lab.skep(words).args([one]).exits(3).prints_nothing();
