@@ -134,12 +134,16 @@ fn key_pair(path: &Path, comment: &str) -> Result<KeyPair, ClusterError> {
 
 /// The key pair at `path`, if its private half is there or in its copy; both halves are then.
 fn there(path: &Path) -> Result<Option<KeyPair>, ClusterError> {
-    if !skep_store::kept::restore(path, |bytes| KeyPair::of_private(bytes).is_some())? {
+    if !skep_store::kept::restore(path, KeyPair::is_private)? {
         return Ok(None);
     }
-    let bytes = skep_read::bytes(path, limit::KEY);
-    let Some(pair) = bytes.ok().and_then(|bytes| KeyPair::of_private(&bytes)) else {
-        return Ok(None);
+    let Ok(text) = skep_read::text(path, limit::KEY) else { return Ok(None) };
+    let Some(pair) = KeyPair::of_private(text.as_bytes()) else {
+        // A key that was brought along, in a format of which the public half is not made here: it
+        // is never replaced, for it is what the machine knows.
+        let public = skep_read::text(path.with_extension("pub"), limit::KEY).unwrap_or_default();
+        let public = public.trim_end().to_owned();
+        return Ok(Some(KeyPair { private: SecretString::from(text), public }));
     };
     let (path, line) = (path.with_extension("pub"), format!("{}\n", pair.public));
     if skep_read::text(&path, limit::KEY).ok().as_deref() != Some(&line) {
@@ -170,8 +174,7 @@ pub(crate) fn mend_login(
             return Err(ClusterError::KeyLost { machine: machine.clone(), path });
         }
     } else {
-        let is_key = |bytes: &[u8]| bytes.starts_with(b"-----BEGIN");
-        skep_store::kept::restore(&files.ssh_key(), is_key)?;
+        skep_store::kept::restore(&files.ssh_key(), KeyPair::is_private)?;
     }
     let is_pin = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok_and(is_known_hosts);
     let pin = files.known_hosts();

@@ -32,9 +32,22 @@ impl KeyPair {
         Ok(Self { private: SecretString::from(private.as_str()), public })
     }
 
-    /// The pair of a private key as it is in a file; `None` if that is none, or has a passphrase.
+    /// Whether this is a private key, whole: in OpenSSH's format, or in an older one, of which no more
+    /// is known here than how it begins and ends.
+    pub fn is_private(text: &[u8]) -> bool {
+        let older = |text: &str| {
+            let text = text.trim();
+            text.starts_with("-----BEGIN ")
+                && text.ends_with(" PRIVATE KEY-----")
+                && !text.contains("OPENSSH")
+                && text.lines().count() > 2
+        };
+        PrivateKey::from_openssh(text).is_ok() || std::str::from_utf8(text).is_ok_and(older)
+    }
+
+    /// The pair of a private key in OpenSSH's format, as it is in a file.
     pub fn of_private(text: &[u8]) -> Option<Self> {
-        let key = PrivateKey::from_openssh(text).ok().filter(|key| !key.is_encrypted())?;
+        let key = PrivateKey::from_openssh(text).ok()?;
         let public = key.public_key().to_openssh().ok()?;
         let private = String::from_utf8(text.to_vec()).ok()?;
         Some(Self { private: SecretString::from(private), public })
@@ -97,6 +110,9 @@ mod tests {
         assert_eq!(private.public_key().to_openssh().unwrap(), pair.public);
         let again = KeyPair::of_private(pair.private.expose_secret().as_bytes()).unwrap();
         assert_eq!(again.public, pair.public);
+        let older = b"-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+        assert!(KeyPair::is_private(older) && !KeyPair::is_private(&older[..40]));
+        assert!(KeyPair::of_private(older).is_none());
         assert!(KeyPair::of_private(&pair.private.expose_secret().as_bytes()[..90]).is_none());
         let pin = known_hosts_line([127, 0, 0, 1].into(), 22, &pair.public);
         assert!(is_known_hosts(&pin) && !is_known_hosts("") && !is_known_hosts(&pin[..40]));
