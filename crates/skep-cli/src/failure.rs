@@ -254,11 +254,18 @@ impl From<ClusterError> for Failure {
             }
             ClusterError::Store(StoreError::Locked { .. }) => Failure::of(Exit::Failed, &error)
                 .with_fix("wait until it has ended, or interrupt it"),
-            ClusterError::Store(StoreError::Damaged { .. }) => Failure::of(Exit::Failed, &error)
-                .with_fix(
-                    "put the file back from a copy; `skep down --name CLUSTER` removes a cluster \
-                     without its record, too",
-                ),
+            ClusterError::Store(StoreError::Damaged { path, .. }) => {
+                // Never that a cluster be taken down: what the file describes runs.
+                let fix = if path.file_name().is_some_and(|name| name == "store.json") {
+                    "put it back from a backup, or write {\"schema\": 1, \"id\": \"ID\"} into it: ID is \
+                     what `docker ps -a --filter label=skep --format '{{.Label \"skep\"}}'` prints, the \
+                     label of this store's machines"
+                } else {
+                    "put the file back from a backup of the store; its copy in `.kept` beside it cannot \
+                     be used either. What it describes goes on running meanwhile"
+                };
+                Failure::of(Exit::Failed, &error).with_fix(fix)
+            }
             ClusterError::Machine(MachineError::Subnet { .. } | MachineError::Foreign { .. }) => {
                 Failure::of(Exit::Preflight, &error)
             }

@@ -196,6 +196,9 @@ fn run_command(
     });
     // A blocked thread (a lock, a slow disk) must not keep an interrupted command alive.
     runtime.shutdown_background();
+    for notice in skep_store::kept::notices() {
+        context.events.warn("", notice);
+    }
     shown.finish();
     let mut closing = context.closing();
     if mode == Mode::Json && !closing.is_empty() {

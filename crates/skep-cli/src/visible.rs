@@ -99,7 +99,7 @@ impl Log {
 
 fn log_text(text: &str, shown: &mut Vec<u8>) {
     let mut rest = text;
-    while let Some(at) = rest.find(|letter: char| matches!(letter, '\u{1b}' | '\r')) {
+    while let Some(at) = rest.find(['\u{1b}', '\r']) {
         let (before, from) = rest.split_at(at);
         shown.extend_from_slice(self::text(before).as_bytes());
         let length = if from.starts_with("\r\n") { 2 } else { color(from).unwrap_or(0) };

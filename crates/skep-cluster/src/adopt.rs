@@ -16,7 +16,6 @@ use skep_guest::{
 };
 use skep_machine::System;
 use skep_model::Events;
-use skep_store::write_private;
 use skep_swarm::Swarm;
 use tokio_util::sync::CancellationToken;
 
@@ -343,7 +342,7 @@ async fn pin(
     } else {
         adopt::pin(access, timeout, events, cancel).await?
     };
-    Ok(write_private(&access.known_hosts, lines.as_bytes())?)
+    Ok(skep_store::kept::write(&access.known_hosts, lines.as_bytes())?)
 }
 
 async fn log_in(

@@ -122,7 +122,7 @@ async fn a_key_that_is_pinned_is_not_looked_at_again() {
     let access = bench.cluster.access(bench.machine()).unwrap();
     let key = KeyPair::generate("").unwrap().public;
     let line = known_hosts_line(access.host, access.port, &key);
-    write_private(&access.known_hosts, line.as_bytes()).unwrap();
+    skep_store::write_private(&access.known_hosts, line.as_bytes()).unwrap();
     assert_eq!(bench.pinned().await.unwrap(), line);
 }
 

@@ -150,10 +150,24 @@ pub enum ClusterError {
     /// The docker CLI, where a context was asked for.
     #[error("cannot make a context of the docker CLI")]
     Docker(#[from] ProcessError),
+    /// What a machine is logged in to with is not in the store any more.
+    #[error(
+        "the private key of machine {machine} is lost: {} is missing or damaged, and so is its copy in \
+         `.kept` beside it; put it back from a backup of the store. The machine, its engine and its \
+         swarm go on without it",
+        .path.display()
+    )]
+    KeyLost {
+        /// The machine.
+        machine: MachineName,
+        /// The key's file.
+        path: PathBuf,
+    },
     /// The authority that machines trust is not in the store any more.
     #[error(
         "the certificates in {} are gone, and the machines of cluster {cluster} trust no others: \
-         put them back, or begin again with `skep down --name {cluster}`",
+         put them back from a backup of the store. The machines and their swarm go on without them, \
+         and `skep machine ssh` works",
         .directory.display()
     )]
     AuthorityLost {

@@ -86,7 +86,7 @@ impl Home {
                     }
                     None => {
                         let id = fresh_id(&settings);
-                        skep_store::write_json(
+                        skep_store::write_record(
                             &path,
                             &StoreRecord { schema: SCHEMA, id: id.clone() },
                         )?;
@@ -144,6 +144,9 @@ impl Home {
     /// one in its place would lock everybody out of them without a word. [`ClusterError::Pki`].
     pub fn authority(&self) -> Result<Authority, ClusterError> {
         let directory = self.layout.certs();
+        if directory.exists() {
+            skep_engine::pki::store::restore_key(&directory)?;
+        }
         if !directory.join(AUTHORITY_KEY).exists() {
             // A machine's files are written once there is an authority that vouches for it.
             let trusts_one =

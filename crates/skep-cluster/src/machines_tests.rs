@@ -456,7 +456,9 @@ async fn machines_are_found_in_whatever_cluster_they_are() {
         ]
     );
     // A machine may be in a record that nobody can read: that is said, not that there is none.
-    fs_err::write(bench.home.layout().cluster("b").record(), "{").unwrap();
+    let record = bench.home.layout().cluster("b").record();
+    fs_err::write(skep_store::kept::place(&record), "{").unwrap();
+    fs_err::write(record, "{").unwrap();
     assert_eq!(of("one", None).unwrap(), "a");
     assert!(of("two", None).unwrap_err().contains("damaged"));
 }

@@ -15,7 +15,7 @@ use skep_machine::{DriverOptions, MachineId, Reach, System};
 use skep_model::{ClusterName, MachineName, Role};
 use tokio_util::sync::CancellationToken;
 
-use crate::{ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord, adopt};
+use crate::{ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord, adopt, provision};
 
 /// The user every guest is logged in to as.
 pub const USER: &str = "docker";
@@ -117,6 +117,9 @@ impl Cluster {
             });
         }
         let reach = self.reach(machine)?;
+        let files = self.home.layout().cluster(self.record.name.as_str());
+        let files = files.machine(machine.name.as_str());
+        provision::mend_login(&files, &machine.name, &reach, machine.options.system())?;
         let access = access(&self.home, &self.record.name, &machine.name, Some(reach));
         Ok(match &machine.options {
             DriverOptions::Ssh(host) => Access { user: host.user.clone(), ..access },

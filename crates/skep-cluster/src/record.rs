@@ -111,9 +111,9 @@ impl ClusterRecord {
     /// Writes the record.
     ///
     /// # Errors
-    /// As [`skep_store::write_json`].
+    /// As [`skep_store::write_record`].
     pub fn save(&self, home: &Home) -> Result<(), StoreError> {
-        skep_store::write_json(&home.layout().cluster(self.name.as_str()).record(), self)
+        skep_store::write_record(&home.layout().cluster(self.name.as_str()).record(), self)
     }
 
     /// The machine of a name.

@@ -318,7 +318,7 @@ fn cut(message: &str) -> String {
     if message.len() <= LONGEST_REFUSAL {
         return message.to_owned();
     }
-    let end = message.floor_char_boundary(LONGEST_REFUSAL);
+    let end = (0..=LONGEST_REFUSAL).rev().find(|end| message.is_char_boundary(*end)).unwrap_or(0);
     format!("{}… ({} bytes, of which these are the first)", &message[..end], message.len())
 }
 

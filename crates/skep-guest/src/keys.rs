@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use secrecy::SecretString;
-use ssh_key::{Algorithm, LineEnding, PrivateKey, rand_core::OsRng};
+use ssh_key::{Algorithm, LineEnding, PrivateKey, PublicKey, rand_core::OsRng};
 
 use crate::GuestError;
 
@@ -31,6 +31,37 @@ impl KeyPair {
         let public = key.public_key().to_openssh().map_err(GuestError::Key)?;
         Ok(Self { private: SecretString::from(private.as_str()), public })
     }
+
+    /// Whether this is a private key, whole: in OpenSSH's format, or in an older one, of which no more
+    /// is known here than how it begins and ends.
+    pub fn is_private(text: &[u8]) -> bool {
+        let older = |text: &str| {
+            let text = text.trim();
+            text.starts_with("-----BEGIN ")
+                && text.ends_with(" PRIVATE KEY-----")
+                && !text.contains("OPENSSH")
+                && text.lines().count() > 2
+        };
+        PrivateKey::from_openssh(text).is_ok() || std::str::from_utf8(text).is_ok_and(older)
+    }
+
+    /// The pair of a private key in OpenSSH's format, as it is in a file.
+    pub fn of_private(text: &[u8]) -> Option<Self> {
+        let key = PrivateKey::from_openssh(text).ok()?;
+        let public = key.public_key().to_openssh().ok()?;
+        let private = String::from_utf8(text.to_vec()).ok()?;
+        Some(Self { private: SecretString::from(private), public })
+    }
+}
+
+/// Whether a `known_hosts` file pins keys that are keys, and is nothing but that.
+pub fn is_known_hosts(text: &str) -> bool {
+    let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    let mut keys =
+        lines.map(|line| line.split_once(' ').map(|(_, key)| PublicKey::from_openssh(key)));
+    let first = keys.next();
+    first.is_some_and(|first| matches!(first, Some(Ok(_))))
+        && keys.all(|key| matches!(key, Some(Ok(_))))
 }
 
 /// The line (with its end) that pins `public`, a machine's public host key, in a `known_hosts` file
@@ -56,6 +87,14 @@ mod tests {
         assert!(pair.public.ends_with(" skep worker1"), "{}", pair.public);
         let private = PrivateKey::from_openssh(pair.private.expose_secret()).unwrap();
         assert_eq!(private.public_key().to_openssh().unwrap(), pair.public);
+        let again = KeyPair::of_private(pair.private.expose_secret().as_bytes()).unwrap();
+        assert_eq!(again.public, pair.public);
+        let older = b"-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+        assert!(KeyPair::is_private(older) && !KeyPair::is_private(&older[..40]));
+        assert!(KeyPair::of_private(older).is_none());
+        assert!(KeyPair::of_private(&pair.private.expose_secret().as_bytes()[..90]).is_none());
+        let pin = known_hosts_line([127, 0, 0, 1].into(), 22, &pair.public);
+        assert!(is_known_hosts(&pin) && !is_known_hosts("") && !is_known_hosts(&pin[..40]));
         let debug = format!("{pair:?}");
         assert!(!debug.contains("PRIVATE KEY"), "{debug}");
         assert_ne!(KeyPair::generate("").unwrap().public, KeyPair::generate("").unwrap().public);

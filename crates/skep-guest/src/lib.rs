@@ -37,7 +37,7 @@ pub use access::Access;
 pub use command::Command;
 pub use error::GuestError;
 pub use guest::Guest;
-pub use keys::{KeyPair, known_hosts_line};
+pub use keys::{KeyPair, is_known_hosts, known_hosts_line};
 pub use obstacle::Obstacle;
 pub use ready::{Requirement, wait_until_ready};
 pub use run::Output;

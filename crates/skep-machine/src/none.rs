@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use skep_model::{Check, ClusterName, MachineName, MachineState, Port};
-use skep_store::{Layout, Resource, StoreError, file, read_json, write_json};
+use skep_store::{Layout, Resource, StoreError, file, read_json, write_record};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -139,7 +139,7 @@ impl Driver for NoneDriver {
         let resource = resource(&plan.id);
         work.journal.intent(&resource)?;
         let path = self.record(&plan.id.cluster, plan.id.machine.as_str());
-        write_json(&path, &Record { schema: SCHEMA, url: url.clone() })?;
+        write_record(&path, &Record { schema: SCHEMA, url: url.clone() })?;
         Ok(work.journal.made(&resource)?)
     }
 

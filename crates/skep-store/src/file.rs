@@ -9,7 +9,7 @@ use std::{
 use fs_err as fs;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::StoreError;
+use crate::{StoreError, kept};
 
 /// Creates `directory` and its missing parents, each with mode 0700.
 ///
@@ -45,7 +45,8 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     write().map_err(StoreError::io("write", path))
 }
 
-/// Reads the JSON file at `path`, or `None` if there is none.
+/// Reads the JSON file at `path`, or `None` if there is none. Where it is damaged or missing, and a
+/// copy is kept, that is read, and put in the place of a damaged one.
 ///
 /// `known` is the newest `schema` the caller understands; a file with a newer one is refused
 /// before its content is looked at.
@@ -54,6 +55,24 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 /// [`StoreError::Damaged`] if it is not the JSON it should be, [`StoreError::NewerSchema`],
 /// [`StoreError::Io`].
 pub fn read_json<T: DeserializeOwned>(path: &Path, known: u64) -> Result<Option<T>, StoreError> {
+    match read_one(path, known) {
+        found @ (Ok(Some(_)) | Err(StoreError::NewerSchema { .. })) => found,
+        other => match read_one(&kept::place(path), known) {
+            Ok(Some(value)) => {
+                // One that is missing may be about to be removed with all that is around it: it is
+                // written again with the next change.
+                if other.is_err() {
+                    let bytes = skep_read::bytes(kept::place(path), skep_read::limit::RECORD);
+                    kept::put_back(path, &bytes.map_err(StoreError::io("read", path))?)?;
+                }
+                Ok(Some(value))
+            }
+            _ => other,
+        },
+    }
+}
+
+fn read_one<T: DeserializeOwned>(path: &Path, known: u64) -> Result<Option<T>, StoreError> {
     let bytes = match skep_read::bytes(path, skep_read::limit::RECORD) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -83,11 +102,24 @@ pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError
     write_private(path, &bytes)
 }
 
-/// Removes a file; one that is not there is already removed.
+/// As [`write_json`], and keeps a copy: a record that nothing else could tell again; see
+/// [`mod@kept`].
+///
+/// # Errors
+/// [`StoreError::Io`].
+pub fn write_record<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
+    let bytes = serde_json::to_vec_pretty(value)
+        .map_err(|error| StoreError::io("write", path)(io::Error::other(error)))?;
+    kept::write(path, &bytes)
+}
+
+/// Removes a file and its copy; one that is not there is already removed.
 ///
 /// # Errors
 /// [`StoreError::Io`].
 pub fn remove(path: &Path) -> Result<(), StoreError> {
+    let copy = kept::place(path);
+    gone_is_fine(fs::remove_file(&copy)).map_err(StoreError::io("remove", copy))?;
     gone_is_fine(fs::remove_file(path)).map_err(StoreError::io("remove", path))
 }
 
@@ -209,6 +241,24 @@ mod tests {
         assert_eq!(fs::read_dir(home.path().join("clusters")).unwrap().count(), 0);
         remove_dir_at_once(&path).unwrap();
         remove_dir_at_once(&home.path().join("nowhere/skep")).unwrap();
+    }
+
+    #[test]
+    fn a_record_outlives_its_file() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("record.json");
+        write_record(&path, &record()).unwrap();
+        for damage in [&b""[..], b"\xff\xfe\x00", b"{}", b"null", b"{\"schema\": 2}"] {
+            fs::write(&path, damage).unwrap();
+            assert_eq!(read_json::<Record>(&path, 2).unwrap(), Some(record()));
+            assert_eq!(fs::read(&path).unwrap(), fs::read(kept::place(&path)).unwrap());
+        }
+        fs::remove_file(&path).unwrap();
+        assert_eq!(read_json::<Record>(&path, 2).unwrap(), Some(record()));
+        fs::write(&path, r#"{"schema": 3}"#).unwrap();
+        assert!(read_json::<Record>(&path, 2).is_err(), "an older copy is not what was written");
+        remove(&path).unwrap();
+        assert_eq!(read_json::<Record>(&path, 2).unwrap(), None);
     }
 
     #[test]

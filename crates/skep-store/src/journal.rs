@@ -21,7 +21,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{StoreError, file};
+use crate::{StoreError, file, kept};
 
 /// Something outside the store that skep makes and must remove.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -111,14 +111,13 @@ impl Journal {
         self.append(&Line::Gone(resource.clone()))
     }
 
-    /// Everything announced and not gone, in the order it was announced.
+    /// Everything announced and not gone, in the order it was announced. Lines that are not the
+    /// journal's are passed over, with a notice: what they had announced is found by its labels.
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] for a line that is not the journal's, except one cut short by a
-    /// crash; [`StoreError::Io`].
+    /// [`StoreError::Io`].
     pub fn outstanding(&self) -> Result<Vec<Resource>, StoreError> {
-        let text = self.read()?;
-        replay(&text, |_| true).map_err(|reason| self.damaged(reason))
+        self.replay(|_| true)
     }
 
     /// What was announced and neither made nor gone: a command was interrupted in between, and
@@ -127,17 +126,21 @@ impl Journal {
     /// # Errors
     /// As [`Journal::outstanding`].
     pub fn uncertain(&self) -> Result<Vec<Resource>, StoreError> {
-        let text = self.read()?;
-        replay(&text, |made| !made).map_err(|reason| self.damaged(reason))
+        self.replay(|made| !made)
     }
 
-    fn read(&self) -> Result<String, StoreError> {
-        skep_read::text(&self.path, skep_read::limit::JOURNAL)
-            .map_err(StoreError::io("read", &self.path))
-    }
-
-    fn damaged(&self, reason: String) -> StoreError {
-        StoreError::Damaged { path: self.path.clone(), reason }
+    fn replay(&self, wanted: impl Fn(bool) -> bool) -> Result<Vec<Resource>, StoreError> {
+        let bytes = skep_read::bytes(&self.path, skep_read::limit::JOURNAL)
+            .map_err(StoreError::io("read", &self.path))?;
+        let (found, foreign) = replay(&String::from_utf8_lossy(&bytes), wanted);
+        if let Some(line) = foreign {
+            kept::notice(format!(
+                "{} is damaged (line {line}): what cannot be read of it is passed over, and what it \
+                 announced is looked for by its labels",
+                self.path.display()
+            ));
+        }
+        Ok(found)
     }
 
     fn append(&self, line: &Line) -> Result<(), StoreError> {
@@ -152,15 +155,20 @@ impl Journal {
     }
 }
 
-/// Everything announced and not gone that is `wanted`, which is told whether it was made.
-fn replay(text: &str, wanted: impl Fn(bool) -> bool) -> Result<Vec<Resource>, String> {
+/// Everything announced and not gone that is `wanted`, which is told whether it was made; and the
+/// first line that is not the journal's.
+fn replay(text: &str, wanted: impl Fn(bool) -> bool) -> (Vec<Resource>, Option<usize>) {
+    let mut foreign = None;
     let mut outstanding: Vec<(Resource, bool)> = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let parsed = match serde_json::from_str::<Line>(line) {
             Ok(parsed) => parsed,
             // Cut short by a crash, and by nothing else: JSON that ends too early.
             Err(error) if error.is_eof() => continue,
-            Err(error) => return Err(format!("line {}: {error}", number + 1)),
+            Err(_) => {
+                foreign = foreign.or(Some(number + 1));
+                continue;
+            }
         };
         let is_made = matches!(parsed, Line::Made(_));
         match parsed {
@@ -174,7 +182,7 @@ fn replay(text: &str, wanted: impl Fn(bool) -> bool) -> Result<Vec<Resource>, St
         }
     }
     let outstanding = outstanding.into_iter().filter(|(_, made)| wanted(*made));
-    Ok(outstanding.map(|(resource, _)| resource).collect())
+    (outstanding.map(|(resource, _)| resource).collect(), foreign)
 }
 
 #[cfg(test)]
@@ -241,11 +249,26 @@ mod tests {
     }
 
     #[test]
-    fn a_foreign_line_is_refused_by_number() {
+    fn a_foreign_line_is_passed_over_with_its_number() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("journal");
-        fs_err::write(&path, "{\"intent\":{\"kind\":\"x\",\"name\":\"y\"}}\nhello\n").unwrap();
-        let error = Journal::open(&path).unwrap().outstanding().unwrap_err();
-        assert!(error.to_string().contains("line 2"), "{error}");
+        fs_err::write(&path, b"{\"intent\":{\"kind\":\"x\",\"name\":\"y\"}}\n\xff\x00hello\n")
+            .unwrap();
+        let found = Journal::open(&path).unwrap().outstanding().unwrap();
+        assert_eq!(found, [Resource::new("x", "y")]);
+        let said = kept::notices();
+        assert!(said.iter().any(|text| text.contains("line 2")), "{said:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_useless(noise in prop::collection::vec(any::<u8>(), 0..200)) {
+            let home = tempfile::tempdir().unwrap();
+            let path = home.path().join("journal");
+            fs_err::write(&path, &noise).unwrap();
+            let journal = Journal::open(&path).unwrap();
+            journal.intent(&container("z")).unwrap();
+            prop_assert!(journal.outstanding().unwrap().contains(&container("z")));
+        }
     }
 }

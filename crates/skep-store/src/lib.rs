@@ -2,6 +2,7 @@
 //!
 //! - [`mod@file`]: JSON files that carry `schema = N`, written whole or not at all, readable by their
 //!   owner only.
+//! - [`kept`]: second copies of what cannot be made again.
 //! - [`lock`]: advisory locks that say who holds them.
 //! - [`journal`]: what was about to be made, what was made, what is gone again; a process killed
 //!   between any two lines leaves a journal that tells exactly what may have been left behind.
@@ -12,12 +13,13 @@
 
 pub mod file;
 pub mod journal;
+pub mod kept;
 pub mod layout;
 pub mod lock;
 
 use std::{io, path::PathBuf};
 
-pub use file::{read_json, write_json, write_private};
+pub use file::{read_json, write_json, write_private, write_record};
 pub use journal::{Journal, Resource};
 pub use layout::Layout;
 pub use lock::Lock;

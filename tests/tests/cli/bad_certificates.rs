@@ -21,7 +21,7 @@ fn what_is_not_a_certificate() {
     refused(&lab, &lab.file("image.bin", [0xff, 0xd8, 0, 1, 2]), "it is not a certificate");
     refused(&lab, &lab.file("empty.crt", ""), "it is empty");
     refused(&lab, &lab.files().join("missing.crt"), "No such file");
-    refused(&lab, lab.files(), "Is a directory");
+    refused(&lab, lab.files(), "it is a directory");
     let pem = Root::new("a root").pem();
     let broken = pem.replace("MII", "M!!");
     refused(&lab, &lab.file("broken.crt", broken), "it is not a certificate");
@@ -63,7 +63,7 @@ fn a_private_key_is_refused_and_never_shown() {
 fn a_file_of_ten_megabytes_is_not_read() {
     let lab = Lab::without_machines();
     let large = lab.file("large.crt", vec![b'A'; 10 << 20]);
-    refused(&lab, &large, "is it the right file?");
+    refused(&lab, &large, "has 10485760 bytes; at most 1000000 bytes are read");
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn main() -> ExitCode {
         machines_stopped_and_killed_behind_our_back_come_back,
         machines_are_switched_by_name,
         a_machine_with_another_host_key_is_not_talked_to,
-        a_damaged_record_does_not_keep_anything_from_being_removed,
+        every_file_of_the_store_may_be_damaged_or_lost,
     }));
     tests.extend(tests!(&[Engine, DockerCli, Debootstrap], hosts::{
         a_host_is_taken_over_ssh_and_given_back,

@@ -6,6 +6,7 @@
 mod arrows;
 mod documents;
 mod hosts;
+mod reading;
 mod sources;
 mod tree;
 
@@ -43,6 +44,7 @@ pub(crate) fn perform(root: &Path) -> Result<()> {
     let mut findings = Vec::new();
     findings.extend(arrows::check(&tree));
     findings.extend(sources::check(&tree));
+    findings.extend(reading::check(&tree));
     findings.extend(documents::check(&tree));
     findings.extend(hosts::check(&tree, &hosts::Private::of_this_machine(root)));
     findings.sort();

@@ -113,7 +113,8 @@ fn entries(source: &Source<'_>) -> Result<Vec<String>, ClusterError> {
         std::io::ErrorKind::NotFound => no_store("it has no directory `machines`".into()),
         _ => no_store(error.to_string()),
     })?;
-    let is_entry = |entry: &fs_err::DirEntry| entry.path().is_dir();
+    // As docker-machine does, names that begin with a dot are passed over.
+    let is_entry = |entry: &fs_err::DirEntry| !entry.file_name().to_string_lossy().starts_with('.');
     let found = found.filter_map(Result::ok).filter(is_entry);
     let mut found: Vec<String> =
         found.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
@@ -183,6 +184,11 @@ async fn take_over(
 
 /// Reads one entry, and looks at what belongs to it.
 fn read(source: &Source<'_>, directory: &Path, entry: &str) -> Result<Taken, ClusterError> {
+    match fs_err::metadata(directory) {
+        Ok(data) if data.is_dir() => {}
+        Ok(_) => return Err(no(format!("{} is no directory", directory.display()))),
+        Err(error) => return Err(no(error.to_string())),
+    }
     let config = directory.join("config.json");
     let text = read_bounded(&config).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => no("it has no config.json: its create was cut short"),
@@ -353,7 +359,7 @@ async fn write(
                 write_private(&path.with_extension("pub"), public.as_bytes())?;
             }
             let key = read_bounded(key).map_err(|error| no(error.to_string()))?;
-            write_private(&path, key.as_bytes())?;
+            skep_store::kept::write(&path, key.as_bytes())?;
         }
         let bringer = Bringer {
             cluster: &cluster,

@@ -8,7 +8,7 @@ use skep_machine::{
     Driver, DriverKind, DriverOptions, Request, System, Work, subnet::MAX_MACHINES, virtualbox,
 };
 use skep_model::{Check, ClusterName, Events, MachineName, Verdict};
-use skep_store::{Journal, Lock, write_private};
+use skep_store::{Journal, Lock};
 use tokio_util::sync::CancellationToken;
 
 use super::{NewMachine, Stage, remove};
@@ -74,7 +74,7 @@ pub async fn create(
         let journal = Journal::open(&files.journal())?;
         if let Some(key) = &key {
             let path = files.machine(own.name.as_str()).ssh_key();
-            write_private(&path, key.expose_secret().as_bytes())?;
+            skep_store::kept::write(&path, key.expose_secret().as_bytes())?;
         }
         let authority = home.authority()?;
         let bringer = Bringer {

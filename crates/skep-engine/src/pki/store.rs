@@ -66,14 +66,35 @@ pub fn new_client(layout: &Layout, holder: &str, now: SystemTime) -> Result<(), 
     make_client(&directory, &authority, now)
 }
 
+/// Puts the authority's key back from its copy, if it is lost or damaged; see
+/// [`skep_store::kept`].
+///
+/// # Errors
+/// [`PkiError::Store`].
+pub fn restore_key(directory: &Path) -> Result<(), PkiError> {
+    // Another key than the certificate's is none: it must not take the copy's place either.
+    let certificate = read(&directory.join(AUTHORITY)).ok().flatten();
+    let certificate = certificate.and_then(|text| Certificate::read(&text).ok());
+    let is_key = |bytes: &[u8]| {
+        let text = String::from_utf8(bytes.to_vec()).map(SecretString::from);
+        let key = text.ok().and_then(|text| parse_key(&text).ok());
+        key.is_some_and(|key| {
+            certificate.as_ref().is_none_or(|found| found.public_key == public_key(&key))
+        })
+    };
+    skep_store::kept::restore(&directory.join(AUTHORITY_KEY), is_key)?;
+    Ok(())
+}
+
 fn authority(directory: &Path, now: SystemTime) -> Result<Authority, PkiError> {
+    restore_key(directory)?;
     let certificate = read(&directory.join(AUTHORITY))?;
     let Some(key) = read(&directory.join(AUTHORITY_KEY))?.map(SecretString::from) else {
         if certificate.is_some() {
             return Err(unusable(directory, AUTHORITY_KEY, "its key is missing"));
         }
         let key = generate_key()?;
-        write_private(&directory.join(AUTHORITY_KEY), key.serialize_pem().as_bytes())?;
+        skep_store::kept::write(&directory.join(AUTHORITY_KEY), key.serialize_pem().as_bytes())?;
         return certify(directory, key, now);
     };
     let key_pair = parse_key(&key).map_err(|error| unusable(directory, AUTHORITY_KEY, error))?;
@@ -260,6 +281,15 @@ mod tests {
         let home = Home::new();
         home.load(now()).unwrap();
         let kept = home.text(AUTHORITY);
+        // Whatever is in its place, its copy takes that.
+        let own = home.text(AUTHORITY_KEY);
+        let stranger = Home::new();
+        stranger.load(now()).unwrap();
+        for key in [stranger.text(AUTHORITY_KEY), String::new(), "junk".into()] {
+            fs_err::write(home.path(AUTHORITY_KEY), &key).unwrap();
+            home.load(now()).unwrap();
+            assert_eq!(home.text(AUTHORITY_KEY), own);
+        }
         remove(&home.path(AUTHORITY_KEY)).unwrap();
         let error = home.load(now()).unwrap_err().to_string();
         assert!(error.contains("its key is missing; put the right `ca-key.pem` back"), "{error}");

@@ -242,6 +242,29 @@ async fn work_on_an_engine_can_move_between_threads() {
 }
 
 #[tokio::test]
+async fn an_answer_without_an_end_is_not_read_to_it() {
+    let dir = TempDir::new().unwrap();
+    let fake = Fake::start(&dir.path().join("s"), |line| match line {
+        line if line.ends_with("/_ping") => pong("1.41"),
+        line if line.ends_with("/refused") => answer("500 Oops", "", &"x".repeat(9000)),
+        _ => {
+            let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+            let chunk = format!("{:x}\r\n{}\r\n", 1 << 20, " ".repeat(1 << 20));
+            Reply::Bytes(format!("{head}{}", chunk.repeat(65)))
+        }
+    });
+    let engine = connect(&fake).await.unwrap();
+    let cancel = CancellationToken::new();
+    let read = engine.get_json::<serde_json::Value>("/services", &[], &cancel).await;
+    let error = read.unwrap_err().to_string();
+    assert!(error.contains("`GET /services` has more than 67108864 bytes"), "{error}");
+    // A refusal is told, as far as a person reads, and how long it was.
+    let read = engine.get_json::<serde_json::Value>("/refused", &[], &cancel).await;
+    let error = read.unwrap_err().to_string();
+    assert!(error.len() < 8500 && error.contains("(9000 bytes, "), "{}", error.len());
+}
+
+#[tokio::test]
 async fn a_stream_comes_piece_by_piece_and_ends_when_told() {
     let dir = TempDir::new().unwrap();
     let fake = Fake::start(&dir.path().join("s"), |line| {

@@ -199,7 +199,7 @@ impl Driver for SshDriver {
         let resource = resource(&plan.id);
         work.journal.intent(&resource)?;
         let path = self.record(&plan.id.cluster, plan.id.machine.as_str());
-        skep_store::write_json(&path, &HostRecord { schema: SCHEMA, host: host.clone() })?;
+        skep_store::write_record(&path, &HostRecord { schema: SCHEMA, host: host.clone() })?;
         Ok(work.journal.made(&resource)?)
     }
 

@@ -72,7 +72,7 @@ impl Cluster {
     }
 
     pub(super) fn write(&self, path: &Path) -> Result<(), StoreError> {
-        skep_store::write_json(path, self)
+        skep_store::write_record(path, self)
     }
 }
 
@@ -176,6 +176,6 @@ impl Files {
     }
 
     pub(super) fn write(&self, machine: &Machine) -> Result<(), StoreError> {
-        skep_store::write_json(&self.record(), machine)
+        skep_store::write_record(&self.record(), machine)
     }
 }

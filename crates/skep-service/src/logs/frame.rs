@@ -16,12 +16,18 @@ pub enum Stream {
 
 const HEADER: usize = 8;
 
+/// The longest frame, in bytes. An engine's logger cuts lines at 16 KiB, and one that is set otherwise
+/// at some MiB.
+const LONGEST: usize = 16 << 20;
+
 /// Cuts a stream of bytes, which comes in pieces of any length, into frames.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     bytes: Vec<u8>,
     /// How many of them have been given out already.
     read: usize,
+    /// Whether something came that is no frame: what follows cannot be told apart any more.
+    broken: bool,
 }
 
 impl Frames {
@@ -29,16 +35,24 @@ impl Frames {
     pub(super) fn push(&mut self, piece: &[u8]) {
         self.bytes.drain(..self.read);
         self.read = 0;
-        self.bytes.extend_from_slice(piece);
+        if !self.broken {
+            self.bytes.extend_from_slice(piece);
+        }
     }
 
     /// The next frame that is there as a whole.
     pub(super) fn next(&mut self) -> Option<(Stream, &[u8])> {
-        let rest = &self.bytes[self.read..];
-        let (header, rest) = rest.split_first_chunk::<HEADER>()?;
+        let header = self.bytes[self.read..].first_chunk::<HEADER>()?;
         let [stream, _, _, _, a, b, c, d] = *header;
         let length = usize::try_from(u32::from_be_bytes([a, b, c, d])).ok()?;
-        let frame = rest.get(..length)?;
+        if length > LONGEST {
+            self.broken = true;
+            self.bytes.clear();
+            self.read = 0;
+            return Some((Stream::Engine, b"the engine sent a part that is longer than 16 MiB, and what follows cannot be read"));
+        }
+        let start = self.read + HEADER;
+        let frame = self.bytes.get(start..start + length)?;
         self.read += HEADER + length;
         let stream = match stream {
             2 => Stream::Stderr,
@@ -60,6 +74,18 @@ mod tests {
         bytes.extend_from_slice(&u32::try_from(text.len()).unwrap().to_be_bytes());
         bytes.extend_from_slice(text);
         bytes
+    }
+
+    #[test]
+    fn a_frame_that_would_fill_the_memory_ends_the_log() {
+        let mut frames = Frames::default();
+        frames.push(&frame(1, b"a"));
+        frames.push(&[1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, b'x']);
+        assert_eq!(frames.next(), Some((Stream::Stdout, &b"a"[..])));
+        assert!(matches!(frames.next(), Some((Stream::Engine, _))));
+        frames.push(&frame(1, b"b"));
+        assert_eq!(frames.next(), None);
+        assert!(frames.bytes.is_empty());
     }
 
     proptest! {
