@@ -189,6 +189,9 @@ pub async fn up(
     let record = remember(&cluster, &membership)?;
     let due: Vec<MachineName> =
         std::mem::take(&mut due.lock().unwrap_or_else(PoisonError::into_inner));
+    if let Err(error) = restarts::put_back(&cluster, options).await {
+        events.warn("", format!("a node is still drained by an interrupted command: {error}"));
+    }
     for answer in restarts::engines(&cluster, &due, false, options).await? {
         let machine = answer.machine;
         failures.extend(answer.result.err().map(|error| MachineFailure { machine, error }));

@@ -5,6 +5,7 @@ use skep_cluster::{
     down::{Removed, down as take_down},
     reach::Cluster,
     status::{MachineStatus, Status, status as look},
+    trust::behind,
     unfinished::{Removal, removal},
     up::{Doubt, Options, Report, up as bring_up},
 };
@@ -149,10 +150,13 @@ pub(super) async fn status(context: &Context, args: &StatusArgs) -> Result<(), F
         Format::Table => print(&table(&status))?,
         Format::Json => print_json("machines", json(&status))?,
     }
-    if status.is_as_desired() {
+    let behind = behind(cluster.home(), cluster.record())?;
+    if status.is_as_desired() && behind.is_empty() {
         return Ok(());
     }
-    Err(not_as_desired(&cluster, &status))
+    let mut failure = not_as_desired(&cluster, &status);
+    failure.causes.extend(behind.iter().map(|one| format!("{}: {one}", one.machine)));
+    Err(failure)
 }
 
 fn table(status: &Status) -> String {
