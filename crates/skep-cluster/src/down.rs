@@ -111,6 +111,10 @@ pub(crate) async fn take_away(
         let recorded = record.iter().flat_map(|record| &record.machines);
         let mut machines: Vec<MachineName> = recorded.map(|machine| machine.name.clone()).collect();
         let existing = driver.states(name).await?;
+        // Those that the caller has removed are only forgotten.
+        machines.retain(|name| {
+            existing.contains_key(name) || !without.is_some_and(|gone| gone.contains(name))
+        });
         existed += there.max(existing.len());
         let stray = existing.into_keys().filter(|name| !machines.contains(name));
         let stray: Vec<_> = stray.collect();

@@ -144,10 +144,11 @@ impl Driver for FakeDriver {
                 .filter(|(other, _)| *other != cluster)
                 .map(|(other, &subnet)| subnet::Taken { subnet, by: format!("cluster {other}") })
                 .collect();
+            let is_free = |own| !taken.iter().any(|one| one.subnet == own);
             let chosen = match (inner.networks.get(cluster), wanted) {
                 (Some(&existing), _) => existing,
                 // One of its own, which is made again.
-                (None, Some(own)) if own.network().is_loopback() => own,
+                (None, Some(own)) if own.network().is_loopback() && is_free(own) => own,
                 (None, Some(wanted)) => subnet::accept(wanted, &taken)?,
                 (None, None) => on_loopback(&taken)?,
             };

@@ -34,23 +34,19 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     create_private_dir(directory)?;
     sweep(directory);
     let write = || -> io::Result<()> {
+        // Shared by those who write, so that nobody sweeps meanwhile; a killed one lets go of it.
+        let writing = std::fs::File::open(directory)?;
+        writing.lock_shared()?;
         let mut file = tempfile::Builder::new()
             .prefix(NEW)
             .permissions(std::fs::Permissions::from_mode(0o600))
             .tempfile_in(directory)?;
-        // As long as this process lives nobody sweeps it away.
-        file.as_file().lock()?;
         file.write_all(bytes)?;
         file.as_file().sync_data()?;
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
     };
-    match write() {
-        // Swept away between its making and its lock.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => write(),
-        written => written,
-    }
-    .map_err(StoreError::io("write", path))
+    write().map_err(StoreError::io("write", path))
 }
 
 /// What the name of a file begins with that is being written.
@@ -59,20 +55,20 @@ const NEW: &str = ".new-";
 const GONE: &str = ".gone-";
 
 /// Removes from a directory what killed processes have left in it: files that were being written,
-/// and directories that were being removed. What a living process has is locked and stays. It is no
+/// and directories that were being removed. While somebody writes there, nothing is swept. It is no
 /// fault if something cannot be removed: the next one tries again.
 pub fn sweep(directory: &Path) {
+    let Ok(sweeping) = std::fs::File::open(directory) else { return };
+    if sweeping.try_lock().is_err() {
+        return;
+    }
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
         let Ok(kind) = entry.file_type() else { continue };
         if name.starts_with(NEW) && kind.is_file() {
-            if let Ok(file) = std::fs::File::open(entry.path())
-                && file.try_lock().is_ok()
-            {
-                let _ = fs::remove_file(entry.path());
-            }
+            let _ = fs::remove_file(entry.path());
         } else if name.starts_with(GONE) && kind.is_dir() {
             // Before something was moved into it, its maker is about to.
             if entry.path().join(ASIDE).exists() {
@@ -307,11 +303,14 @@ mod tests {
         for name in [".new-a", ".new-b", "cluster.json", ".gone-a/it/id_ed25519"] {
             fs::write(path(name), "x").unwrap();
         }
-        let written_now = std::fs::File::open(path(".new-b")).unwrap();
-        written_now.lock().unwrap();
+        let written_now = std::fs::File::open(&clusters).unwrap();
+        written_now.lock_shared().unwrap();
         write_private(&path("other"), b"x").unwrap();
-        assert_eq!(names(&clusters).unwrap(), [".gone-b", ".new-b", "cluster.json", "other"]);
+        let all = [".gone-a", ".gone-b", ".new-a", ".new-b", "cluster.json", "other"];
+        assert_eq!(names(&clusters).unwrap(), all, "somebody else writes there");
         drop(written_now);
+        write_private(&path("other"), b"x").unwrap();
+        assert_eq!(names(&clusters).unwrap(), [".gone-b", "cluster.json", "other"]);
         fs::create_dir_all(path(".gone-b/it")).unwrap();
         remove_dir_at_once(&path("demo")).unwrap();
         assert_eq!(names(&clusters).unwrap(), ["cluster.json", "other"]);

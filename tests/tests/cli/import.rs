@@ -229,7 +229,7 @@ fn only_a_private_key_of_the_store_is_copied() {
         (linked, "lies outside the store"),
         (written, "lies outside the store"),
         (no_key, "it is no private key"),
-        (pipe, "it is no regular file"),
+        (pipe, "only a regular file is read"),
         (device, "lies outside the store"),
         (option, "begins with `-`"),
     ] {

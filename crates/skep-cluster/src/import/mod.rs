@@ -296,10 +296,9 @@ fn keys(source: &Source<'_>, directory: &Path, login: &Login) -> Result<Keys, Cl
     let key = places.iter().find(is_there).ok_or_else(|| {
         no(format!("its private key is neither at {} nor beside its config.json", login.key))
     })?;
-    let refused = |why: &str| no(format!("its private key {} {why}", key.display()));
+    let refused = |why: &str| no(format!("its private key {}: {why}", key.display()));
     let text = read_within(source.from, key).map_err(|error| refused(&cause(&error)))?;
-    skep_guest::check_private_key(&text)
-        .map_err(|why| refused(&format!("is not usable: {why}")))?;
+    skep_guest::check_private_key(&text).map_err(|why| refused(&why.to_string()))?;
     let public = read_within(source.from, &key.with_extension("pub"));
     // Without it everything works; something else is not taken for it.
     let public = public
