@@ -418,7 +418,8 @@ pub fn default_cluster() -> ClusterName {
 /// Whether this program was started to go on when its terminal is closed, as `nohup` does it. Where
 /// the system does not tell (it is Linux that does) it was not.
 pub fn is_hangup_ignored() -> bool {
-    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores_hangup(&status))
+    let status = skep_read::text("/proc/self/status", skep_read::limit::SYSTEM);
+    status.is_ok_and(|status| ignores_hangup(&status))
 }
 
 /// The same, from the text of `/proc/self/status`: signals are the bits of a number, from 1.

@@ -1,9 +1,13 @@
 //! How a command ends when it does not end well: what failed, why, what to do, and the exit code.
 
+mod ways_out;
+
 use std::{error::Error, fmt::Write as _};
 
+use self::ways_out::several_swarms;
+pub(crate) use self::ways_out::way_out_of;
 use crate::{context::name_option, persona::Persona, visible};
-use skep_cluster::{ClusterError, MachineFailure, survey::Found, up::Doubt};
+use skep_cluster::{ClusterError, MachineFailure, up::Doubt};
 use skep_machine::MachineError;
 use skep_model::{Check, MachineName, Verdict};
 use skep_service::{
@@ -327,63 +331,6 @@ fn no_manager_fix(tried: &[MachineFailure], option: &str) -> String {
         );
     }
     format!("`skep status{option}` says what is true, `skep up{option}` mends it")
-}
-
-/// Both swarms shown, and ways out that end neither unasked.
-fn several_swarms(error: &ClusterError, swarms: &[Found]) -> Failure {
-    let names = |names: &[MachineName]| {
-        names.iter().map(MachineName::as_str).collect::<Vec<_>>().join(", ")
-    };
-    let line = |swarm: &Found| {
-        let id = swarm.id.as_deref().unwrap_or("of unknown ID");
-        let workers: Vec<MachineName> =
-            swarm.machines.iter().filter(|name| !swarm.managers.contains(name)).cloned().collect();
-        let managers = match swarm.managers.as_slice() {
-            [] => format!("managers not among the machines ({})", hosts(swarm)),
-            some => format!("managed by {}", names(some)),
-        };
-        let others =
-            if workers.is_empty() { String::new() } else { format!(", with {}", names(&workers)) };
-        format!("swarm {id}: {managers}{others}")
-    };
-    let fix = "keep one: move what runs in the other to it, then let the other's machines leave, \
-               workers first and its last manager last (`skep swarm leave MACHINE` says what that \
-               ends, and wants --force for it); `skep up` then takes them in";
-    Failure::of(Exit::Preflight, error).listing(swarms.iter().map(line).collect()).with_fix(fix)
-}
-
-fn hosts(swarm: &Found) -> String {
-    swarm.manager_hosts.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
-}
-
-/// What to do where somebody may have the swarm. None of it ends one that may live.
-pub(crate) fn way_out_of(doubt: &Doubt, option: &str) -> String {
-    match doubt {
-        Doubt::Several(_) => format!("`skep status{option}` shows who is in which"),
-        Doubt::Locked(machines) => {
-            let names: Vec<_> = machines.iter().map(MachineName::as_str).collect();
-            format!(
-                "`skep swarm unlock{option} {}` with the swarm's unlock key, then the same command \
-                 again",
-                names.join(" ")
-            )
-        }
-        Doubt::Unasked(_) => format!(
-            "see why it does not answer (`skep status{option}`); the same command goes on once it \
-             does"
-        ),
-        Doubt::ManagersAway(_) => format!(
-            "start the machine that manages it, wherever that is. Only if its managers are gone for \
-             good, and with them all that the swarm knew, `skep up{option} --new-swarm` makes \
-             another one, which ends what the nodes still run"
-        ),
-        Doubt::NoQuorum { .. } => format!(
-            "start the missing managers, or put their disks back. Only if they are gone for good: \
-             `skep swarm init{option} --force-new-cluster MACHINE` on a manager that is left makes \
-             it the only one, with all services"
-        ),
-        Doubt::NoManager => format!("`skep up{option}` goes on where it stopped"),
-    }
 }
 
 impl From<StoreError> for Failure {

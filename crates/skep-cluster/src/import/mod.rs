@@ -298,7 +298,7 @@ fn keys(source: &Source<'_>, directory: &Path, login: &Login) -> Result<Keys, Cl
     })?;
     let refused = |why: &str| no(format!("its private key {}: {why}", key.display()));
     let text = read_within(source.from, key).map_err(|error| refused(&cause(&error)))?;
-    skep_guest::check_private_key(&text).map_err(|why| refused(&why.to_string()))?;
+    skep_guest::check_private_key(&text).map_err(refused)?;
     let public = read_within(source.from, &key.with_extension("pub"));
     // Without it everything works; something else is not taken for it.
     let public = public
