@@ -130,6 +130,10 @@ pub(crate) async fn in_order<T>(
     if cancel.is_cancelled() {
         return Err(ClusterError::Cancelled);
     }
+    if stopped.is_none() {
+        // A manager that came last hears of the other nodes a moment after it is ready itself.
+        restart.see_ready(&world, world.ready()).await?;
+    }
     let place = |name: &MachineName| names.iter().position(|other| *other == name);
     answers.sort_by_key(|answer| place(&answer.machine));
     Ok(answers)

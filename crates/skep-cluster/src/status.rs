@@ -183,7 +183,7 @@ async fn rows(
         Some(swarm) if !swarm.managers.is_empty() => {
             let reachable = swarm.managers.len();
             let members = swarm.known_managers.max(quorum::needed(reachable));
-            no_swarm(Doubt::NoQuorum { reachable, members })
+            no_swarm(Doubt::NoQuorum { reachable, members, locked })
         }
         _ if !locked.is_empty() => no_swarm(Doubt::Locked(locked)),
         Some(swarm) => no_swarm(Doubt::ManagersAway(swarm.machines.clone())),

@@ -36,7 +36,9 @@ fn hosts(swarm: &Found) -> String {
 pub(crate) fn way_out_of(doubt: &Doubt, option: &str) -> String {
     match doubt {
         Doubt::Several(_) => format!("`skep status{option}` shows who is in which"),
-        Doubt::Locked(machines) => {
+        Doubt::Locked(machines) | Doubt::NoQuorum { locked: machines, .. }
+            if !machines.is_empty() =>
+        {
             let names: Vec<_> = machines.iter().map(MachineName::as_str).collect();
             format!(
                 "`skep swarm unlock{option} {}` with the swarm's unlock key, then the same command \
@@ -53,7 +55,7 @@ pub(crate) fn way_out_of(doubt: &Doubt, option: &str) -> String {
              good, and with them all that the swarm knew, `skep up{option} --new-swarm` makes \
              another one, which ends what the nodes still run"
         ),
-        Doubt::NoQuorum { .. } => format!(
+        Doubt::Locked(_) | Doubt::NoQuorum { .. } => format!(
             "start the missing managers, or put their disks back. Only if they are gone for good: \
              `skep swarm init{option} --force-new-cluster MACHINE` on a manager that is left makes \
              it the only one, with all services"

@@ -72,6 +72,8 @@ pub enum Doubt {
         reachable: usize,
         /// How many the swarm has.
         members: usize,
+        /// Those that could bring it back, given the swarm's unlock key.
+        locked: Vec<MachineName>,
     },
     /// No machine that was to be a manager came up.
     NoManager,
@@ -98,7 +100,7 @@ impl fmt::Display for Doubt {
             Doubt::ManagersAway(machines) => {
                 write!(f, "{} in a swarm whose managers do not answer", is_are(machines))
             }
-            Doubt::NoQuorum { reachable, members } => write!(
+            Doubt::NoQuorum { reachable, members, .. } => write!(
                 f,
                 "quorum lost: {reachable} of {members} managers reachable, {} needed",
                 quorum::needed(*members)

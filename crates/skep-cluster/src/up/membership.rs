@@ -15,7 +15,7 @@ use skep_engine::Engine;
 use skep_model::{Events, MachineName, MachineState, Role};
 use skep_swarm::{
     Expected, InitOptions, JoinOptions, Joined, LocalNodeState, LocalState, Node, NodeId, Swarm,
-    SwarmError, Tokens, options::MANAGER_PORT,
+    SwarmError, Tokens, options::MANAGER_PORT, quorum,
 };
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -315,6 +315,23 @@ impl<'a> Membership<'a> {
     async fn await_quorum(&self, place: usize) -> Result<(), ClusterError> {
         let Some((machine, engine)) = self.engine_at(place) else { return Ok(()) };
         let swarm = Swarm::new(&engine);
+        let seen = self.seen();
+        let named = |wanted: &dyn Fn(&Seen) -> bool| -> Vec<MachineName> {
+            let seen = seen.iter().filter(|(_, _, seen)| wanted(seen));
+            seen.map(|(name, _, _)| name.clone()).collect()
+        };
+        let locked = named(&|seen| *seen == Seen::Here(Part::Locked));
+        let reachable =
+            named(&|seen| matches!(seen, Seen::Here(Part::NoQuorum | Part::Manager { .. })));
+        let reachable = reachable.len();
+        let members = swarm.local(self.cancel).await?.managers.len();
+        // Without the key they never become enough.
+        let is_hopeless = !locked.is_empty() && reachable < quorum::needed(members);
+        let doubt = Standing::Refused(Doubt::NoQuorum { reachable, members, locked });
+        if is_hopeless {
+            self.standing.send_replace(doubt);
+            return Ok(());
+        }
         let step = self.events.step(&machine, "waiting for the managers to elect a leader");
         let end = Instant::now() + ELECTION;
         loop {
@@ -334,12 +351,7 @@ impl<'a> Membership<'a> {
                 return step.end_with(Err(ClusterError::Cancelled));
             }
         }
-        let members = swarm.local(self.cancel).await?.managers.len();
-        let seen = self.seen();
-        let is_manager =
-            |seen: &Seen| matches!(seen, Seen::Here(Part::NoQuorum | Part::Manager { .. }));
-        let reachable = seen.iter().filter(|(_, _, seen)| is_manager(seen)).count();
-        self.standing.send_replace(Standing::Refused(Doubt::NoQuorum { reachable, members }));
+        self.standing.send_replace(doubt);
         Ok(())
     }
 

@@ -122,13 +122,7 @@ fn explained(cluster: &Cluster, found: &Survey, quorum: Quorum) -> Failure {
             _ => {}
         }
     }
-    let locked = found.locked();
-    let fix = match locked.as_slice() {
-        [] => way_out_of(
-            &Doubt::NoQuorum { reachable: quorum.reachable, members: quorum.members },
-            &option,
-        ),
-        _ => way_out_of(&Doubt::Locked(locked), &option),
-    };
+    let Quorum { reachable, members } = quorum;
+    let fix = way_out_of(&Doubt::NoQuorum { reachable, members, locked: found.locked() }, &option);
     Failure::failed(quorum.to_string()).listing(causes).with_fix(fix)
 }
