@@ -90,7 +90,8 @@ impl Failure {
 
     /// A failure by its error, with what that was caused by.
     pub(crate) fn of(exit: Exit, error: &(dyn Error + 'static)) -> Self {
-        Self { causes: causes(error), ..Self::new(exit, error.to_string()) }
+        let failure = Self { causes: causes(error), ..Self::new(exit, error.to_string()) };
+        Self { fix: ways_out::of_swarm(&failure), ..failure }
     }
 
     /// Says all that is wrong, in place of a chain of causes.

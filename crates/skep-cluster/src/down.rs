@@ -119,7 +119,7 @@ pub(crate) async fn take_away(
         let stray = existing.into_keys().filter(|name| !machines.contains(name));
         let stray: Vec<_> = stray.collect();
         machines.extend(stray);
-        give_hosts_back(home, record.as_ref(), work).await;
+        give_hosts_back(home, record.as_ref(), &machines, work).await;
         join_all(machines.iter().map(|machine| remove(home, name, machine, driver.as_ref(), work)))
             .await;
     }
@@ -150,10 +150,18 @@ fn has_others(record: &ClusterRecord, these: &[MachineName]) -> bool {
 
 /// Gives the hosts that were there before back to whom they belong. One that does not answer is
 /// forgotten all the same.
-async fn give_hosts_back(home: &Home, record: Option<&ClusterRecord>, work: Work<'_>) {
+async fn give_hosts_back(
+    home: &Home,
+    record: Option<&ClusterRecord>,
+    machines: &[MachineName],
+    work: Work<'_>,
+) {
     let Some(record) = record else { return };
     let cluster = &Cluster::new(home, record.clone());
-    let hosts = record.machines.iter().filter(|host| host.options.system() == System::Found);
+    let hosts = record
+        .machines
+        .iter()
+        .filter(|host| host.options.system() == System::Found && machines.contains(&host.name));
     join_all(hosts.map(|host| adopt::give_back(cluster, host, work.events, work.cancel))).await;
 }
 

@@ -72,7 +72,13 @@ impl Home {
         let layout = Layout::new(&settings.root);
         let path = layout.store_record();
         let store = match skep_store::read_json::<StoreRecord>(&path, SCHEMA)? {
-            Some(record) => record.id,
+            Some(record) => {
+                if !path.exists() {
+                    // Its second copy was read: people look for the id in the first.
+                    skep_store::write_record(&path, &record)?;
+                }
+                record.id
+            }
             None => {
                 // Two first commands at once must agree on the id.
                 let _lock = Lock::acquire(&layout.root().join("lock"), &settings.holder, |_| {})?;

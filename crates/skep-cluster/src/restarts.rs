@@ -132,7 +132,7 @@ pub(crate) async fn in_order<T>(
     }
     if stopped.is_none() {
         // A manager that came last hears of the other nodes a moment after it is ready itself.
-        restart.see_ready(&world, world.ready()).await?;
+        restart.see_ready(&world, names.iter().map(|name| name.as_str())).await?;
     }
     let place = |name: &MachineName| names.iter().position(|other| *other == name);
     answers.sort_by_key(|answer| place(&answer.machine));

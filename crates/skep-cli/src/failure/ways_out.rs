@@ -2,8 +2,25 @@
 
 use skep_cluster::{ClusterError, survey::Found, up::Doubt};
 use skep_model::MachineName;
+use skep_swarm::Cause;
 
 use super::{Exit, Failure};
+
+/// What to do where the engine's own words say that the swarm can decide nothing now, whatever was
+/// asked of it.
+pub(super) fn of_swarm(failure: &Failure) -> Option<String> {
+    let texts = std::iter::once(&failure.message).chain(&failure.causes);
+    texts.filter_map(|text| Cause::of(text)).find_map(|cause| match cause {
+        Cause::NoLeader => Some(
+            "`skep status` shows which managers are missing, and `skep up` starts those that are off"
+                .to_owned(),
+        ),
+        Cause::Locked => {
+            Some("`skep swarm unlock` gives the managers the swarm's unlock key".to_owned())
+        }
+        _ => None,
+    })
+}
 
 /// Both swarms shown, and ways out that end neither unasked.
 pub(super) fn several_swarms(error: &ClusterError, swarms: &[Found]) -> Failure {

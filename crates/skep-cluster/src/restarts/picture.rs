@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use skep_machine::System;
-use skep_model::{Availability, MachineName};
+use skep_model::{Availability, MachineName, MachineState};
 use skep_service::{
     ServiceError, Services,
     api::{Id, Mode, Service, Task, TaskState},
@@ -64,7 +64,14 @@ pub(super) async fn look(
         let nodes = Swarm::new(&engine).nodes(cancel).await?;
         let all = services.list(cancel).await.map_err(error)?;
         let tasks = services.tasks(&[], cancel).await.map_err(error)?;
-        Ok::<_, ClusterError>(world(&nodes, &all, &tasks))
+        let mut world = world(&nodes, &all, &tasks);
+        // Managers notice only seconds later that a machine was switched off; nobody waits for it.
+        let record = cluster.record();
+        let states = cluster.home().driver(record.driver).states(&record.name).await?;
+        let is_off =
+            |machine: &&MachineRecord| states.get(&machine.name) != Some(&MachineState::Running);
+        world.are_off(record.machines.iter().filter(is_off).map(|machine| &machine.name));
+        Ok::<_, ClusterError>(world)
     };
     let reason = match asked.await {
         Ok(world) => return Ok(world),
@@ -158,6 +165,16 @@ impl World {
         match self {
             World::Swarm { loads, .. } => loads.get(name),
             World::None | World::Silent { .. } => None,
+        }
+    }
+
+    /// These machines do not run, so their nodes are not ready, whatever the swarm believes.
+    fn are_off<'m>(&mut self, machines: impl Iterator<Item = &'m MachineName>) {
+        let World::Swarm { loads, .. } = self else { return };
+        for machine in machines {
+            if let Some(load) = loads.get_mut(machine.as_str()) {
+                load.was_ready = false;
+            }
         }
     }
 
