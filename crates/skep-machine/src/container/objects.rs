@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use bollard::models::{
     ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, Ipam, IpamConfig, Mount,
-    MountType, NetworkCreateRequest, NetworkingConfig, VolumeCreateRequest,
+    MountType, MountVolumeOptions, NetworkCreateRequest, NetworkingConfig, VolumeCreateRequest,
 };
 use ipnet::Ipv4Net;
 use skep_model::ClusterName;
@@ -114,6 +114,13 @@ pub(super) fn container_request(
         target: Some(skep_os::container::STATE.into()),
         source: Some(volume(&plan.id).name),
         typ: Some(MountType::VOLUME),
+        // The engine makes a volume that it misses by itself: one that was removed while a request
+        // that nobody waits for any more was on its way would come back without its labels, as
+        // nobody's, and be in the way for ever.
+        volume_options: Some(MountVolumeOptions {
+            labels: Some(machine_labels(store, &plan.id)),
+            ..Default::default()
+        }),
         ..Default::default()
     }];
     if kernel_modules {
