@@ -320,7 +320,12 @@ pub async fn remove(
     let (known, unknown) = known(&scope, registry).await?;
     let mut named: Vec<AnchorName> = Vec::new();
     for selector in selectors {
-        if let Some(fingerprint) = meant_by(&scope, &known, selector)? {
+        // A whole fingerprint is one certificate's, whoever knows it: an interrupted removal may have
+        // left nothing of it but an engine that is to be restarted.
+        let is_whole = |text: &str| text.len() == 64 && text.chars().all(|c| c.is_ascii_hexdigit());
+        let meant = meant_by(&scope, &known, selector)?;
+        let meant = meant.or_else(|| is_whole(selector).then(|| selector.to_ascii_lowercase()));
+        if let Some(fingerprint) = meant {
             let name = AnchorName { registry: registry.cloned(), fingerprint };
             if !named.contains(&name) {
                 named.push(name);

@@ -11,19 +11,25 @@ use crate::{cause::Cause, error::SwarmError};
 /// demotion that could not be finished at once.
 const DEADLINE: Duration = Duration::from_secs(20);
 
+/// For how long where a node was just made a manager: it enters the managers' group within 15 to 20 s,
+/// and on a busy host later.
+const ENTERING: Duration = Duration::from_secs(60);
+
 /// How long the managers are left alone between two tries.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Decides whether a refusal is worth another try.
 pub(crate) struct Retry<'a> {
     end: Instant,
+    entered: Instant,
     cancel: &'a CancellationToken,
 }
 
 impl<'a> Retry<'a> {
     /// From now on.
     pub(crate) fn new(cancel: &'a CancellationToken) -> Self {
-        Self { end: Instant::now() + DEADLINE, cancel }
+        let now = Instant::now();
+        Self { end: now + DEADLINE, entered: now + ENTERING, cancel }
     }
 
     /// Whether there is time for another try.
@@ -44,6 +50,10 @@ impl<'a> Retry<'a> {
         let in_time = self.is_in_time();
         match error.cause() {
             Some(Cause::OutOfSequence) => in_time,
+            Some(Cause::NotInRaft) if !self.cancel.is_cancelled() => {
+                self.pause().await;
+                Instant::now() < self.entered
+            }
             Some(cause) if cause.may_pass() && in_time => {
                 self.pause().await;
                 true

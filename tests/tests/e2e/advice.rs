@@ -121,7 +121,8 @@ const CASES: &[Case] = &[
         cause: |bench| {
             bench.stop(&["worker1"]);
             watch::interrupt(&bench.lab, "up", "waiting for SSH", Signal::INT);
-            bench.stop(&["worker1"]);
+            // It may have been started before.
+            host::docker(["kill", &container(&bench.lab, "worker1")]).ends();
         },
         asked: "status",
         told: "worker1",

@@ -30,7 +30,8 @@ const GOLDEN: f64 = 0.618_033_988_749_895;
 /// How long a command that heals may take.
 const HEAL: Duration = Duration::from_secs(180);
 
-/// 300 points in all: 120 of `up` and `down`, 80 of machines, 60 of certificates, 40 of images.
+/// 300 points in all: 120 of `up` and `down`, 80 of machines, 30 of certificates, whose engines are
+/// restarted each time, and 70 of images.
 pub(crate) fn tests() -> Vec<Test> {
     let needs = [Need::Engine, Need::DockerCli];
     let test = |name: &str, run: fn()| Test::new(format!("interrupted::{name}"), &needs, run);
@@ -38,8 +39,8 @@ pub(crate) fn tests() -> Vec<Test> {
         test("up_and_down_first_half", || up_down::rounds(0..30)),
         test("up_and_down_second_half", || up_down::rounds(30..60)),
         test("machine_create_and_rm", || machines::rounds(0..40)),
-        test("cert_install_and_rm", || standing::certificates(0..30)),
-        test("image_load", || standing::images(0..40)),
+        test("cert_install_and_rm", || standing::certificates(0..15)),
+        test("image_load", || standing::images(0..70)),
     ]
 }
 
