@@ -3,7 +3,7 @@
 //!
 //! What is wished is recorded before any machine is touched, and each machine is then brought to
 //! it: the certificates first, on all at once; then the engines that have to read them, in the order
-//! of [`restarts`](crate::restarts). A machine that is off is not waited for: it is brought up to date
+//! of [`restarts`]. A machine that is off is not waited for: it is brought up to date
 //! when it is started ([`catch_up`]), and by `up`. Machines made later have everything from their
 //! first moment.
 

@@ -91,8 +91,8 @@ impl Swarm {
     /// out.
     ///
     /// # Errors
-    /// [`SwarmError::Refused`], with [`Cause::LastManager`](crate::Cause::LastManager) or
-    /// [`Cause::QuorumLoss`](crate::Cause::QuorumLoss) for a demotion; [`SwarmError::Engine`].
+    /// [`SwarmError::Refused`], with [`Cause::LastManager`] or
+    /// [`Cause::QuorumLoss`] for a demotion; [`SwarmError::Engine`].
     pub async fn update(
         &self,
         node: &NodeId,
@@ -137,8 +137,8 @@ impl Swarm {
     /// Removes a node from the swarm's list. Returns whether it was there.
     ///
     /// # Errors
-    /// [`SwarmError::Refused`], with [`Cause::MustDemote`](crate::Cause::MustDemote) for a manager
-    /// (even with `force`) or [`Cause::NotDown`](crate::Cause::NotDown) for a node that is up and
+    /// [`SwarmError::Refused`], with [`Cause::MustDemote`] for a manager
+    /// (even with `force`) or [`Cause::NotDown`] for a node that is up and
     /// no `force`; [`SwarmError::Engine`].
     pub async fn remove(
         &self,
