@@ -1,6 +1,6 @@
 //! What the store keeps of a cluster: `clusters/NAME/cluster.json`, schema 1.
 
-use std::net::Ipv4Addr;
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
@@ -144,6 +144,12 @@ impl ClusterRecord {
     /// The machine of a name.
     pub fn machine(&self, name: &str) -> Option<&MachineRecord> {
         self.machines.iter().find(|machine| machine.name.as_str() == name)
+    }
+
+    /// The addresses of its machines among the nodes, as the swarm writes them.
+    pub(crate) fn addresses(&self) -> BTreeSet<String> {
+        let addresses = self.machines.iter().filter_map(|machine| self.address(machine));
+        addresses.map(|address| address.to_string()).collect()
     }
 
     /// A machine's address among the nodes, once the cluster has a network.

@@ -77,13 +77,7 @@ impl Found {
 
     /// Whether all of its managers are at addresses of the cluster's own machines.
     pub fn has_own_managers(&self, record: &ClusterRecord) -> bool {
-        let own: BTreeSet<String> = record
-            .machines
-            .iter()
-            .filter_map(|machine| record.address(machine))
-            .map(|address| address.to_string())
-            .collect();
-        self.manager_hosts.is_subset(&own)
+        self.manager_hosts.is_subset(&record.addresses())
     }
 }
 

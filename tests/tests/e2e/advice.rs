@@ -39,29 +39,13 @@ const CASES: &[Case] = &[
     },
     Case {
         what: "a quorum that is lost",
-        cause: |bench| {
-            bench.stop(&["manager2", "manager3"]);
-            until("a swarm without a leader", || {
-                inside(&bench.lab, "manager1", "docker node ls")
-                    .ends()
-                    .code
-                    .filter(|code| *code != 0)
-            });
-        },
+        cause: Bench::lose_quorum,
         asked: "status",
         told: "quorum lost: 1 of 3 managers reachable, 2 needed",
     },
     Case {
         what: "a quorum that is lost, seen by a command that asks a manager",
-        cause: |bench| {
-            bench.stop(&["manager2", "manager3"]);
-            until("a swarm without a leader", || {
-                inside(&bench.lab, "manager1", "docker node ls")
-                    .ends()
-                    .code
-                    .filter(|code| *code != 0)
-            });
-        },
+        cause: Bench::lose_quorum,
         asked: "node ls",
         told: "",
     },
@@ -161,6 +145,14 @@ impl Bench {
         let containers: Vec<_> = machines.iter().map(|name| container(&self.lab, name)).collect();
         let words = ["kill"].into_iter().chain(containers.iter().map(String::as_str));
         host::docker(words).succeeds();
+    }
+
+    /// Ends two of the three managers, and waits until the third has noticed.
+    fn lose_quorum(&self) {
+        self.stop(&["manager2", "manager3"]);
+        until("a swarm without a leader", || {
+            inside(&self.lab, "manager1", "docker node ls").ends().code.filter(|code| *code != 0)
+        });
     }
 
     /// Restarts the engines of managers, which then want the key.

@@ -431,14 +431,7 @@ impl<'a> Membership<'a> {
     /// Whether a node may leave its swarm because the user gives that swarm up, with all its
     /// managers. A manager is one of those, and a locked node may be.
     fn is_given_up(&self, local: &LocalState) -> bool {
-        let own: BTreeSet<String> = self
-            .cluster
-            .record()
-            .machines
-            .iter()
-            .filter_map(|machine| self.cluster.record().address(machine))
-            .map(|address| address.to_string())
-            .collect();
+        let own = self.cluster.record().addresses();
         let is_ours =
             |address: &str| address.rsplit_once(':').is_some_and(|(host, _)| own.contains(host));
         self.replace
