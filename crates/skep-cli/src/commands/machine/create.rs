@@ -7,7 +7,6 @@ use skep_cluster::{
     machines::{NewMachine, Stage, check_name, create as make},
     up::Options,
 };
-use skep_guest::certificate::Purpose;
 use skep_machine::{
     DriverKind, DriverOptions,
     none::EngineUrl,
@@ -16,6 +15,7 @@ use skep_machine::{
 };
 use skep_model::{MachineName, Size, Verdict};
 use skep_os::{Import, import::Origin};
+use skep_pki::Purpose;
 
 use super::flags;
 use crate::{

@@ -4,12 +4,12 @@
 //! value it has in a machine of docker-machine's that nothing was said about.
 
 use serde_json::{Value, json};
-use skep_engine::pki::store::{AUTHORITY, AUTHORITY_KEY, CLIENT, CLIENT_KEY};
 use skep_machine::{
     DriverOptions,
     virtualbox::{Iso, Options, Share},
 };
 use skep_model::Size;
+use skep_pki::store::{AUTHORITY, AUTHORITY_KEY, CLIENT, CLIENT_KEY};
 
 use super::{
     facts::{Found, driver_name, text},

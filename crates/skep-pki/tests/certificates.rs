@@ -6,7 +6,10 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     date_time_ymd,
 };
-use skep_guest::certificate::{CaCertificate, CaCertificates, CertificateError, MAX_FILE, Purpose};
+use skep_pki::{
+    Anchor, AnchorName, CaCertificate, CaCertificates, CertificateError, MAX_FILE, Purpose,
+    is_file_name_of,
+};
 
 /// A root of version 1, valid from 2026 to 2126, as tools of the nineties made them.
 const VERSION_1: &str = "-----BEGIN CERTIFICATE-----
@@ -74,8 +77,37 @@ fn pem_bundles_and_der_give_the_same_certificates() {
     assert!(first.is_root());
     assert_eq!(first.expiry(), "2040-01-01 00:00 UTC");
     assert_eq!(first.file_name(), format!("skep-{}.crt", &first.fingerprint()[..16]));
-    let stored = CaCertificate::parse_trusted([first.pem()]).unwrap();
-    assert_eq!(stored, from_bundle.certificates[..1]);
+    let stored = CaCertificate::from_pem(first.pem()).unwrap();
+    assert_eq!(stored, from_bundle.certificates[0]);
+}
+
+/// What records keep: a certificate is its PEM, and a registry its name.
+#[test]
+fn what_is_stored_is_read_again_as_the_same() {
+    let taken = read(&[("root.pem", pem(&ca("One")).as_bytes())]).unwrap();
+    for registry in [None, Some("[fd00::2]:5000".parse().unwrap())] {
+        let anchor = Anchor::all_for(&taken.certificates, registry.as_ref()).remove(0);
+        let stored = serde_json::to_value(&anchor).unwrap();
+        assert_eq!(stored["pem"], anchor.certificate.pem());
+        assert_eq!(stored.get("registry").is_some(), registry.is_some());
+        assert_eq!(serde_json::from_value::<Anchor>(stored).unwrap(), anchor);
+        let name = serde_json::to_value(anchor.name()).unwrap();
+        assert_eq!(name["fingerprint"], anchor.certificate.fingerprint());
+        assert!(anchor.is_named(&serde_json::from_value::<AnchorName>(name).unwrap()));
+    }
+    let damaged = serde_json::from_str::<Anchor>(r#"{"registry": "../etc", "pem": ""}"#);
+    assert!(damaged.unwrap_err().to_string().contains("leave out the scheme and the path"));
+    let damaged = serde_json::from_str::<Anchor>(r#"{"pem": "none"}"#).unwrap_err().to_string();
+    assert!(damaged.contains("stored certificate: it is not a certificate"), "{damaged}");
+}
+
+#[test]
+fn a_file_is_its_certificates_by_name() {
+    let one = CaCertificate::from_pem(VERSION_1).unwrap();
+    assert!(is_file_name_of(&one.file_name(), one.fingerprint()));
+    for name in ["skep-.crt", "skep-0000000000000000.crt", "skep-.pem", "root.crt", ""] {
+        assert!(!is_file_name_of(name, one.fingerprint()), "{name}");
+    }
 }
 
 #[test]
@@ -201,8 +233,8 @@ fn a_servers_own_certificate_is_for_its_registry_only() {
         let note = taken.notes[0].to_string();
         assert!(note.contains("as long as it shows this very certificate"), "{note}");
         // What is kept in a record or found in a machine is read again.
-        let stored = CaCertificate::parse_trusted([taken.certificates[0].pem()]).unwrap();
-        assert_eq!(stored, taken.certificates);
+        let stored = CaCertificate::from_pem(taken.certificates[0].pem()).unwrap();
+        assert_eq!([stored], *taken.certificates);
     }
 }
 
@@ -250,7 +282,7 @@ proptest::proptest! {
     /// A certificate with any one byte changed is read as another, or refused; nothing breaks.
     #[test]
     fn a_damaged_certificate_is_survived(position in 0usize..300, value: u8) {
-        let mut der = CaCertificate::parse_trusted([VERSION_1]).unwrap()[0].der().to_vec();
+        let mut der = CaCertificate::from_pem(VERSION_1).unwrap().der().to_vec();
         let position = position % der.len();
         der[position] = value;
         let _ = read(&[("x", &der)]);

@@ -14,7 +14,7 @@ use rustls::{
     time_provider::TimeProvider,
 };
 use secrecy::ExposeSecret;
-use skep_engine::pki::{Authority, BACKDATED, Issued, LEAF_LIFETIME};
+use skep_pki::{Authority, BACKDATED, Issued, LEAF_LIFETIME, RENEWED_BEFORE, needs_renewal};
 use x509_parser::prelude::parse_x509_pem;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -175,4 +175,33 @@ fn certificates_have_the_extensions_of_their_purpose() {
     serials.sort();
     serials.dedup();
     assert_eq!(serials.len(), 3);
+}
+
+#[test]
+fn a_certificate_is_due_at_its_ends_and_for_a_new_name() {
+    let authority = Authority::generate("skep test", now()).unwrap();
+    let names = ["manager1", "172.28.0.2", "fd00::2"];
+    let pem = authority.issue_server(&names, now()).unwrap().certificate_pem;
+    let due = |at| needs_renewal(&pem, &names, at);
+    assert!(!due(now()));
+    assert!(!due(now() - BACKDATED));
+    assert!(due(now() - BACKDATED - SECOND));
+    let last = now() + LEAF_LIFETIME - RENEWED_BEFORE;
+    assert!(!due(last));
+    assert!(due(last + SECOND));
+    assert!(due(now() + LEAF_LIFETIME + BACKDATED));
+
+    assert!(!needs_renewal(&pem, &["MANAGER1", "fd00:0::2"], now()));
+    assert!(needs_renewal(&pem, &["manager1", "172.28.0.3"], now()));
+    assert!(needs_renewal(&pem, &["manager2"], now()));
+}
+
+#[test]
+fn what_is_no_certificate_is_due() {
+    let authority = Authority::generate("skep test", now()).unwrap();
+    let pem = authority.certificate_pem();
+    for length in [0, 1, 40, pem.len() / 2, pem.len() - 30] {
+        assert!(needs_renewal::<&str>(&pem[..length], &[], now()), "{length}");
+    }
+    assert!(!needs_renewal::<&str>(pem, &[], now()));
 }

@@ -1,52 +1,8 @@
-//! The store's certificate authority: it signs what the engines' TCP endpoint and the user's
-//! `docker` need to trust each other, and nothing else.
-//!
-//! - [`Authority`] makes and signs (ECDSA on P-256, RFC 5280 profiles).
-//! - [`needs_renewal`] says when a certificate is due.
-//! - [`store`] keeps the authority and the client's certificate on disk, under the file names
-//!   the docker CLI looks for in `DOCKER_CERT_PATH`.
-//!
-//! **Never here:** a private key in a `Debug` text, an error or a file others can read.
+//! Why there is no certificate of the authority's.
 
-mod authority;
-mod inspect;
-pub mod store;
+use std::path::PathBuf;
 
-use std::{
-    path::PathBuf,
-    time::{Duration, SystemTime},
-};
-
-pub use authority::{Authority, is_server_name};
-pub use inspect::needs_renewal;
-use secrecy::SecretString;
 use skep_store::StoreError;
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How long before its making a certificate is already valid: a virtual machine whose hardware
-/// clock was set to local time, or that was restored from a snapshot, is off by hours.
-pub const BACKDATED: Duration = DAY;
-
-/// How long an authority is valid.
-pub const AUTHORITY_LIFETIME: Duration = Duration::from_secs(10 * 365 * DAY.as_secs());
-
-/// How long a server's or client's certificate is valid, or until its authority ends.
-pub const LEAF_LIFETIME: Duration = Duration::from_secs(3 * 365 * DAY.as_secs());
-
-/// A certificate that ends within this time is due for renewal.
-pub const RENEWED_BEFORE: Duration = Duration::from_secs(30 * DAY.as_secs());
-
-/// A certificate with its private key.
-#[derive(Debug, Clone)]
-pub struct Issued {
-    /// The certificate, PEM.
-    pub certificate_pem: String,
-    /// Its private key, PKCS #8 PEM.
-    pub key_pem: SecretString,
-    /// When it ends.
-    pub not_after: SystemTime,
-}
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +54,7 @@ pub enum PkiError {
 }
 
 impl PkiError {
-    fn make<E>(what: &'static str) -> impl FnOnce(E) -> Self
+    pub(crate) fn make<E>(what: &'static str) -> impl FnOnce(E) -> Self
     where
         E: std::error::Error + Send + Sync + 'static,
     {

@@ -19,10 +19,10 @@ use rcgen::KeyPair;
 use secrecy::{ExposeSecret, SecretString};
 use skep_store::{Layout, Lock, StoreError, write_private};
 
-use super::{
+use crate::{
     Authority, PkiError,
     authority::{generate_key, parse_key},
-    inspect::{Certificate, fingerprint, public_key},
+    inspect::{Inspected, fingerprint, public_key},
 };
 
 /// The authority's certificate.
@@ -74,7 +74,7 @@ pub fn new_client(layout: &Layout, holder: &str, now: SystemTime) -> Result<(), 
 pub fn restore_key(directory: &Path) -> Result<(), PkiError> {
     // Another key than the certificate's is none: it must not take the copy's place either.
     let certificate = read(&directory.join(AUTHORITY)).ok().flatten();
-    let certificate = certificate.and_then(|text| Certificate::read(&text).ok());
+    let certificate = certificate.and_then(|text| Inspected::read(&text).ok());
     let is_key = |bytes: &[u8]| {
         let text = String::from_utf8(bytes.to_vec()).map(SecretString::from);
         let key = text.ok().and_then(|text| parse_key(&text).ok());
@@ -99,7 +99,7 @@ fn authority(directory: &Path, now: SystemTime) -> Result<Authority, PkiError> {
     };
     let key_pair = parse_key(&key).map_err(|error| unusable(directory, AUTHORITY_KEY, error))?;
     let readable =
-        certificate.and_then(|text| Certificate::read(&text).ok().map(|read| (text, read)));
+        certificate.and_then(|text| Inspected::read(&text).ok().map(|read| (text, read)));
     match readable {
         Some((_, read)) if read.public_key != public_key(&key_pair) => {
             Err(unusable(directory, AUTHORITY_KEY, PkiError::KeyMismatch))
@@ -141,7 +141,7 @@ fn make_client(directory: &Path, authority: &Authority, now: SystemTime) -> Resu
 
 fn is_usable(certificate: &str, key: &SecretString, ca: &Authority, now: SystemTime) -> bool {
     let (Ok(client), Ok(ca), Ok(key)) =
-        (Certificate::read(certificate), Certificate::read(ca.certificate_pem()), parse_key(key))
+        (Inspected::read(certificate), Inspected::read(ca.certificate_pem()), parse_key(key))
     else {
         return false;
     };
@@ -168,10 +168,8 @@ mod tests {
 
     use skep_store::file::remove;
 
-    use super::{
-        super::{AUTHORITY_LIFETIME, LEAF_LIFETIME, RENEWED_BEFORE},
-        *,
-    };
+    use super::*;
+    use crate::{AUTHORITY_LIFETIME, LEAF_LIFETIME, RENEWED_BEFORE};
 
     const FILES: [&str; 4] = [AUTHORITY, AUTHORITY_KEY, CLIENT, CLIENT_KEY];
 
@@ -211,8 +209,8 @@ mod tests {
         /// What is on disk serves a client of an engine that trusts `trusted`, a certificate of
         /// the authority that was given out earlier.
         fn assert_trusted_by(&self, trusted: &str, now: SystemTime) {
-            let trusted = Certificate::read(trusted).unwrap();
-            let client = Certificate::read(&self.text(CLIENT)).unwrap();
+            let trusted = Inspected::read(trusted).unwrap();
+            let client = Inspected::read(&self.text(CLIENT)).unwrap();
             let key = parse_key(&self.text(CLIENT_KEY).into()).unwrap();
             assert!(client.is_signed_by(&trusted));
             assert!(!client.is_due(now));

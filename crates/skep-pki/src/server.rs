@@ -6,13 +6,16 @@ use std::{
     str::FromStr,
 };
 
-use super::{REGISTRY_DIRECTORY, printable};
+use serde::{Deserialize, Serialize};
+
+use crate::printable;
 
 /// A server as `HOST[:PORT]`: a DNS name, an IPv4 address, or an IPv6 address in brackets.
 ///
 /// It names a directory inside machines and goes into command lines, so that nothing else is
 /// accepted: no scheme, no path, no user.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Server {
     host: String,
     port: Option<u16>,
@@ -63,11 +66,6 @@ impl Server {
         let server = Server { host: self.host.clone(), port: self.port.or(Some(default)) };
         server.to_string()
     }
-
-    /// Where an engine looks for its certificates.
-    pub fn directory(&self) -> String {
-        format!("{REGISTRY_DIRECTORY}/{self}")
-    }
 }
 
 impl fmt::Display for Server {
@@ -109,6 +107,20 @@ impl FromStr for Server {
     }
 }
 
+impl TryFrom<String> for Server {
+    type Error = ServerError;
+
+    fn try_from(text: String) -> Result<Self, ServerError> {
+        text.parse()
+    }
+}
+
+impl From<Server> for String {
+    fn from(server: Server) -> Self {
+        server.to_string()
+    }
+}
+
 fn check_name<'a>(host: &'a str, text: &str) -> Result<&'a str, ServerError> {
     if host.is_empty() {
         return Err(ServerError::NoHost(text.into()));
@@ -144,7 +156,6 @@ mod tests {
         }
         let server: Server = "[fd00::2]:5000".parse().unwrap();
         assert_eq!((server.host(), server.port()), ("fd00::2", Some(5000)));
-        assert_eq!(server.directory(), "/etc/docker/certs.d/[fd00::2]:5000");
         assert_eq!("r".parse::<Server>().unwrap().with_port(443), "r:443");
         assert_eq!("r:1".parse::<Server>().unwrap().with_port(443), "r:1");
     }
@@ -152,7 +163,7 @@ mod tests {
     #[test]
     fn everything_else_is_refused_with_its_reason() {
         let error = |text: &str| text.parse::<Server>().unwrap_err();
-        for text in ["https://r", "r/library", "../../etc", "/", "r:5000/v2/"] {
+        for text in ["https://r", "https://hub", "r/library", "../../etc", "/", "r:5000/v2/"] {
             assert!(matches!(error(text), ServerError::Address(_)), "{text}");
         }
         for text in ["", ":5000"] {
@@ -164,7 +175,7 @@ mod tests {
         for text in ["fd00::2", "[fd00::2", "[r]", "[]", "[::1]x", "[::1%eth0]", "a:1:2"] {
             assert!(matches!(error(text), ServerError::Brackets(_)), "{text}");
         }
-        for text in ["r:", "r:0", "r:65536", "r:+1", "r:x", "[::1]:"] {
+        for text in ["r:", "r:0", "r:65536", "hub:99999", "r:+1", "r:x", "[::1]:"] {
             assert!(matches!(error(text), ServerError::Port(_)), "{text}");
         }
     }

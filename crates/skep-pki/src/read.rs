@@ -1,8 +1,12 @@
 //! Reads CA certificates from files, and says of each what is wrong with it.
 
-use std::{fmt, time::SystemTime};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
-use super::{CaCertificate, CertificateError, MAX_FILE, Place, pem};
+use crate::{CaCertificate, CertificateError, MAX_FILE, Place, pem, printable};
 
 /// Certificates that may be given to machines: each a CA's, valid now, and there once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,7 +80,44 @@ impl fmt::Display for Note {
     }
 }
 
+/// Why files of certificates are not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// One that cannot be read.
+    #[error("cannot read {}", .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// Certificates that cannot be used: everything that is wrong.
+    #[error("the CA certificates cannot be used")]
+    Refused(Vec<CertificateError>),
+}
+
 impl CaCertificates {
+    /// As [`CaCertificates::read`], of files that are read here; one larger than any bundle is not
+    /// read to its end.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn read_files<P: AsRef<Path>>(
+        paths: &[P],
+        purpose: Purpose,
+        now: SystemTime,
+    ) -> Result<Self, ReadError> {
+        let mut contents = Vec::new();
+        for path in paths.iter().map(AsRef::as_ref) {
+            let unread = |source| ReadError::File { path: path.to_owned(), source };
+            let bytes = skep_read::bytes(path, MAX_FILE).map_err(unread)?;
+            contents.push((path.display().to_string(), bytes));
+        }
+        let files = contents.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+        Self::read(files, purpose, now).map_err(ReadError::Refused)
+    }
+
     /// Reads the certificates of files, given by name and content, for `purpose`, as of `now`.
     ///
     /// A file is PEM, with one certificate or many and any text around them, or DER. A certificate
@@ -211,7 +252,7 @@ fn split(name: &str, content: &[u8]) -> Result<Vec<Piece>, CertificateError> {
         let place = place(Some(block.line));
         let content = match block.label.as_str() {
             "CERTIFICATE" | "X509 CERTIFICATE" => block.content,
-            label => Err(format!("it is a PEM block of \"{}\"", super::printable(label))),
+            label => Err(format!("it is a PEM block of \"{}\"", printable(label))),
         };
         let refused = |reason| CertificateError::NotACertificate { place: place.clone(), reason };
         (content.map_err(refused), place)

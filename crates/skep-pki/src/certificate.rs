@@ -6,16 +6,33 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate, X509Version};
 
-use super::{CertificateError, Place, pem, printable};
+use crate::{CertificateError, Place, pem, printable};
 
 /// How many digits of the fingerprint name a certificate.
 const NAME_DIGITS: usize = 16;
 
+/// What is before and behind them in the name of its file.
+const FILE_PREFIX: &str = "skep-";
+const FILE_SUFFIX: &str = ".crt";
+
+/// The beginning of a fingerprint, which names its certificate; all of one that is shorter.
+pub(crate) fn short(fingerprint: &str) -> &str {
+    fingerprint.get(..NAME_DIGITS).unwrap_or(fingerprint)
+}
+
+/// Whether `name` is that of a file with the certificate of this fingerprint: see
+/// [`CaCertificate::file_name`].
+pub fn is_file_name_of(name: &str, fingerprint: &str) -> bool {
+    let digits = name.strip_prefix(FILE_PREFIX).and_then(|name| name.strip_suffix(FILE_SUFFIX));
+    digits.is_some_and(|digits| !digits.is_empty() && fingerprint.starts_with(digits))
+}
+
 /// The certificate of a CA, in one canonical form whatever it was read from; for a single registry it
-/// may be the registry's own.
+/// may be the registry's own. Its serialized form is its PEM.
 #[derive(Clone, PartialEq, Eq)]
 pub struct CaCertificate {
     der: Vec<u8>,
@@ -47,7 +64,7 @@ impl CaCertificate {
 
     /// The beginning of the fingerprint, which names it: 16 digits.
     pub fn short_fingerprint(&self) -> &str {
-        &self.fingerprint[..NAME_DIGITS]
+        short(&self.fingerprint)
     }
 
     /// Whose certificate it is, `CN=…, O=…`, fit to be shown.
@@ -92,34 +109,26 @@ impl CaCertificate {
 
     /// The name of its file inside a machine.
     pub fn file_name(&self) -> String {
-        format!("skep-{}.crt", self.short_fingerprint())
+        format!("{FILE_PREFIX}{}{FILE_SUFFIX}", self.short_fingerprint())
     }
 
-    /// Certificates that were taken before, as [`CaCertificate::pem`] wrote them: whether their
-    /// time is over is not asked again.
+    /// A certificate that was taken before, as [`CaCertificate::pem`] wrote it: whether its time is
+    /// over is not asked again.
     ///
     /// # Errors
-    /// [`CertificateError::NotACertificate`] if they are not what was written.
-    pub fn parse_trusted<S: AsRef<str>>(
-        pems: impl IntoIterator<Item = S>,
-    ) -> Result<Vec<Self>, CertificateError> {
-        let parse = |(number, text): (usize, S)| {
-            let place = Place { file: format!("stored certificate {}", number + 1), line: None };
-            let blocks = pem::blocks(text.as_ref().as_bytes());
-            match blocks.into_iter().next().map(|block| block.content) {
-                Some(Ok(der)) => Self::from_der(der, place),
-                Some(Err(reason)) => Err(CertificateError::NotACertificate { place, reason }),
-                None => {
-                    let reason = "it has no PEM block".into();
-                    Err(CertificateError::NotACertificate { place, reason })
-                }
-            }
-        };
-        pems.into_iter().enumerate().map(parse).collect()
+    /// [`CertificateError::NotACertificate`] if it is not what was written.
+    pub fn from_pem(text: &str) -> Result<Self, CertificateError> {
+        let place = Place { file: "stored certificate".into(), line: None };
+        let block = pem::blocks(text.as_bytes()).into_iter().next();
+        let content = block.map(|block| block.content);
+        match content.unwrap_or_else(|| Err("it has no PEM block".into())) {
+            Ok(der) => Self::from_der(der, place),
+            Err(reason) => Err(CertificateError::NotACertificate { place, reason }),
+        }
     }
 
     /// Takes a certificate in DER, whoever's it is.
-    pub(super) fn from_der(der: Vec<u8>, place: Place) -> Result<Self, CertificateError> {
+    pub(crate) fn from_der(der: Vec<u8>, place: Place) -> Result<Self, CertificateError> {
         let refused = |reason: &str| CertificateError::NotACertificate {
             place: place.clone(),
             reason: reason.to_owned(),
@@ -151,14 +160,14 @@ impl CaCertificate {
     }
 
     /// Refuses a certificate that may not issue others.
-    pub(super) fn is_a_ca(&self, place: &Place) -> Result<(), CertificateError> {
+    pub(crate) fn is_a_ca(&self, place: &Place) -> Result<(), CertificateError> {
         let (place, subject) = (place.clone(), self.subject.clone());
         self.not_a_ca
             .map_or(Ok(()), |reason| Err(CertificateError::NotACa { place, subject, reason }))
     }
 
     /// Refuses a certificate that is not valid at `now`.
-    pub(super) fn valid_at(&self, now: SystemTime, place: &Place) -> Result<(), CertificateError> {
+    pub(crate) fn valid_at(&self, now: SystemTime, place: &Place) -> Result<(), CertificateError> {
         let (place, subject) = (place.clone(), self.subject.clone());
         if now > self.not_after() {
             Err(CertificateError::Expired { place, subject, since: date(self.not_after) })
@@ -167,6 +176,19 @@ impl CaCertificate {
         } else {
             Ok(())
         }
+    }
+}
+
+impl Serialize for CaCertificate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.pem)
+    }
+}
+
+impl<'de> Deserialize<'de> for CaCertificate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::from_pem(&text).map_err(de::Error::custom)
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::{MAX_FILE, printable};
+use crate::printable;
+
+/// The largest file that is read, in bytes. The roots of a whole system are about 250 kB.
+pub const MAX_FILE: u64 = 1_000_000;
 
 /// Where something was found: a file and, if it holds several, the position in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,28 +87,4 @@ pub enum CertificateError {
         /// From when, in UTC.
         from: String,
     },
-    /// No installed certificate is meant by what was given.
-    #[error("{machine} has no certificate \"{}\" that skep installed{}", printable(.selector), list_text(.installed))]
-    NotInstalled {
-        /// Which machine.
-        machine: String,
-        /// What was given.
-        selector: String,
-        /// What is installed, a line each.
-        installed: Vec<String>,
-    },
-    /// More than one installed certificate may be meant.
-    #[error("\"{}\" on {machine} may be any of these; give more of the fingerprint{}", printable(.selector), list_text(.matching))]
-    Ambiguous {
-        /// Which machine.
-        machine: String,
-        /// What was given.
-        selector: String,
-        /// What it may be, a line each.
-        matching: Vec<String>,
-    },
-}
-
-fn list_text(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("\n  {line}")).collect()
 }

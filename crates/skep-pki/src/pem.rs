@@ -4,17 +4,17 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 /// One block.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Block {
+pub(crate) struct Block {
     /// What it says it is: `CERTIFICATE`.
-    pub(super) label: String,
+    pub(crate) label: String,
     /// The line it begins at, counted from 1.
-    pub(super) line: usize,
+    pub(crate) line: usize,
     /// What is in it, or what is wrong with it.
-    pub(super) content: Result<Vec<u8>, String>,
+    pub(crate) content: Result<Vec<u8>, String>,
 }
 
 /// The blocks of a text, in order.
-pub(super) fn blocks(text: &[u8]) -> Vec<Block> {
+pub(crate) fn blocks(text: &[u8]) -> Vec<Block> {
     let mut found: Vec<Block> = Vec::new();
     let mut open: Option<(String, usize, Vec<u8>)> = None;
     let cut_short = |label: &str| Err(format!("its {label} block has no end"));
@@ -43,7 +43,7 @@ pub(super) fn blocks(text: &[u8]) -> Vec<Block> {
 }
 
 /// Whether a text has a private key of any kind, whole or not; the line it begins at.
-pub(super) fn private_key(text: &[u8]) -> Option<usize> {
+pub(crate) fn private_key(text: &[u8]) -> Option<usize> {
     let begins = |line: &[u8]| {
         let line = String::from_utf8_lossy(line);
         let line = line.trim();
@@ -55,7 +55,7 @@ pub(super) fn private_key(text: &[u8]) -> Option<usize> {
 
 /// Whether DER is a private key: PKCS#1, PKCS#8 and SEC 1 begin with a version of 0 or 1, and an
 /// encrypted PKCS#8 key is an algorithm followed by an octet string.
-pub(super) fn is_private_key(der: &[u8]) -> bool {
+pub(crate) fn is_private_key(der: &[u8]) -> bool {
     let Some((0x30, inside, _)) = element(der) else { return false };
     match element(inside) {
         Some((0x02, [0 | 1], _)) => true,
@@ -67,7 +67,7 @@ pub(super) fn is_private_key(der: &[u8]) -> bool {
 }
 
 /// What a piece of DER that is not a certificate may be.
-pub(super) fn describe(der: &[u8]) -> String {
+pub(crate) fn describe(der: &[u8]) -> String {
     let Some((0x30, inside, _)) = element(der) else {
         return "it is no X.509 structure, or is cut short".into();
     };

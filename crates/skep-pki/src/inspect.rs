@@ -8,23 +8,24 @@ use std::{
 use rcgen::{KeyPair, PublicKeyData};
 use x509_parser::prelude::{ASN1Time, FromDer, GeneralName, X509Certificate, parse_x509_pem};
 
-use super::RENEWED_BEFORE;
+/// A certificate that ends within this time is due for renewal.
+pub const RENEWED_BEFORE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// What skep looks at in a certificate.
-pub(super) struct Certificate {
-    pub(super) der: Vec<u8>,
-    pub(super) is_authority: bool,
+pub(crate) struct Inspected {
+    pub(crate) der: Vec<u8>,
+    pub(crate) is_authority: bool,
     /// The subject's public key, as its algorithm writes it.
-    pub(super) public_key: Vec<u8>,
-    pub(super) not_before: SystemTime,
-    pub(super) not_after: SystemTime,
+    pub(crate) public_key: Vec<u8>,
+    pub(crate) not_before: SystemTime,
+    pub(crate) not_after: SystemTime,
     host_names: Vec<String>,
     addresses: Vec<IpAddr>,
 }
 
-impl Certificate {
+impl Inspected {
     /// Reads the first certificate of a PEM text, or says why there is none.
-    pub(super) fn read(pem: &str) -> Result<Self, String> {
+    pub(crate) fn read(pem: &str) -> Result<Self, String> {
         let (_, block) =
             parse_x509_pem(pem.as_bytes()).map_err(|_| "it is not a PEM text".to_owned())?;
         if block.label != "CERTIFICATE" {
@@ -53,7 +54,7 @@ impl Certificate {
     }
 
     /// Whether `authority`'s key signed this certificate.
-    pub(super) fn is_signed_by(&self, authority: &Certificate) -> bool {
+    pub(crate) fn is_signed_by(&self, authority: &Inspected) -> bool {
         let (Ok(leaf), Ok(issuer)) = (parse(&self.der), parse(&authority.der)) else {
             return false;
         };
@@ -62,7 +63,7 @@ impl Certificate {
     }
 
     /// Whether it is not valid at `now`, or not for long any more.
-    pub(super) fn is_due(&self, now: SystemTime) -> bool {
+    pub(crate) fn is_due(&self, now: SystemTime) -> bool {
         now < self.not_before || now + RENEWED_BEFORE > self.not_after
     }
 
@@ -78,19 +79,29 @@ impl Certificate {
 /// ended, is not valid yet, cannot be read, or does not name each of `names` (host names and IP
 /// addresses; none for a client).
 pub fn needs_renewal<N: AsRef<str>>(certificate_pem: &str, names: &[N], now: SystemTime) -> bool {
-    match Certificate::read(certificate_pem) {
+    match Inspected::read(certificate_pem) {
         Ok(read) => read.is_due(now) || !names.iter().all(|name| read.covers(name.as_ref())),
         Err(_) => true,
     }
 }
 
-/// The public key of a key pair, as [`Certificate::public_key`] has it.
-pub(super) fn public_key(key: &KeyPair) -> Vec<u8> {
+/// The first organisation and common name of a certificate's subject. A swarm's nodes have theirs
+/// there: the swarm's ID and the node's.
+pub fn organization_and_common_name(certificate_pem: &str) -> Option<(String, String)> {
+    let (_, block) = parse_x509_pem(certificate_pem.as_bytes()).ok()?;
+    let x509 = parse(&block.contents).ok()?;
+    let organization = x509.subject().iter_organization().next()?.as_str().ok()?.to_owned();
+    let name = x509.subject().iter_common_name().next()?.as_str().ok()?.to_owned();
+    Some((organization, name))
+}
+
+/// The public key of a key pair, as [`Inspected::public_key`] has it.
+pub(crate) fn public_key(key: &KeyPair) -> Vec<u8> {
     key.der_bytes().to_vec()
 }
 
 /// Sixteen hexadecimal digits that stand for a key: the start of its SHA-256.
-pub(super) fn fingerprint(key: &KeyPair) -> String {
+pub(crate) fn fingerprint(key: &KeyPair) -> String {
     let digest = rcgen::CertificateParams::default().key_identifier(key);
     digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
@@ -112,46 +123,4 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
         .map(IpAddr::from)
         .or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
         .ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{
-        super::{Authority, BACKDATED, DAY, LEAF_LIFETIME},
-        *,
-    };
-
-    fn now() -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
-    }
-
-    #[test]
-    fn a_certificate_is_due_at_its_ends_and_for_a_new_name() {
-        let authority = Authority::generate("skep test", now()).unwrap();
-        let names = ["manager1", "172.28.0.2", "fd00::2"];
-        let pem = authority.issue_server(&names, now()).unwrap().certificate_pem;
-        let second = Duration::from_secs(1);
-        let due = |at| needs_renewal(&pem, &names, at);
-        assert!(!due(now()));
-        assert!(!due(now() - BACKDATED));
-        assert!(due(now() - BACKDATED - second));
-        let last = now() + LEAF_LIFETIME - RENEWED_BEFORE;
-        assert!(!due(last));
-        assert!(due(last + second));
-        assert!(due(now() + LEAF_LIFETIME + DAY));
-
-        assert!(!needs_renewal(&pem, &["MANAGER1", "fd00:0::2"], now()));
-        assert!(needs_renewal(&pem, &["manager1", "172.28.0.3"], now()));
-        assert!(needs_renewal(&pem, &["manager2"], now()));
-    }
-
-    #[test]
-    fn what_is_no_certificate_is_due() {
-        let authority = Authority::generate("skep test", now()).unwrap();
-        let pem = authority.certificate_pem();
-        for length in [0, 1, 40, pem.len() / 2, pem.len() - 30] {
-            assert!(needs_renewal::<&str>(&pem[..length], &[], now()), "{length}");
-        }
-        assert!(!needs_renewal::<&str>(pem, &[], now()));
-    }
 }

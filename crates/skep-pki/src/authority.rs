@@ -1,6 +1,10 @@
 //! Making an authority, and signing with it.
 
-use std::{fmt, net::IpAddr, time::SystemTime};
+use std::{
+    fmt,
+    net::IpAddr,
+    time::{Duration, SystemTime},
+};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -8,10 +12,33 @@ use rcgen::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{
-    AUTHORITY_LIFETIME, BACKDATED, Issued, LEAF_LIFETIME, PkiError,
-    inspect::{Certificate, public_key},
+use crate::{
+    PkiError,
+    inspect::{Inspected, public_key},
 };
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long before its making a certificate is already valid: a virtual machine whose hardware
+/// clock was set to local time, or that was restored from a snapshot, is off by hours.
+pub const BACKDATED: Duration = DAY;
+
+/// How long an authority is valid.
+pub const AUTHORITY_LIFETIME: Duration = Duration::from_secs(10 * 365 * DAY.as_secs());
+
+/// How long a server's or client's certificate is valid, or until its authority ends.
+pub const LEAF_LIFETIME: Duration = Duration::from_secs(3 * 365 * DAY.as_secs());
+
+/// A certificate with its private key.
+#[derive(Debug, Clone)]
+pub struct Issued {
+    /// The certificate, PEM.
+    pub certificate_pem: String,
+    /// Its private key, PKCS #8 PEM.
+    pub key_pem: SecretString,
+    /// When it ends.
+    pub not_after: SystemTime,
+}
 
 /// A certificate authority with its private key.
 pub struct Authority {
@@ -38,7 +65,7 @@ impl Authority {
 
     /// Makes a certificate for an authority whose key is already there. Whoever trusts an
     /// earlier certificate of the same name and key trusts what this one signs, and the reverse.
-    pub(super) fn certify(name: &str, key: KeyPair, now: SystemTime) -> Result<Self, PkiError> {
+    pub(crate) fn certify(name: &str, key: KeyPair, now: SystemTime) -> Result<Self, PkiError> {
         if name.is_empty() || name.chars().count() > 64 {
             return Err(PkiError::BadName { name: name.into() });
         }
@@ -65,7 +92,7 @@ impl Authority {
     pub fn from_pem(certificate: &str, key: &SecretString) -> Result<Self, PkiError> {
         let what = "certificate of the authority";
         let unreadable = |reason: String| PkiError::Unreadable { what, reason };
-        let read = Certificate::read(certificate).map_err(unreadable)?;
+        let read = Inspected::read(certificate).map_err(unreadable)?;
         if !read.is_authority {
             return Err(unreadable("it is not a certificate authority's".into()));
         }
@@ -147,12 +174,12 @@ impl Authority {
     }
 }
 
-pub(super) fn generate_key() -> Result<KeyPair, PkiError> {
+pub(crate) fn generate_key() -> Result<KeyPair, PkiError> {
     KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(PkiError::make("private key"))
 }
 
 /// Reads a private key without letting any of it into an error.
-pub(super) fn parse_key(key: &SecretString) -> Result<KeyPair, PkiError> {
+pub(crate) fn parse_key(key: &SecretString) -> Result<KeyPair, PkiError> {
     KeyPair::from_pem(key.expose_secret()).map_err(|_| PkiError::Unreadable {
         what: "key of the authority",
         reason: "it is not a PKCS #8 private key in PEM".into(),
@@ -287,7 +314,7 @@ mod tests {
     #[test]
     fn no_leaf_outlives_its_authority() {
         let authority = Authority::generate("skep test", now()).unwrap();
-        let late = authority.not_after() - super::super::DAY;
+        let late = authority.not_after() - DAY;
         assert_eq!(authority.issue_client(late).unwrap().not_after, authority.not_after());
         assert_eq!(authority.issue_client(now()).unwrap().not_after, now() + LEAF_LIFETIME);
     }
