@@ -11,6 +11,7 @@ use super::{
 const ARROWS: &[(&str, &[&str])] = &[
     ("skep-model", &[]),
     ("skep-read", &[]),
+    ("skep-template", &[]),
     ("skep-process", &["skep-model", "skep-read"]),
     ("skep-store", &["skep-model", "skep-read"]),
     ("skep-pki", &["skep-model", "skep-read", "skep-store"]),
@@ -62,6 +63,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "skep-swarm",
             "skep-service",
             "skep-cluster",
+            "skep-template",
         ],
     ),
     ("xtask", &["skep-process"]),

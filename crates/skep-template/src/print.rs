@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Number, Value};
 
-use super::Objects;
+use crate::Objects;
 
 /// What an action leaves of a value in the output.
-pub(super) fn outer(value: &Value, objects: Objects) -> String {
+pub(crate) fn outer(value: &Value, objects: Objects) -> String {
     match value {
         Value::Null if objects == Objects::Maps => "<no value>".to_owned(),
         value => inner(value, objects),
@@ -15,7 +15,7 @@ pub(super) fn outer(value: &Value, objects: Objects) -> String {
 }
 
 /// A value inside another, and what `%v` prints.
-pub(super) fn inner(value: &Value, objects: Objects) -> String {
+pub(crate) fn inner(value: &Value, objects: Objects) -> String {
     let mut text = String::new();
     write(&mut text, value, objects);
     text
@@ -58,20 +58,20 @@ fn write(text: &mut String, value: &Value, objects: Objects) {
 }
 
 /// A number; of a whole one, nothing behind the point.
-pub(super) fn digits(number: &Number) -> String {
+pub(crate) fn digits(number: &Number) -> String {
     let text = number.to_string();
     text.strip_suffix(".0").map(str::to_owned).unwrap_or(text)
 }
 
 /// A map's entries by name.
-pub(super) fn sorted(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
+pub(crate) fn sorted(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
     let mut entries: Vec<_> = map.iter().collect();
     entries.sort_by_key(|(name, _)| *name);
     entries
 }
 
 /// The same value, with the entries of maps by name, as Go writes them as JSON.
-pub(super) fn in_order(value: &Value, objects: Objects) -> Value {
+pub(crate) fn in_order(value: &Value, objects: Objects) -> Value {
     match value {
         Value::Object(map) => {
             let entries = if objects == Objects::Maps { sorted(map) } else { map.iter().collect() };
@@ -84,7 +84,7 @@ pub(super) fn in_order(value: &Value, objects: Objects) -> Value {
 }
 
 /// What Go calls a value's type.
-pub(super) fn type_name(value: &Value) -> &'static str {
+pub(crate) fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "nil",
         Value::Bool(_) => "bool",

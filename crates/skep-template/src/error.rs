@@ -27,7 +27,7 @@ pub struct ExecutionError {
 }
 
 /// The line of a byte in a text, from 1.
-pub(super) fn line(text: &str, offset: usize) -> usize {
+pub(crate) fn line(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|&byte| byte == b'\n').count()
 }
 
@@ -36,7 +36,7 @@ const CONTEXT: usize = 20;
 
 impl ExecutionError {
     /// An error at the bytes `start..end` of a template.
-    pub(super) fn new(source: &str, (start, end): (usize, usize), reason: String) -> Self {
+    pub(crate) fn new(source: &str, (start, end): (usize, usize), reason: String) -> Self {
         let before = source.get(..start).unwrap_or_default();
         let column = before.rfind('\n').map_or(start, |newline| start - newline - 1);
         let text = source.get(start..end).unwrap_or_default();

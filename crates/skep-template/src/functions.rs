@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use serde::Serialize as _;
 use serde_json::{Value, ser::PrettyFormatter};
 
-use super::{
+use crate::{
     Objects,
     print::{in_order, inner, type_name},
     printf::printf,
@@ -32,12 +32,12 @@ const ALL: [&str; 17] = [
 ];
 
 /// Whether there is a function of a name.
-pub(super) fn is_one(name: &str) -> bool {
+pub(crate) fn is_one(name: &str) -> bool {
     ALL.contains(&name)
 }
 
 /// Whether a value counts as true.
-pub(super) fn truth(value: &Value, objects: Objects) -> bool {
+pub(crate) fn truth(value: &Value, objects: Objects) -> bool {
     match value {
         Value::Null => false,
         Value::Bool(truth) => *truth,
@@ -49,7 +49,7 @@ pub(super) fn truth(value: &Value, objects: Objects) -> bool {
 }
 
 /// What a function gives, or why it gives nothing.
-pub(super) fn call(name: &str, arguments: &[Value], objects: Objects) -> Result<Value, String> {
+pub(crate) fn call(name: &str, arguments: &[Value], objects: Objects) -> Result<Value, String> {
     let wrong = |wanted: &str| {
         format!("wrong number of args for {name}: want {wanted} got {}", arguments.len())
     };
@@ -118,7 +118,10 @@ fn failed(name: &str, reason: &str) -> String {
 }
 
 /// JSON for people: four blanks a level, as docker-machine's files have.
-pub(crate) fn pretty(value: &Value) -> Result<String, String> {
+///
+/// # Errors
+/// What `serde_json` says, which is nothing of a value in memory.
+pub fn pretty(value: &Value) -> Result<String, String> {
     let mut text = Vec::new();
     let formatter = PrettyFormatter::with_indent(b"    ");
     let mut serializer = serde_json::Serializer::with_formatter(&mut text, formatter);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{
+use crate::{
     error::{ParseError, line},
     functions,
     lex::{Item, Token, lex},
@@ -12,11 +12,11 @@ use super::{
 const DEPTH: usize = 64;
 
 /// The bytes of a template that something is written in.
-pub(super) type Place = (usize, usize);
+pub(crate) type Place = (usize, usize);
 
 /// A piece of a template.
 #[derive(Debug, Clone)]
-pub(super) enum Node {
+pub(crate) enum Node {
     /// Itself.
     Text(String),
     /// What a pipeline gives.
@@ -31,48 +31,48 @@ pub(super) enum Node {
 
 /// What a block does with its pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     If,
     With,
     Range,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Block {
-    pub(super) kind: Kind,
-    pub(super) pipe: Pipe,
-    pub(super) body: Vec<Node>,
-    pub(super) otherwise: Vec<Node>,
+pub(crate) struct Block {
+    pub(crate) kind: Kind,
+    pub(crate) pipe: Pipe,
+    pub(crate) body: Vec<Node>,
+    pub(crate) otherwise: Vec<Node>,
 }
 
 /// Commands, each given what the one before gives.
 #[derive(Debug, Clone)]
-pub(super) struct Pipe {
+pub(crate) struct Pipe {
     /// The variables it sets.
-    pub(super) variables: Vec<String>,
+    pub(crate) variables: Vec<String>,
     /// Whether they are new.
-    pub(super) declares: bool,
-    pub(super) commands: Vec<Command>,
-    pub(super) place: Place,
+    pub(crate) declares: bool,
+    pub(crate) commands: Vec<Command>,
+    pub(crate) place: Place,
 }
 
 /// A value, or a function with its arguments.
 #[derive(Debug, Clone)]
-pub(super) struct Command {
-    pub(super) operands: Vec<Operand>,
-    pub(super) place: Place,
+pub(crate) struct Command {
+    pub(crate) operands: Vec<Operand>,
+    pub(crate) place: Place,
 }
 
 /// A value with fields of it.
 #[derive(Debug, Clone)]
-pub(super) struct Operand {
-    pub(super) base: Base,
-    pub(super) fields: Vec<String>,
-    pub(super) place: Place,
+pub(crate) struct Operand {
+    pub(crate) base: Base,
+    pub(crate) fields: Vec<String>,
+    pub(crate) place: Place,
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Base {
+pub(crate) enum Base {
     Dot,
     Literal(Value),
     Variable(String),
@@ -81,7 +81,7 @@ pub(super) enum Base {
 }
 
 /// Calls `with` for every text outside of actions.
-pub(super) fn each_text(nodes: &mut [Node], with: &impl Fn(&mut String)) {
+pub(crate) fn each_text(nodes: &mut [Node], with: &impl Fn(&mut String)) {
     for node in nodes {
         match node {
             Node::Text(text) => with(text),
@@ -94,7 +94,7 @@ pub(super) fn each_text(nodes: &mut [Node], with: &impl Fn(&mut String)) {
     }
 }
 
-pub(super) fn parse(source: &str) -> Result<Vec<Node>, ParseError> {
+pub(crate) fn parse(source: &str) -> Result<Vec<Node>, ParseError> {
     let items = lex(source)?;
     let mut parser =
         Parser { source, items, next: 0, depth: 0, ranges: 0, variables: vec![String::new()] };

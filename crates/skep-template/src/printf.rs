@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{
+use crate::{
     Objects,
     print::{digits, inner, type_name},
 };
@@ -22,7 +22,7 @@ struct Verb {
 }
 
 /// What `printf` prints. A verb that its value does not fit is said in the text, as Go does.
-pub(super) fn printf(format: &str, arguments: &[Value], objects: Objects) -> String {
+pub(crate) fn printf(format: &str, arguments: &[Value], objects: Objects) -> String {
     let mut text = String::new();
     let mut arguments = arguments.iter();
     let mut characters = format.chars().peekable();

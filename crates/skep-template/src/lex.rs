@@ -2,11 +2,11 @@
 
 use serde_json::Number;
 
-use super::error::{ParseError, line};
+use crate::error::{ParseError, line};
 
 /// A word of an action, or a text between two.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Token {
+pub(crate) enum Token {
     /// Text outside of actions.
     Text(String),
     /// `{{`
@@ -43,15 +43,15 @@ pub(super) enum Token {
 
 /// A token and the bytes it is written in.
 #[derive(Debug, Clone)]
-pub(super) struct Item {
-    pub(super) token: Token,
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub(crate) struct Item {
+    pub(crate) token: Token,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
     /// Whether blanks stand before it.
-    pub(super) spaced: bool,
+    pub(crate) spaced: bool,
 }
 
-pub(super) fn lex(source: &str) -> Result<Vec<Item>, ParseError> {
+pub(crate) fn lex(source: &str) -> Result<Vec<Item>, ParseError> {
     let mut lexer = Lexer { source, at: 0, action: None, items: Vec::new() };
     lexer.all()?;
     Ok(lexer.items)

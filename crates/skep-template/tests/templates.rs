@@ -1,7 +1,8 @@
-use proptest::prelude::*;
-use serde_json::json;
+//! Templates against what Go makes of them.
 
-use super::*;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use skep_template::{Objects, Template};
 
 /// As `inspect` uses it.
 fn of_map(template: &str, value: &Value) -> String {

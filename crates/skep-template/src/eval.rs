@@ -2,18 +2,23 @@
 
 use serde_json::Value;
 
-use super::{
-    Objects, Template,
+use crate::{
+    Objects,
     error::ExecutionError,
     functions::{call, truth},
     parse::{Base, Block, Command, Kind, Node, Operand, Pipe, Place},
     print::{inner, outer, sorted, type_name},
 };
 
-pub(super) fn render(template: &Template, value: &Value) -> Result<String, ExecutionError> {
+pub(crate) fn render(
+    source: &str,
+    nodes: &[Node],
+    objects: Objects,
+    value: &Value,
+) -> Result<String, ExecutionError> {
     let variables = vec![(String::new(), value.clone())];
-    let mut run = Run { template, variables, out: String::new() };
-    run.nodes(&template.nodes, value)?;
+    let mut run = Run { source, objects, variables, out: String::new() };
+    run.nodes(nodes, value)?;
     Ok(run.out)
 }
 
@@ -26,19 +31,16 @@ enum Flow {
 }
 
 struct Run<'a> {
-    template: &'a Template,
+    source: &'a str,
+    objects: Objects,
     /// Variables in force, the innermost last; `$` has an empty name.
     variables: Vec<(String, Value)>,
     out: String,
 }
 
 impl Run<'_> {
-    fn objects(&self) -> Objects {
-        self.template.objects
-    }
-
     fn error(&self, place: Place, reason: impl Into<String>) -> ExecutionError {
-        ExecutionError::new(&self.template.source, place, reason.into())
+        ExecutionError::new(self.source, place, reason.into())
     }
 
     fn nodes(&mut self, nodes: &[Node], dot: &Value) -> Result<Flow, ExecutionError> {
@@ -51,7 +53,7 @@ impl Run<'_> {
                 Node::Action(pipe) => {
                     let value = self.pipe(pipe, dot)?;
                     if pipe.variables.is_empty() {
-                        let text = outer(&value, self.objects());
+                        let text = outer(&value, self.objects);
                         self.out.push_str(&text);
                     }
                     Flow::On
@@ -74,7 +76,7 @@ impl Run<'_> {
             Kind::If | Kind::With => {
                 let value = self.pipe(&block.pipe, dot)?;
                 let inner = if block.kind == Kind::With { &value } else { dot };
-                if truth(&value, self.objects()) {
+                if truth(&value, self.objects) {
                     self.nodes(&block.body, inner)
                 } else {
                     self.nodes(&block.otherwise, dot)
@@ -93,14 +95,14 @@ impl Run<'_> {
                 .enumerate()
                 .map(|(place, value)| (place.into(), value.clone()))
                 .collect(),
-            Value::Object(map) if self.objects() == Objects::Maps => {
+            Value::Object(map) if self.objects == Objects::Maps => {
                 let entry =
                     |(name, value): (&String, &Value)| (name.as_str().into(), value.clone());
                 sorted(map).into_iter().map(entry).collect()
             }
             Value::Null => Vec::new(),
             other => {
-                let text = format!("range can't iterate over {}", inner(other, self.objects()));
+                let text = format!("range can't iterate over {}", inner(other, self.objects));
                 return Err(self.error(block.pipe.place, text));
             }
         };
@@ -162,7 +164,7 @@ impl Run<'_> {
             _ if rest.is_empty() && given.is_none() => return self.operand(first, dot),
             _ => {
                 let (start, end) = first.place;
-                let text = self.template.source.get(start..end).unwrap_or_default();
+                let text = self.source.get(start..end).unwrap_or_default();
                 let reason = format!("{text} is not a method but has arguments");
                 return Err(self.error(first.place, reason));
             }
@@ -175,7 +177,7 @@ impl Run<'_> {
             arguments.push(self.operand(operand, dot)?);
         }
         arguments.extend(given);
-        call(name, &arguments, self.objects()).map_err(|reason| self.error(command.place, reason))
+        call(name, &arguments, self.objects).map_err(|reason| self.error(command.place, reason))
     }
 
     /// `and` and `or`: the first argument that decides, or the last.
@@ -190,7 +192,7 @@ impl Run<'_> {
         let mut last = None;
         for operand in operands {
             let value = self.operand(operand, dot)?;
-            if truth(&value, self.objects()) == (name == "or") {
+            if truth(&value, self.objects) == (name == "or") {
                 return Ok(value);
             }
             last = Some(value);
@@ -207,8 +209,9 @@ impl Run<'_> {
                 let known = self.variables.iter().rev().find(|(known, _)| known == name);
                 known.map(|(_, value)| value.clone()).unwrap_or_default()
             }
-            Base::Function(name) => call(name, &[], self.objects())
-                .map_err(|reason| self.error(operand.place, reason))?,
+            Base::Function(name) => {
+                call(name, &[], self.objects).map_err(|reason| self.error(operand.place, reason))?
+            }
             Base::Pipe(pipe) => self.pipe(pipe, dot)?,
         };
         let mut value = base;
@@ -225,8 +228,8 @@ impl Run<'_> {
         depth: usize,
         operand: &Operand,
     ) -> Result<Value, ExecutionError> {
-        let maps = self.objects() == Objects::Maps;
-        let kind = match (&value, self.objects()) {
+        let maps = self.objects == Objects::Maps;
+        let kind = match (&value, self.objects) {
             (Value::Object(map), _) if maps || map.contains_key(name) => {
                 return Ok(map.get(name).cloned().unwrap_or_default());
             }
