@@ -11,9 +11,10 @@ use super::{
 const ARROWS: &[(&str, &[&str])] = &[
     ("skep-model", &[]),
     ("skep-read", &[]),
+    ("skep-context", &["skep-model"]),
     ("skep-process", &["skep-model", "skep-read"]),
     ("skep-store", &["skep-model", "skep-read"]),
-    ("skep-os", &["skep-model", "skep-read", "skep-process", "skep-store"]),
+    ("skep-os", &["skep-model", "skep-context", "skep-read", "skep-process", "skep-store"]),
     ("skep-engine", &["skep-model", "skep-read", "skep-store"]),
     (
         "skep-machine",
@@ -26,6 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "skep-cluster",
         &[
             "skep-model",
+            "skep-context",
             "skep-read",
             "skep-process",
             "skep-store",
@@ -41,6 +43,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "skep-cli",
         &[
             "skep-model",
+            "skep-context",
             "skep-read",
             "skep-process",
             "skep-store",
