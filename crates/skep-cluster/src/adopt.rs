@@ -5,10 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use skep_context::Context;
-use skep_engine::{
-    Engine,
-    pki::{Authority, needs_renewal},
-};
+use skep_engine::Engine;
 use skep_guest::{
     Access, Guest, GuestError, Requirement,
     adopt::{self, AdoptError, Found, Owner, Settings, Tls},
@@ -16,6 +13,7 @@ use skep_guest::{
 };
 use skep_machine::System;
 use skep_model::Events;
+use skep_pki::{Authority, needs_renewal};
 use skep_swarm::Swarm;
 use tokio_util::sync::CancellationToken;
 

@@ -13,20 +13,18 @@ use futures_util::future::join_all;
 use skep_context::Context;
 use skep_guest::{
     Guest,
-    certificate::{
-        self, Anchor, AnchorName, CaCertificate, CertificateError, Changed, Installed, Listed,
-        Registry, Server, Verification,
-    },
+    certificate::{self, Changed, Listed, Verification},
 };
 use skep_machine::System;
 use skep_model::{MachineName, MachineState};
+use skep_pki::{Anchor, AnchorName, CaCertificate, Registry, Server};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     ClusterError, ClusterRecord, MachineFailure, MachineRecord,
     reach::Cluster,
     restarts,
-    trust::{self, Given, StoredName, Whose},
+    trust::{self, Given, Whose},
 };
 
 /// What every operation here is given.
@@ -181,13 +179,12 @@ pub(crate) async fn bring_up_to_date(
     let record = ClusterRecord::load(home, &cluster.record().name)?;
     let record = record.unwrap_or_else(|| cluster.record().clone());
     let machine = record.machine(machine.name.as_str()).unwrap_or(machine);
-    let wished = record.wished(machine)?;
-    let names: BTreeSet<StoredName> = wished.iter().map(Into::into).collect();
+    let wished = record.wished(machine);
+    let names: BTreeSet<AnchorName> = wished.iter().map(Anchor::name).collect();
     let mut given = Given::load(home, &record, &machine.name).unwrap_or_default();
-    let mut unwanted: Vec<AnchorName> =
-        given.may_have.difference(&names).filter_map(StoredName::named).collect();
+    let mut unwanted: Vec<AnchorName> = given.may_have.difference(&names).cloned().collect();
     for name in besides {
-        if !unwanted.contains(name) && !names.contains(&name.into()) {
+        if !unwanted.contains(name) && !names.contains(name) {
             unwanted.push(name.clone());
         }
     }
@@ -211,7 +208,7 @@ pub(crate) fn has_any(cluster: &Cluster, machine: &MachineRecord) -> Result<bool
     let record = record.as_ref().unwrap_or(cluster.record());
     let machine = record.machine(machine.name.as_str()).unwrap_or(machine);
     let given = Given::load(home, record, &machine.name).unwrap_or_default();
-    Ok(!given.may_have.is_empty() || !record.wished(machine)?.is_empty())
+    Ok(!given.may_have.is_empty() || !record.wished(machine).is_empty())
 }
 
 /// Forgets what a machine that is gone had: one that is made in its place has what is wished.
@@ -241,12 +238,22 @@ pub async fn catch_up(
         let nothing = changed.new.is_empty() && changed.gone.is_empty() && !changed.repaired;
         if changed.restart_due && !nothing {
             step.progress("restarting the engine");
-            certificate::install::restart_engine(guest, cancel).await?;
+            certificate::restart_engine(guest, cancel).await?;
         }
         Ok::<_, ClusterError>(())
     };
     let done = done.await;
     step.end_with(done)
+}
+
+/// What an installation did on one machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installed {
+    /// How many of the certificates were not there, or not intact.
+    pub new: usize,
+    /// Whether the system's bundle of roots had certificates twice, in part, or not at all, and was
+    /// made anew.
+    pub repaired: bool,
 }
 
 /// Makes machines trust `certificates`: as roots of the system, with a restart of the engine where
@@ -267,15 +274,9 @@ pub async fn install(
         record.wish(certificates, registry, whose);
     };
     let told = |changed: Changed| {
-        let is_new = |certificate: &&CaCertificate| {
-            let anchor =
-                Anchor { registry: registry.cloned(), certificate: (*certificate).clone() };
-            changed.new.contains(&anchor.name())
-        };
-        let (new, already) = certificates.iter().partition::<Vec<_>, _>(is_new);
-        let [new, already] = [new, already].map(|some| some.into_iter().cloned().collect());
-        let Changed { repaired, restart_due, .. } = changed;
-        Installed { new, already, repaired, restarted: !restart_due, restart_due }
+        let names = Anchor::all_for(certificates, registry).into_iter().map(|one| one.name());
+        let new = names.filter(|name| changed.new.contains(name)).count();
+        Installed { new, repaired: changed.repaired }
     };
     scope.change("installing CA certificates", &[], restart, change, told).await
 }
@@ -303,7 +304,7 @@ pub struct Removal {
 /// that does not have one has nothing to do.
 ///
 /// # Errors
-/// [`ClusterError::Certificate`] if several may be meant; as [`install`].
+/// [`ClusterError::AmbiguousCertificate`] if several may be meant; as [`install`].
 pub async fn remove(
     scope: Scope<'_>,
     selectors: &[String],
@@ -350,7 +351,7 @@ async fn known(
     let (home, record) = (scope.cluster.home(), scope.cluster.record());
     let mut known: Vec<Known> = Vec::new();
     for machine in scope.meant()? {
-        let wished = record.wished(machine)?.into_iter();
+        let wished = record.wished(machine).into_iter();
         let wished = wished.filter(|anchor| anchor.registry.as_ref() == registry);
         known.extend(
             wished.map(|anchor| {
@@ -358,7 +359,7 @@ async fn known(
             }),
         );
         let given = Given::load(home, record, &machine.name).unwrap_or_default();
-        let names = given.may_have.iter().filter_map(StoredName::named);
+        let names = given.may_have.into_iter();
         let names = names.filter(|name| name.registry.as_ref() == registry);
         known.extend(names.map(|name| (name.fingerprint, None)));
     }
@@ -405,12 +406,11 @@ fn meant_by(
             let line = |(fingerprint, certificate): &&Known| {
                 certificate.as_ref().map_or_else(|| fingerprint.clone(), ToString::to_string)
             };
-            Err(CertificateError::Ambiguous {
-                machine: format!("cluster {}", scope.cluster.record().name),
+            Err(ClusterError::AmbiguousCertificate {
+                cluster: scope.cluster.record().name.clone(),
                 selector: selector.to_owned(),
                 matching: several.iter().map(line).collect(),
-            }
-            .into())
+            })
         }
     }
 }

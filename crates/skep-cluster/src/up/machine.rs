@@ -9,14 +9,15 @@ use std::{
 };
 
 use skep_context::Context;
-use skep_engine::{Engine, pki::Authority};
+use skep_engine::Engine;
 use skep_guest::{
     Guest, GuestError,
-    certificate::install::restart_engine,
+    certificate::restart_engine,
     ready::{Requirement, wait_until_ready},
 };
 use skep_machine::{Driver, MachineError, MachineId, MachinePlan, System, Work};
 use skep_model::{MachineName, MachineState};
+use skep_pki::Authority;
 
 use crate::{
     ClusterError, MachineRecord,
