@@ -10,12 +10,13 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
+use skep_context::Context;
 use skep_guest::{
     Guest,
     certificate::{self, Changed, Listed, Verification},
 };
 use skep_machine::System;
-use skep_model::{Events, MachineName, MachineState};
+use skep_model::{MachineName, MachineState};
 use skep_pki::{Anchor, AnchorName, CaCertificate, Registry, Server};
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +25,6 @@ use crate::{
     reach::Cluster,
     restarts,
     trust::{self, Given, Whose},
-    up::Options,
 };
 
 /// What every operation here is given.
@@ -34,10 +34,8 @@ pub struct Scope<'a> {
     pub cluster: &'a Cluster,
     /// The machines that are meant; all if empty.
     pub machines: &'a [String],
-    /// Where steps are told.
-    pub events: &'a Events,
-    /// Ends every wait.
-    pub cancel: &'a CancellationToken,
+    /// What the operation travels with.
+    pub context: Context<'a>,
 }
 
 /// One machine's answer.
@@ -73,8 +71,8 @@ impl<'a> Scope<'a> {
         step: &str,
         work: impl AsyncFnOnce(&Guest) -> Result<T, ClusterError>,
     ) -> Answer<T> {
-        let span = self.events.step(&machine.name, step);
-        let worked = async { work(&self.cluster.guest(machine, self.cancel).await?).await };
+        let span = self.context.events.step(&machine.name, step);
+        let worked = async { work(&self.cluster.guest(machine, self.context.cancel).await?).await };
         Answer { machine: machine.name.clone(), result: span.end_with(worked.await) }
     }
 
@@ -130,7 +128,7 @@ impl<'a> Scope<'a> {
 
         let each = running.iter().map(|machine| {
             self.at(machine, step, async |guest: &Guest| {
-                bring_up_to_date(self.cluster, machine, guest, besides, self.cancel).await
+                bring_up_to_date(self.cluster, machine, guest, besides, self.context.cancel).await
             })
         });
         let mut changed = join_all(each).await;
@@ -139,8 +137,8 @@ impl<'a> Scope<'a> {
                 .iter()
                 .filter(|answer| answer.result.as_ref().is_ok_and(|changed| changed.restart_due));
             let due: Vec<_> = due.map(|answer| answer.machine.clone()).collect();
-            let options = self.options();
-            for answer in restarts::engines(self.cluster, &due, drain, options).await? {
+            let context = self.context.within(MOVED);
+            for answer in restarts::engines(self.cluster, &due, drain, context).await? {
                 let own = changed.iter_mut().find(|other| other.machine == answer.machine);
                 match (own, answer.result) {
                     (Some(own), Err(error)) => own.result = Err(error),
@@ -156,10 +154,6 @@ impl<'a> Scope<'a> {
             result: answer.result.map(&told),
         };
         Ok(Answers { answers: changed.into_iter().map(told).collect(), off })
-    }
-
-    fn options(&self) -> Options<'a> {
-        Options { timeout: MOVED, events: self.events, cancel: self.cancel }
     }
 }
 
@@ -232,9 +226,9 @@ pub async fn catch_up(
     cluster: &Cluster,
     machine: &MachineRecord,
     guest: &Guest,
-    events: &Events,
-    cancel: &CancellationToken,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
+    let Context { events, cancel, .. } = context;
     if !has_any(cluster, machine)? {
         return Ok(());
     }
@@ -292,7 +286,7 @@ pub async fn install(
 /// # Errors
 /// As [`install`].
 pub async fn list(scope: Scope<'_>) -> Result<Answers<Vec<Listed>>, ClusterError> {
-    let work = async |guest: &Guest| Ok(certificate::list(guest, scope.cancel).await?);
+    let work = async |guest: &Guest| Ok(certificate::list(guest, scope.context.cancel).await?);
     scope.on_each("listing CA certificates", work).await
 }
 
@@ -369,7 +363,7 @@ async fn known(
         let names = names.filter(|name| name.registry.as_ref() == registry);
         known.extend(names.map(|name| (name.fingerprint, None)));
     }
-    let work = async |guest: &Guest| Ok(certificate::list(guest, scope.cancel).await?);
+    let work = async |guest: &Guest| Ok(certificate::list(guest, scope.context.cancel).await?);
     let mut unknown = Vec::new();
     for Answer { machine, result } in scope.on_each("listing CA certificates", work).await?.answers
     {
@@ -432,7 +426,7 @@ pub async fn verify(
     registry: Option<&Registry>,
 ) -> Result<Answers<Verification>, ClusterError> {
     let work = async |guest: &Guest| {
-        Ok(certificate::verify(guest, server, roots, registry, scope.cancel).await?)
+        Ok(certificate::verify(guest, server, roots, registry, scope.context.cancel).await?)
     };
     scope.on_each("shaking hands", work).await
 }

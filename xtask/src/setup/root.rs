@@ -1,18 +1,18 @@
-//! Commands that need root.
+//! What needs root.
 
-use std::{fs, time::Duration};
+use std::{fs, os::unix::fs::MetadataExt as _, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::run::{Work, find_program};
 
-/// How long one may take: apt may have much to fetch.
+/// An installation of many packages over a slow line.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// Whether this is root.
 pub(super) fn is_root() -> Result<bool> {
     let own = fs::metadata("/proc/self").context("cannot read /proc/self")?;
-    Ok(std::os::unix::fs::MetadataExt::uid(&own) == 0)
+    Ok(own.uid() == 0)
 }
 
 /// Runs a command as root, through sudo if need be, on this terminal: sudo may ask.

@@ -56,7 +56,7 @@ fn registry(target: &Target) -> Result<Option<Registry>, Failure> {
 }
 
 fn scope<'a>(context: &'a Context, cluster: &'a Cluster, machines: &'a [String]) -> Scope<'a> {
-    Scope { cluster, machines, events: &context.events, cancel: &context.cancel }
+    Scope { cluster, machines, context: context.operation() }
 }
 
 /// Names the machines that are off and learn of a change when they are started.

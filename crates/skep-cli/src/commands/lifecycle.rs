@@ -7,7 +7,7 @@ use skep_cluster::{
     status::{MachineStatus, Status, status as look},
     trust::behind,
     unfinished::{Removal, removal},
-    up::{Doubt, Options, Report, up as bring_up},
+    up::{Doubt, Report, up as bring_up},
 };
 use skep_model::{ClusterName, MachineState, Role};
 use skep_pki::Purpose;
@@ -42,9 +42,8 @@ pub(super) async fn up(context: &Context, args: Up) -> Result<(), Failure> {
     if let Some(advice) = args.wish.managers.filter(|&count| count > 0).and_then(quorum::advice) {
         context.events.warn("", advice);
     }
-    let options =
-        Options { timeout: args.timeout, events: &context.events, cancel: &context.cancel };
-    let report = bring_up(&home, &name, &desired, options).await.map_err(|error| {
+    let operation = context.operation().within(args.timeout);
+    let report = bring_up(&home, &name, &desired, operation).await.map_err(|error| {
         let resumable = error.is_cancelled()
             || matches!(
                 error,
@@ -108,7 +107,7 @@ fn plural(count: usize) -> &'static str {
 pub(super) async fn down(context: &Context) -> Result<(), Failure> {
     let home = context.home()?;
     let name = context.cluster_name(&home)?;
-    let removed = take_down(&home, &name, &context.events, &context.cancel).await;
+    let removed = take_down(&home, &name, context.operation()).await;
     let removed = removed.map_err(|error| {
         let cancelled = error.is_cancelled();
         let failure = Failure::from(error);

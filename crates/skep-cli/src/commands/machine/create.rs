@@ -5,7 +5,6 @@ use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
 use skep_cluster::{
     ClusterError, EngineOptions, Home,
     machines::{NewMachine, Stage, check_name, create as make},
-    up::Options,
 };
 use skep_machine::{
     DriverKind, DriverOptions,
@@ -85,8 +84,8 @@ pub(super) async fn create(context: &Context, args: Create) -> Result<(), Failur
         }
         Stage::Ready => context.message("Docker is up and running!"),
     };
-    let options = Options { timeout, events: &context.events, cancel: &context.cancel };
-    make(&home, machine, told, options).await.map_err(failure)?;
+    let operation = context.operation().within(timeout);
+    make(&home, machine, told, operation).await.map_err(failure)?;
     context.message(format_args!(
         "To see how to connect your Docker Client to the Docker Engine running on this virtual \
          machine, run: docker-machine env {name}"
