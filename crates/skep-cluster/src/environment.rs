@@ -60,7 +60,10 @@ pub fn host(cluster: &Cluster, machine: &MachineRecord) -> Result<String, Cluste
 }
 
 /// The way to a machine's engine over TCP.
-pub(crate) fn doorway(cluster: &Cluster, machine: &MachineRecord) -> Result<Doorway, ClusterError> {
+pub(crate) fn engine_endpoint(
+    cluster: &Cluster,
+    machine: &MachineRecord,
+) -> Result<Doorway, ClusterError> {
     let certificates = cluster.home().layout().certs();
     if let DriverOptions::None(url) = &machine.options {
         let wrong = |error: UrlError| ClusterError::Request { reason: error.to_string() };

@@ -13,51 +13,13 @@ use skep_guest::certificate::{Anchor, AnchorName, CaCertificate, Registry};
 use skep_model::MachineName;
 use skep_store::StoreError;
 
-use crate::{ClusterError, ClusterRecord, Home, MachineRecord};
+use crate::{
+    ClusterError, ClusterRecord, Home, MachineRecord,
+    record::{StoredAnchor, StoredName},
+};
 
 /// The newest schema of `trust.json` this program knows.
 const SCHEMA: u64 = 1;
-
-/// A certificate with what it is trusted for, as a record has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredAnchor {
-    /// The registry, `HOST[:PORT]`; none if for everything.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub registry: Option<String>,
-    /// The certificate, one PEM block.
-    pub pem: String,
-}
-
-/// The name of a certificate with what it is trusted for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct StoredName {
-    /// The registry, `HOST[:PORT]`; none if for everything.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub registry: Option<String>,
-    /// The certificate's fingerprint, 64 digits.
-    pub fingerprint: String,
-}
-
-impl From<&AnchorName> for StoredName {
-    fn from(name: &AnchorName) -> Self {
-        let registry = name.registry.as_ref().map(ToString::to_string);
-        Self { registry, fingerprint: name.fingerprint.clone() }
-    }
-}
-
-impl From<&Anchor> for StoredName {
-    fn from(anchor: &Anchor) -> Self {
-        (&anchor.name()).into()
-    }
-}
-
-impl StoredName {
-    /// The same in a guest's words; none if the registry's name is damaged.
-    pub(crate) fn named(&self) -> Option<AnchorName> {
-        let registry = self.registry.as_deref().map(str::parse).transpose().ok()?;
-        Some(AnchorName { registry, fingerprint: self.fingerprint.clone() })
-    }
-}
 
 /// What a machine has been given: `trust.json` in its directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,10 +5,14 @@
 
 use skep_model::{MachineName, Role};
 
-use super::{Loss, SWARM_GONE, Standing, Verdict, quorum_lost, standing};
+use super::{
+    standing::{Standing, standing},
+    verdict::{Loss, SWARM_GONE, Verdict},
+};
 use crate::{
     ClusterRecord, MachineRecord,
     survey::{Part, Survey},
+    swarms::quorum_lost,
 };
 
 /// Refuses to take managers away that nobody can be asked about.
