@@ -26,7 +26,7 @@ use skep_context::Context;
 use skep_machine::System;
 use skep_model::MachineName;
 use skep_swarm::{
-    Change, Judgement, Node, NodeId,
+    Change, Judgement, Node, NodeId, Quorum,
     quorum::{judge as judge_change, needed},
 };
 
@@ -40,7 +40,6 @@ use crate::{
     ClusterError, ClusterRecord, MachineRecord,
     reach::Cluster,
     survey::{self, Part, Survey},
-    swarms::quorum_lost,
 };
 
 /// Machines that may be taken away: what the engines said, and who is meant.
@@ -241,7 +240,7 @@ fn judge_stop(nodes: &[Node], targets: &[NodeId]) -> Verdict {
     const FIX: &str = "start or promote others first, or use --force";
     let managers = Managers::of(nodes, targets);
     if managers.lost() > 0 && managers.reachable < needed(managers.members) {
-        let lost = quorum_lost(managers.reachable, managers.members);
+        let lost = Quorum { members: managers.members, reachable: managers.reachable };
         return Verdict::refuse(format!("stopping {}: {lost}", managers.names()), FIX);
     }
     match judge_change(nodes, Change::Stop, targets) {

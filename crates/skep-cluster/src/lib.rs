@@ -37,6 +37,7 @@ pub mod answers;
 mod ca_certificates;
 pub mod certificates;
 pub mod choice;
+mod demoted;
 pub mod desired;
 pub mod down;
 pub mod engine_options;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt};
 
 use skep_model::MachineName;
-use skep_swarm::{Node, Quorum, quorum};
+use skep_swarm::{Node, Quorum};
 
 /// A swarm that machines of the cluster are in.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -87,19 +87,13 @@ impl fmt::Display for Doubt {
                 write!(f, "{} in a swarm whose managers do not answer", is_are(machines))
             }
             Doubt::NoQuorum { reachable, members, .. } => {
-                f.write_str(&quorum_lost(*reachable, *members))
+                let quorum = Quorum { members: *members, reachable: *reachable };
+                let missing = if quorum.is_there() { "no leader yet: " } else { "" };
+                write!(f, "{missing}{quorum}")
             }
             Doubt::NoManager => f.write_str("no manager came up"),
         }
     }
-}
-
-/// What is said of managers that have no quorum.
-pub(crate) fn quorum_lost(reachable: usize, members: usize) -> String {
-    format!(
-        "quorum lost: {reachable} of {members} managers reachable, {} needed",
-        quorum::needed(members)
-    )
 }
 
 pub(crate) fn is_are(names: &[MachineName]) -> String {

@@ -333,26 +333,16 @@ impl<'a> Membership<'a> {
             return Ok(());
         }
         let step = self.context.events.step(&machine, "waiting for the managers to elect a leader");
-        let elected = poll_until(self.context.cancel, INTERVAL, after(ELECTION), async || {
-            match swarm.nodes(self.context.cancel).await {
-                Ok(_) => Ok(ControlFlow::Break(())),
-                Err(error) if error.may_pass() => Ok(ControlFlow::Continue(error)),
-                Err(error) => Err(ClusterError::from(error)),
-            }
-        });
-        match elected.await {
-            Ok(Polled::Met(())) => {
+        match swarm.nodes_once_led(ELECTION, self.context.cancel).await {
+            Ok(_) => {
                 step.done();
-                self.open(place, false).await
+                return self.open(place, false).await;
             }
-            Ok(Polled::Late(error)) => {
-                step.failed(&error);
-                self.standing.send_replace(doubt);
-                Ok(())
-            }
-            Ok(Polled::Cancelled(_)) => step.end_with(Err(ClusterError::Cancelled)),
-            Err(error) => step.end_with(Err(error)),
+            Err(error) if error.may_pass() => step.failed(&error),
+            Err(error) => return step.end_with(Err(error.into())),
         }
+        self.standing.send_replace(doubt);
+        Ok(())
     }
 
     /// The way in, once there is one.
