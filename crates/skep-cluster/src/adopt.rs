@@ -5,15 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use skep_context::Context;
-use skep_engine::{
-    Engine,
-    pki::{Authority, needs_renewal},
-};
+use skep_engine::Engine;
 use skep_guest::{
     Guest, Requirement,
     adopt::{self, AdoptError, Found, Owner, Settings, Tls},
     wait_until_ready,
 };
+use skep_pki::{Authority, needs_renewal};
 use skep_swarm::Swarm;
 use tokio_util::sync::CancellationToken;
 

@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use skep_context::Context;
 use skep_guest::{
     Guest,
-    certificate::{self, AnchorName, Changed},
+    certificate::{self, Changed},
 };
+use skep_pki::{Anchor, AnchorName};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    ClusterError, ClusterRecord, MachineRecord, reach::Cluster, record::StoredName, trust::Given,
-};
+use crate::{ClusterError, ClusterRecord, MachineRecord, reach::Cluster, trust::Given};
 
 /// Brings a machine to what is wished by now: what is missing is installed, what is not wished any
 /// more and skep has given it, or is named in `besides`, is removed. The engine is its caller's to
@@ -28,13 +27,12 @@ pub(crate) async fn bring_up_to_date(
     let record = ClusterRecord::load(home, &cluster.record().name)?;
     let record = record.unwrap_or_else(|| cluster.record().clone());
     let machine = record.machine(machine.name.as_str()).unwrap_or(machine);
-    let wished = record.wished(machine)?;
-    let names: BTreeSet<StoredName> = wished.iter().map(Into::into).collect();
+    let wished = record.wished(machine);
+    let names: BTreeSet<AnchorName> = wished.iter().map(Anchor::name).collect();
     let mut given = Given::load(home, &record, &machine.name).unwrap_or_default();
-    let mut unwanted: Vec<AnchorName> =
-        given.may_have.difference(&names).filter_map(StoredName::named).collect();
+    let mut unwanted: Vec<AnchorName> = given.may_have.difference(&names).cloned().collect();
     for name in besides {
-        if !unwanted.contains(name) && !names.contains(&name.into()) {
+        if !unwanted.contains(name) && !names.contains(name) {
             unwanted.push(name.clone());
         }
     }
@@ -74,7 +72,7 @@ fn has_any(cluster: &Cluster, machine: &MachineRecord) -> Result<bool, ClusterEr
     let record = record.as_ref().unwrap_or(cluster.record());
     let machine = record.machine(machine.name.as_str()).unwrap_or(machine);
     let given = Given::load(home, record, &machine.name).unwrap_or_default();
-    Ok(!given.may_have.is_empty() || !record.wished(machine)?.is_empty())
+    Ok(!given.may_have.is_empty() || !record.wished(machine).is_empty())
 }
 
 /// Forgets what a machine that is gone had: one that is made in its place has what is wished.
@@ -104,7 +102,7 @@ pub(crate) async fn catch_up(
         let nothing = changed.new.is_empty() && changed.gone.is_empty() && !changed.repaired;
         if changed.restart_due && !nothing {
             step.progress("restarting the engine");
-            certificate::install::restart_engine(guest, cancel).await?;
+            certificate::restart_engine(guest, cancel).await?;
         }
         Ok::<_, ClusterError>(())
     };

@@ -10,17 +10,14 @@
 use futures_util::future::join_all;
 use skep_guest::{
     Guest,
-    certificate::{
-        self, Anchor, AnchorName, CaCertificate, CertificateError, Changed, Installed, Listed,
-        Registry, Server, Verification,
-    },
+    certificate::{self, Changed, Listed, Verification},
 };
+use skep_pki::{Anchor, AnchorName, CaCertificate, Registry, Server};
 
 use crate::{
     ClusterError, ClusterRecord,
     answers::{Answer, Answers, Scope},
     ca_certificates::bring_up_to_date,
-    record::StoredName,
     restarts,
     trust::{self, Given, Whose},
 };
@@ -85,6 +82,16 @@ const MOVED: std::time::Duration = std::time::Duration::from_secs(300);
 #[derive(Debug, Clone, Copy)]
 struct Drain(bool);
 
+/// What an installation did on one machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installed {
+    /// How many of the certificates were not there, or not intact.
+    pub new: usize,
+    /// Whether the system's bundle of roots had certificates twice, in part, or not at all, and was
+    /// made anew.
+    pub repaired: bool,
+}
+
 /// Makes machines trust `certificates`: as roots of the system, with a restart of the engine where
 /// something is new, or for one registry, which needs none. With `drain`, tasks are moved to other
 /// nodes before their engine is restarted.
@@ -103,15 +110,9 @@ pub async fn install(
         record.wish(certificates, registry, whose);
     };
     let told = |changed: Changed| {
-        let is_new = |certificate: &&CaCertificate| {
-            let anchor =
-                Anchor { registry: registry.cloned(), certificate: (*certificate).clone() };
-            changed.new.contains(&anchor.name())
-        };
-        let (new, already) = certificates.iter().partition::<Vec<_>, _>(is_new);
-        let [new, already] = [new, already].map(|some| some.into_iter().cloned().collect());
-        let Changed { repaired, restart_due, .. } = changed;
-        Installed { new, already, repaired, restarted: !restart_due, restart_due }
+        let names = Anchor::all_for(certificates, registry).into_iter().map(|one| one.name());
+        let new = names.filter(|name| changed.new.contains(name)).count();
+        Installed { new, repaired: changed.repaired }
     };
     scope.change("installing CA certificates", &[], restart, change, told).await
 }
@@ -139,7 +140,7 @@ pub struct Removal {
 /// that does not have one has nothing to do.
 ///
 /// # Errors
-/// [`ClusterError::Certificate`] if several may be meant; as [`install`].
+/// [`ClusterError::AmbiguousCertificate`] if several may be meant; as [`install`].
 pub async fn remove(
     scope: Scope<'_>,
     selectors: &[String],
@@ -186,7 +187,7 @@ async fn known(
     let (home, record) = (scope.cluster.home(), scope.cluster.record());
     let mut known: Vec<Known> = Vec::new();
     for machine in scope.meant()? {
-        let wished = record.wished(machine)?.into_iter();
+        let wished = record.wished(machine).into_iter();
         let wished = wished.filter(|anchor| anchor.registry.as_ref() == registry);
         known.extend(
             wished.map(|anchor| {
@@ -194,7 +195,7 @@ async fn known(
             }),
         );
         let given = Given::load(home, record, &machine.name).unwrap_or_default();
-        let names = given.may_have.iter().filter_map(StoredName::named);
+        let names = given.may_have.into_iter();
         let names = names.filter(|name| name.registry.as_ref() == registry);
         known.extend(names.map(|name| (name.fingerprint, None)));
     }
@@ -241,12 +242,11 @@ fn meant_by(
             let line = |(fingerprint, certificate): &&Known| {
                 certificate.as_ref().map_or_else(|| fingerprint.clone(), ToString::to_string)
             };
-            Err(CertificateError::Ambiguous {
-                machine: format!("cluster {}", scope.cluster.record().name),
+            Err(ClusterError::AmbiguousCertificate {
+                cluster: scope.cluster.record().name.clone(),
                 selector: selector.to_owned(),
                 matching: several.iter().map(line).collect(),
-            }
-            .into())
+            })
         }
     }
 }

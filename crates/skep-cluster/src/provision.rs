@@ -12,7 +12,7 @@ mod plan;
 mod ready;
 
 use skep_engine::Engine;
-use skep_guest::certificate::install::restart_engine;
+use skep_guest::certificate::restart_engine;
 use skep_machine::System;
 use skep_model::MachineState;
 

@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
-use skep_guest::certificate::{Anchor, AnchorName};
 use skep_machine::{DriverKind, DriverOptions, subnet};
 use skep_model::{ClusterName, MachineName, Port, Role, Size};
+use skep_pki::{Anchor, AnchorName, CaCertificate};
 use skep_store::StoreError;
 use skep_swarm::NodeId;
 
@@ -30,10 +30,10 @@ pub struct ClusterRecord {
     /// Its machines, in the order they were asked for.
     pub machines: Vec<MachineRecord>,
     /// The CA certificates every machine trusts from its first moment, each one PEM block.
-    pub ca_certificates: Vec<String>,
+    pub ca_certificates: Vec<CaCertificate>,
     /// The certificates every machine trusts for one registry.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub registry_certificates: Vec<StoredAnchor>,
+    pub registry_certificates: Vec<Anchor>,
     /// How big its machines are; what is left out was the driver's to choose.
     #[serde(default)]
     pub size: Size,
@@ -77,51 +77,10 @@ pub struct MachineRecord {
     pub engine: EngineOptions,
     /// The certificates it alone is to trust, besides the cluster's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub certificates: Vec<StoredAnchor>,
+    pub certificates: Vec<Anchor>,
     /// The cluster's certificates that it alone is not to trust.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub without: Vec<StoredName>,
-}
-
-/// A certificate with what it is trusted for, as a record has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredAnchor {
-    /// The registry, `HOST[:PORT]`; none if for everything.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub registry: Option<String>,
-    /// The certificate, one PEM block.
-    pub pem: String,
-}
-
-/// The name of a certificate with what it is trusted for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct StoredName {
-    /// The registry, `HOST[:PORT]`; none if for everything.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub registry: Option<String>,
-    /// The certificate's fingerprint, 64 digits.
-    pub fingerprint: String,
-}
-
-impl From<&AnchorName> for StoredName {
-    fn from(name: &AnchorName) -> Self {
-        let registry = name.registry.as_ref().map(ToString::to_string);
-        Self { registry, fingerprint: name.fingerprint.clone() }
-    }
-}
-
-impl From<&Anchor> for StoredName {
-    fn from(anchor: &Anchor) -> Self {
-        (&anchor.name()).into()
-    }
-}
-
-impl StoredName {
-    /// The same in a guest's words; none if the registry's name is damaged.
-    pub(crate) fn named(&self) -> Option<AnchorName> {
-        let registry = self.registry.as_deref().map(str::parse).transpose().ok()?;
-        Some(AnchorName { registry, fingerprint: self.fingerprint.clone() })
-    }
+    pub without: Vec<AnchorName>,
 }
 
 impl MachineRecord {

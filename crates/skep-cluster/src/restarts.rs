@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, ops::ControlFlow, time::Duration};
 
 use futures_util::future::join_all;
 use skep_context::{Context, Polled, after, poll_until};
-use skep_guest::certificate::install::restart_engine;
+use skep_guest::certificate::restart_engine;
 use skep_machine::System;
 use skep_model::MachineName;
 use skep_service::{Services, api::Id};

@@ -2,8 +2,8 @@
 
 use secrecy::ExposeSecret;
 use skep_context::Context;
-use skep_engine::pki::{Authority, needs_renewal};
 use skep_guest::{Guest, Member};
+use skep_pki::{Authority, needs_renewal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{ClusterError, MachineRecord, ca_certificates, reach::Cluster};

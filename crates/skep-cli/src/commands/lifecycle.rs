@@ -9,8 +9,8 @@ use skep_cluster::{
     unfinished::{Removal, removal},
     up::{Doubt, Report, up as bring_up},
 };
-use skep_guest::certificate::Purpose;
 use skep_model::{ClusterName, MachineState, Role};
+use skep_pki::Purpose;
 use skep_swarm::{LocalNodeState, SwarmError, quorum};
 
 use super::{print, print_json, wish};
@@ -149,7 +149,7 @@ pub(super) async fn status(context: &Context, args: &StatusArgs) -> Result<(), F
         Format::Table => print(&table(&status))?,
         Format::Json => print_json("machines", json(&status))?,
     }
-    let behind = behind(cluster.home(), cluster.record())?;
+    let behind = behind(cluster.home(), cluster.record());
     if status.is_as_desired() && behind.is_empty() {
         return Ok(());
     }

@@ -4,11 +4,11 @@ use std::{path::Path, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use skep_context::Context;
-use skep_guest::certificate::CaCertificate;
 use skep_machine::{
     Driver, DriverKind, DriverOptions, Request, System, Work, subnet::MAX_MACHINES, virtualbox,
 };
 use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Verdict};
+use skep_pki::Anchor;
 use skep_store::{Journal, Lock};
 use tokio_util::sync::CancellationToken;
 
@@ -143,7 +143,6 @@ async fn enter(
             let mut record = record_for(home, &name, kind)?;
             trust::note_before(home, &record)?;
             let own = add(&mut record, machine)?;
-            CaCertificate::parse_trusted(&record.ca_certificates)?;
             if let Some(begun) = unfinished::load(home, &name)
                 && begun.command == Begun::Down
             {
@@ -334,7 +333,9 @@ fn add(record: &mut ClusterRecord, machine: &NewMachine) -> Result<MachineRecord
         ));
     }
     record.add_publish(&machine.publish)?;
-    record.add_ca_certificates(&machine.ca_certificates);
+    for anchor in Anchor::all_for(&machine.ca_certificates, None) {
+        record.add_for_all(&anchor);
+    }
     let own = MachineRecord {
         address: match &machine.options {
             DriverOptions::Ssh(host) => Some(host.address),

@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use skep_context::Context;
-use skep_engine::pki::{Authority, store::new_client};
-use skep_guest::{
-    Command, Guest, Requirement, certificate::install::restart_engine, wait_until_ready,
-};
+use skep_guest::{Command, Guest, Requirement, certificate::restart_engine, wait_until_ready};
 use skep_machine::System;
+use skep_pki::{Authority, store::new_client};
 use skep_store::Lock;
 
 use crate::{

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use skep_guest::certificate::CaCertificate;
 use skep_machine::{DriverKind, DriverOptions};
 use skep_model::{ClusterName, MachineName, Port, Size};
+
+use skep_pki::CaCertificate;
 
 use crate::EngineOptions;
 

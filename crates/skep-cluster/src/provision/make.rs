@@ -1,9 +1,9 @@
 //! A machine is made, or found, and switched on.
 
 use skep_context::Context;
-use skep_engine::pki::Authority;
 use skep_machine::{Driver, MachineError, Work};
 use skep_model::MachineState;
+use skep_pki::Authority;
 use skep_store::Journal;
 
 use super::plan::plan;

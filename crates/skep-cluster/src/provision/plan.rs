@@ -4,10 +4,10 @@
 use std::net::Ipv4Addr;
 
 use secrecy::SecretString;
-use skep_engine::pki::Authority;
 use skep_guest::known_hosts_line;
 use skep_machine::{MachinePlan, System};
 use skep_os::{Seed, TlsFiles};
+use skep_pki::Authority;
 
 use crate::{ClusterError, MachineRecord, engine_options, keys::key_pair, reach::Cluster, tls};
 
@@ -62,15 +62,7 @@ fn seed(
         key: server.key_pem,
     });
     seed.engine_options = engine_options::daemon_json(&machine.engine)?;
-    for anchor in cluster.record().wished(machine)? {
-        let der = anchor.certificate.der().to_vec();
-        match anchor.registry {
-            None => seed.ca_certificates.push(der),
-            Some(registry) => {
-                seed.registry_certificates.entry(registry.to_string()).or_default().push(der);
-            }
-        }
-    }
+    seed.certificates = cluster.record().wished(machine);
     Ok(seed)
 }
 

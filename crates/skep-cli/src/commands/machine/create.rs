@@ -6,7 +6,6 @@ use skep_cluster::{
     ClusterError, EngineOptions, Home,
     machines::{NewMachine, Stage, check_name, create as make},
 };
-use skep_guest::certificate::Purpose;
 use skep_machine::{
     DriverKind, DriverOptions,
     none::EngineUrl,
@@ -15,6 +14,7 @@ use skep_machine::{
 };
 use skep_model::{MachineName, Size, Verdict};
 use skep_os::{Import, import::Origin};
+use skep_pki::Purpose;
 
 use super::flags;
 use crate::{
