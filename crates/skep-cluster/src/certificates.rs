@@ -17,7 +17,6 @@ use skep_guest::{
         Registry, Server, Verification,
     },
 };
-use skep_machine::System;
 use skep_model::{Events, MachineName, MachineState};
 use tokio_util::sync::CancellationToken;
 
@@ -91,7 +90,7 @@ impl<'a> Scope<'a> {
             match states.get(&machine.name).copied().unwrap_or(MachineState::Absent) {
                 MachineState::Running => running.push(machine),
                 // Of an engine's URL nobody knows whether it runs.
-                _ if machine.options.system() == System::Nothing => running.push(machine),
+                _ if !machine.system().has_login() => running.push(machine),
                 state => off.push((machine.name.clone(), state)),
             }
         }

@@ -229,8 +229,7 @@ pub(crate) fn corrected(record: &ClusterRecord, survey: &Survey, place: usize) -
         return Vec::new();
     };
     let off = record.machines.iter().filter(|machine| {
-        matches!(survey.part(&machine.name), Some(Part::Off(_)))
-            && machine.options.system() != System::Nothing
+        matches!(survey.part(&machine.name), Some(Part::Off(_))) && machine.system().has_login()
     });
     for machine in off {
         let gone = entries(record, machine, None, &nodes);
@@ -258,7 +257,7 @@ pub fn judge(
             continue;
         }
         // A host is given back with its engine, which stays what it is in its swarm.
-        if loss == Loss::Remove && machine.options.system() == System::Found {
+        if loss == Loss::Remove && machine.system() == System::Found {
             continue;
         }
         match standing(record, survey, machine) {

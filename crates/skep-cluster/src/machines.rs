@@ -14,7 +14,7 @@ use std::{path::PathBuf, time::Duration};
 
 use skep_engine::Engine;
 use skep_guest::certificate::CaCertificate;
-use skep_machine::{DriverKind, DriverOptions, System};
+use skep_machine::DriverOptions;
 use skep_model::{ClusterName, MachineName, Port, Size};
 use skep_swarm::{LocalState, Swarm};
 use tokio_util::sync::CancellationToken;
@@ -43,12 +43,10 @@ pub struct NewMachine {
     pub cluster: Option<ClusterName>,
     /// The cluster that is chosen first.
     pub default_cluster: ClusterName,
-    /// The driver, or `None` for what `auto` takes.
-    pub driver: Option<DriverKind>,
+    /// The driver, with what it is configured with, or `None` for what `auto` takes.
+    pub driver: Option<DriverOptions>,
     /// How big it is to be.
     pub size: Size,
-    /// What only its driver understands.
-    pub options: DriverOptions,
     /// What its engine is told.
     pub engine: EngineOptions,
     /// The ports it answers on at its host address.
@@ -101,7 +99,7 @@ pub async fn engine_release(
 ) -> Result<String, ClusterError> {
     let machine = cluster.machine(machine)?;
     let asked = async {
-        if machine.options.system() != System::Nothing {
+        if machine.system().has_login() {
             let socket = cluster.access(machine)?.engine;
             // The forward of an earlier command; where there is none, this fails at once.
             if let Ok(engine) = Engine::connect(&socket, RELEASE, cancel).await {

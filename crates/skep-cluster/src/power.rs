@@ -123,7 +123,7 @@ async fn switch(
     cancel: &CancellationToken,
 ) -> Result<(), ClusterError> {
     let id = MachineId { cluster: cluster.record().name.clone(), machine: machine.name.clone() };
-    let system = machine.options.system();
+    let system = machine.system();
     if let (Power::Again { timeout }, System::Found) = (power, system) {
         return reboot(cluster, machine, timeout, events, cancel).await;
     }
@@ -135,7 +135,7 @@ async fn switch(
     }
     let (Power::On { timeout } | Power::Again { timeout }) = power else { return Ok(()) };
     at(events, machine, "starting", driver.start(&id, cancel)).await?;
-    if system == System::Nothing {
+    if !system.has_login() {
         return Ok(());
     }
     let guest = Guest::wait(&cluster.access(machine)?, timeout, events, cancel).await?;
@@ -151,7 +151,7 @@ async fn at(
     step: &str,
     work: impl Future<Output = Result<(), MachineError>>,
 ) -> Result<(), MachineError> {
-    if machine.options.system() == System::Nothing {
+    if !machine.system().has_login() {
         return work.await;
     }
     let step = events.step(&machine.name, step);

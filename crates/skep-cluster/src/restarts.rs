@@ -18,7 +18,6 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
 use skep_guest::certificate::install::restart_engine;
-use skep_machine::System;
 use skep_model::MachineName;
 use skep_service::{Services, api::Id};
 use skep_swarm::{Expected, Swarm};
@@ -186,7 +185,7 @@ impl Restart<'_> {
 
     /// What tells one run of an engine from another.
     async fn engine_process(&self, machine: &MachineRecord) -> Option<String> {
-        if machine.options.system() == System::Nothing {
+        if !machine.system().has_login() {
             return None;
         }
         let script = "cat /run/docker.pid /var/run/docker.pid 2>/dev/null || :";

@@ -28,7 +28,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use skep_machine::{DriverKind, DriverOptions, MachineError, Request, Work};
+use skep_machine::{DriverKind, MachineError, Request, Work};
 use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Verdict};
 use skep_store::Journal;
 use tokio_util::sync::CancellationToken;
@@ -100,7 +100,7 @@ pub async fn up(
         observed::look_ahead(&record, &found, desired.replace_swarm)?;
     }
     let (kind, checks) = look(home, &record, desired, fresh, options).await?;
-    let driver = home.driver(kind);
+    let driver = home.driver(desired.driver_options(kind));
     let desired = &Desired { driver: Some(kind), ..desired.clone() };
     for check in checks.iter().filter(|check| fresh && check.verdict == Verdict::Warn) {
         events.warn("", format!("{}: {}; {}", check.what, check.found, check.fix));
@@ -230,17 +230,18 @@ async fn look(
         new_network: record.subnet.is_none(),
         size: record.size,
         publish: record.publish.clone(),
-        options: DriverOptions::Default,
+        options: desired.driver_options(record.driver),
     };
     let (kind, checks) = if fresh && desired.driver.is_none() {
         let step = events.step("", "choosing a driver");
+        request.options = desired.driver_options(DriverKind::Qemu);
         let choice = choose(home, &request, cancel).await;
         let reason = choice.reason.clone();
         let (kind, checks) = step.end_with(choice.taken())?;
         events.step("", format!("driver {kind}: {reason}")).done();
         (kind, checks)
     } else {
-        let driver = home.driver(record.driver);
+        let driver = home.driver(request.options.clone());
         // A driver that cannot say so now says why in its preflight.
         let states = driver.states(&record.name).await.unwrap_or_default();
         let runs =

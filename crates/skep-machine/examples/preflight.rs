@@ -19,7 +19,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         new_network: true,
         size: Size::default(),
         publish: Vec::new(),
-        options: skep_machine::DriverOptions::Default,
+        options: skep_machine::DriverOptions::Container,
     };
     for check in driver.preflight(&request, &CancellationToken::new()).await {
         println!("{:?} {}: {} {}", check.verdict, check.what, check.found, check.fix);

@@ -14,7 +14,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
 use skep_machine::{
-    MachineId,
+    DriverKind, MachineId,
     qemu::{Options, QemuDriver},
 };
 use skep_os::{Builder, Source};
@@ -44,7 +44,8 @@ pub(crate) fn terms() -> impl Iterator<Item = Trial> {
             Box::new(guests),
             Options::default(),
         );
-        Bench::new(name, Arc::new(driver)).with_world(Host { home }).with_patience(PATIENCE)
+        let bench = Bench::new(name, Arc::new(driver)).with_driver(DriverKind::Qemu);
+        bench.with_world(Host { home }).with_patience(PATIENCE)
     })
 }
 

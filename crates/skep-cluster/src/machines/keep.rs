@@ -121,7 +121,7 @@ pub async fn upgrade(
     let (cleared, _turns) = clear(cluster, names, force, options).await?;
     let Options { timeout, events, cancel } = options;
     each(cluster, &cleared, options, async |machine| {
-        if machine.options.system() == System::Boot2docker {
+        if machine.system() == System::Boot2docker {
             return refuse(format!(
                 "there is no newer boot2docker than 19.03.12: make {} anew without \
                  --virtualbox-boot2docker-url for skep's own system",
@@ -147,7 +147,7 @@ async fn renew(
     options: Options<'_>,
 ) -> Result<(), ClusterError> {
     let Options { timeout, events, cancel } = options;
-    match machine.options.system() {
+    match machine.system() {
         System::Nothing => {}
         System::Found | System::Boot2docker => {
             let adopted = adopt::adopt(cluster, machine, authority, allowed, options);
@@ -202,7 +202,7 @@ async fn each(
     let machines = cleared.machines.iter().map(|name| cluster.machine(name.as_str()));
     let machines: Vec<_> = machines.collect::<Result<_, _>>()?;
     let done = restarts::in_order(cluster, &machines, How::default(), options, async |machine| {
-        match machine.options.system() {
+        match machine.system() {
             System::Nothing => refuse(
                 "it is an engine's URL and nothing else: there is nothing to log in to".into(),
             ),

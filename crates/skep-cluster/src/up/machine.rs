@@ -56,7 +56,7 @@ impl Bringer<'_> {
             self.power_on(machine, state).await?;
             (self.switched_on)();
         }
-        if matches!(machine.options.system(), System::Found | System::Boot2docker) {
+        if machine.system().is_configured_over_ssh() {
             return self.adopt(machine).await;
         }
         let guest = self.log_in(machine).await?;
@@ -84,7 +84,7 @@ impl Bringer<'_> {
         let adopted = adopt::adopt(self.cluster, machine, self.authority, self.allowed, options);
         // It is long, and not every machine goes that way.
         let adopted = Box::pin(adopted);
-        if machine.options.system() == System::Found {
+        if machine.system() == System::Found {
             // Whether a host runs is asked of its sshd, which has a limit for those who only look.
             return adopted.await;
         }
@@ -124,7 +124,7 @@ impl Bringer<'_> {
     /// Makes a machine, switched off.
     pub(crate) async fn create(&self, machine: &MachineRecord) -> Result<(), ClusterError> {
         let record = self.cluster.record();
-        let system = machine.options.system();
+        let system = machine.system();
         let plan = MachinePlan {
             id: self.id(machine),
             address: match system {

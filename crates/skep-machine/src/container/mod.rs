@@ -49,8 +49,16 @@ use self::{
 };
 pub use self::{image::remove_image, preflight::IPVS};
 use crate::{
-    Driver, DriverKind, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
-    cancel::cancellable,
+    Driver, DriverOptions, Features, MachineError, MachineId, MachinePlan, Reach, Request, System,
+    Work, cancel::cancellable,
+};
+
+/// What machines of this driver are like.
+pub(crate) const FEATURES: Features = Features {
+    makes_machines: true,
+    sizes_disks: false,
+    forwards_ports: false,
+    system: System::Skep,
 };
 
 /// How long the host's engine may take to answer a greeting.
@@ -242,10 +250,6 @@ impl ContainerDriver {
 
 #[async_trait]
 impl Driver for ContainerDriver {
-    fn kind(&self) -> DriverKind {
-        DriverKind::Container
-    }
-
     async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check> {
         cancellable(cancel, async { Ok(preflight::look(self, request).await) })
             .await

@@ -46,8 +46,16 @@ use self::{
     record::{Cluster, Files, Machine},
 };
 use crate::{
-    Driver, DriverKind, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
-    cancel::cancellable, console, container::GuestSystems,
+    Driver, DriverOptions, Features, MachineError, MachineId, MachinePlan, Reach, Request, System,
+    Work, cancel::cancellable, console, container::GuestSystems,
+};
+
+/// What machines of this driver are like.
+pub(crate) const FEATURES: Features = Features {
+    makes_machines: true,
+    sizes_disks: true,
+    forwards_ports: true,
+    system: System::Skep,
 };
 
 /// The `qemu` driver.
@@ -225,10 +233,6 @@ impl QemuDriver {
 
 #[async_trait]
 impl Driver for QemuDriver {
-    fn kind(&self) -> DriverKind {
-        DriverKind::Qemu
-    }
-
     async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check> {
         cancellable(cancel, async { Ok(preflight::look(self, request, cancel).await) })
             .await

@@ -68,7 +68,7 @@ pub(super) async fn look(
     }
     checks.extend(words(&options));
     let flags = match request.options {
-        DriverOptions::Virtualbox(_) => Flags::VIRTUALBOX,
+        DriverOptions::Virtualbox(Some(_)) => Flags::VIRTUALBOX,
         _ => Flags::ALL_DRIVERS,
     };
     checks.extend(size(request.size, flags, &options.iso, &info));
@@ -290,7 +290,7 @@ async fn network(
         Ok(record) => record,
         Err(error) => return vec![Check::fail(WHAT, error.to_string(), "remove the file")],
     };
-    let is_given = matches!(request.options, DriverOptions::Virtualbox(_));
+    let is_given = matches!(request.options, DriverOptions::Virtualbox(Some(_)));
     let wanted = request.subnet.or_else(|| is_given.then(|| options.host_only.trunc()));
     let chosen = match record {
         Some(record) if request.subnet.is_none_or(|wanted| wanted == record.subnet) => {
