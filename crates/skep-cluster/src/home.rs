@@ -185,11 +185,14 @@ impl Home {
         }
         let home = self.clone();
         let os = Box::new(move || home.os());
+        let root = self.settings.host_root.clone();
         match options.into() {
             DriverOptions::Container => {
-                Arc::new(ContainerDriver::new(self.settings.docker_socket.clone(), &self.store, os))
+                let socket = self.settings.docker_socket.clone();
+                Arc::new(ContainerDriver::new(root, socket, &self.store, os))
             }
             DriverOptions::Qemu(options) => Arc::new(QemuDriver::new(
+                root,
                 self.layout.clone(),
                 self.settings.runtime.clone(),
                 &self.store,
@@ -198,7 +201,7 @@ impl Home {
             )),
             DriverOptions::Virtualbox(_) => {
                 let host = virtualbox::Host {
-                    root: self.settings.host_root.clone(),
+                    root,
                     os: virtualbox::Os::here(),
                     runtime: self.settings.runtime.clone(),
                     holder: self.settings.holder.clone(),

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let os = || Ok(Builder::new("/tmp/skep-example-os", Source::detect(Path::new("/"))?));
-    let driver = ContainerDriver::new(Ok("/var/run/docker.sock".into()), "example", Box::new(os));
+    let driver =
+        ContainerDriver::new("/", Ok("/var/run/docker.sock".into()), "example", Box::new(os));
     let request = Request {
         cluster: "example".parse()?,
         new_machines: 4,

@@ -38,6 +38,7 @@ pub(crate) fn terms() -> impl Iterator<Item = Trial> {
         let home = tempfile::Builder::new().prefix("skt").tempdir_in("/tmp").unwrap();
         let guests = || Ok(Builder::new(lab::guest_systems(), Source::detect(Path::new("/"))?));
         let driver = QemuDriver::new(
+            "/",
             Layout::new(home.path().join("store")),
             home.path().join("run"),
             &name,

@@ -50,7 +50,7 @@ use self::{
 pub use self::{image::remove_image, preflight::IPVS};
 use crate::{
     Driver, DriverOptions, Features, MachineError, MachineId, MachinePlan, Reach, Request, System,
-    Work, cancel::cancellable,
+    Work, cancel::cancellable, host::HostRoot,
 };
 
 /// What machines of this driver are like.
@@ -81,6 +81,7 @@ pub type Socket = Result<PathBuf, EndpointError>;
 
 /// The `container` driver.
 pub struct ContainerDriver {
+    host: HostRoot,
     socket: Socket,
     store: String,
     os: GuestSystems,
@@ -95,9 +96,16 @@ impl fmt::Debug for ContainerDriver {
 
 impl ContainerDriver {
     /// A driver on the engine that answers at `socket`, or on none, for the store with the id `store`, with
-    /// guests built by what `os` gives. Nothing is touched or asked yet.
-    pub fn new(socket: Socket, store: impl Into<String>, os: GuestSystems) -> Self {
-        Self { socket, store: store.into(), os, engine: OnceCell::new() }
+    /// guests built by what `os` gives. `root` is the host's root directory. Nothing is touched or
+    /// asked yet.
+    pub fn new(
+        root: impl Into<PathBuf>,
+        socket: Socket,
+        store: impl Into<String>,
+        os: GuestSystems,
+    ) -> Self {
+        let (host, engine) = (HostRoot::new(root), OnceCell::new());
+        Self { host, socket, store: store.into(), os, engine }
     }
 
     async fn engine(&self) -> Result<&Engine, EngineError> {
@@ -109,7 +117,7 @@ impl ContainerDriver {
 
     /// What a node's container may be given here.
     async fn privileges(&self) -> Privileges {
-        Privileges::of_engine(self.socket.as_deref().unwrap_or(Path::new(""))).await
+        Privileges::of_engine(self.socket.as_deref().unwrap_or(Path::new("")), &self.host).await
     }
 
     /// The container of a machine, if it is there, found by its labels.
@@ -178,7 +186,7 @@ impl ContainerDriver {
             self.networks(&id.cluster).await.map_err(refuse)?.0,
             &image::tag(&(self.os)()?),
             &self.privileges().await,
-            std::path::Path::new("/lib/modules").is_dir(),
+            self.host.path("/lib/modules").is_dir(),
         );
         journal.intent(&container)?;
         let create = async {

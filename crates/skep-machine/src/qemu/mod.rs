@@ -47,7 +47,7 @@ use self::{
 };
 use crate::{
     Driver, DriverOptions, Features, MachineError, MachineId, MachinePlan, Reach, Request, System,
-    Work, cancel::cancellable, console, container::GuestSystems,
+    Work, cancel::cancellable, console, container::GuestSystems, host::HostRoot,
 };
 
 /// What machines of this driver are like.
@@ -60,6 +60,7 @@ pub(crate) const FEATURES: Features = Features {
 
 /// The `qemu` driver.
 pub struct QemuDriver {
+    host: HostRoot,
     layout: Layout,
     sockets: PathBuf,
     store: String,
@@ -78,17 +79,18 @@ impl fmt::Debug for QemuDriver {
 
 impl QemuDriver {
     /// A driver for the store at `layout` with the id `store`, with guests built by what `os`
-    /// gives. `sockets` is a directory that only this user can enter, with a short path. Nothing is
+    /// gives. `root` is the host's root directory. `sockets` is a directory that only this user can enter, with a short path. Nothing is
     /// touched or asked yet.
     pub fn new(
+        root: impl Into<PathBuf>,
         layout: Layout,
         sockets: PathBuf,
         store: impl Into<String>,
         os: GuestSystems,
         options: Options,
     ) -> Self {
-        let (qemu, trial) = (OnceCell::new(), Mutex::new(()));
-        Self { layout, sockets, store: store.into(), os, options, qemu, trial }
+        let (host, qemu, trial) = (HostRoot::new(root), OnceCell::new(), Mutex::new(()));
+        Self { host, layout, sockets, store: store.into(), os, options, qemu, trial }
     }
 
     /// Where a machine's files and its monitor are, whether or not it exists.
@@ -135,7 +137,7 @@ impl QemuDriver {
         if let Some(other) = asked.filter(|asked| *asked != NATIVE) {
             return Ok(other);
         }
-        let native = match accel::closed() {
+        let native = match accel::closed(&self.host) {
             Some(closed) => closed,
             None => self.tried(asked, cluster, guest, events, cancel).await?,
         };
@@ -169,7 +171,7 @@ impl QemuDriver {
         let binary = self.binary(cluster);
         let qemu = self.qemu.get_or_try_init(|| Qemu::ask(&binary, cancel));
         let version = &qemu.await.map_err(refuse)?.version;
-        let host = Host { record: self.layout.accel(), binary: &binary, version };
+        let host = Host { root: &self.host, record: self.layout.accel(), binary: &binary, version };
 
         let _turn = self.trial.lock().await;
         match host.known(guest) {
