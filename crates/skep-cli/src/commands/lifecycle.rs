@@ -26,7 +26,7 @@ use crate::{
 pub(super) async fn up(context: &Context, args: Up) -> Result<(), Failure> {
     let mut desired = wish::desired(&args.wish)?;
     desired.replace_swarm = args.new_swarm;
-    let home = context.home()?.with_qemu(wish::qemu(&args.wish)?);
+    let home = context.home()?;
     let name = context.cluster_name(&home)?;
     // One that is chosen is known afterwards only.
     let driver = match desired.driver {

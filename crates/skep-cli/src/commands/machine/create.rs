@@ -46,13 +46,14 @@ pub(super) async fn create(context: &Context, args: Create) -> Result<(), Failur
     }
     let timeout = args.timeout;
     let (options, size) = match driver {
-        Some(DriverKind::None) => (none(context, &args)?, Size::default()),
-        Some(DriverKind::Ssh) => (host(&args.generic).await?, Size::default()),
+        Some(DriverKind::None) => (Some(none(context, &args)?), Size::default()),
+        Some(DriverKind::Ssh) => (Some(host(&args.generic).await?), Size::default()),
         Some(DriverKind::Virtualbox) => {
             let (options, own) = virtualbox(context, &home, &args.virtualbox).await?;
-            (DriverOptions::Virtualbox(Box::new(options)), size(&args).or(own))
+            let options = DriverOptions::Virtualbox(Some(Box::new(options)));
+            (Some(options), size(&args).or(own))
         }
-        _ => (DriverOptions::Default, size(&args).or(others.size)),
+        other => (other.map(Into::into), size(&args).or(others.size)),
     };
     let key = match driver {
         Some(DriverKind::Ssh) => Some(key(context, &args.generic)?),
@@ -62,15 +63,10 @@ pub(super) async fn create(context: &Context, args: Create) -> Result<(), Failur
         name: name.clone(),
         cluster: context.global.name.clone(),
         default_cluster: default_cluster(),
-        driver,
+        driver: options,
         size,
-        options,
         engine: engine(args.engine, args.tls_san),
-        publish: if driver.is_none_or(DriverKind::makes_machines) {
-            args.publish
-        } else {
-            Vec::new()
-        },
+        publish: if flags::makes_machines(driver) { args.publish } else { Vec::new() },
         ca_certificates,
         key,
         install_engine: args.generic.install_engine,
@@ -171,13 +167,10 @@ fn driver(context: &Context, args: &Create) -> Result<Option<DriverKind>, Failur
     };
     match named.as_deref().unwrap_or(default) {
         "auto" => Ok(None),
-        name => match name.parse() {
-            // For tests of libraries: nobody can make a machine of it here.
-            Ok(DriverKind::Fake) | Err(_) => Err(Failure::usage(
-                skep_machine::MachineError::UnknownDriver { name: name.into() }.to_string(),
-            )),
-            Ok(kind) => Ok(Some(kind)),
-        },
+        name => name
+            .parse()
+            .map(Some)
+            .map_err(|error: skep_machine::MachineError| Failure::usage(error.to_string())),
     }
 }
 
@@ -225,7 +218,7 @@ fn none(context: &Context, args: &Create) -> Result<DriverOptions, Failure> {
     url.authority().map_err(|error| {
         Failure::usage(error.to_string()).with_fix("write it as tcp://HOST:PORT")
     })?;
-    Ok(DriverOptions::None(url))
+    Ok(DriverOptions::None(Some(url)))
 }
 
 async fn host(generic: &Generic) -> Result<DriverOptions, Failure> {
@@ -237,12 +230,12 @@ async fn host(generic: &Generic) -> Result<DriverOptions, Failure> {
                  the --generic-ip-address option",
             )
     })?;
-    Ok(DriverOptions::Ssh(Host {
+    Ok(DriverOptions::Ssh(Some(Host {
         address: resolve(address).await?,
         ssh_port: generic.generic_ssh_port,
         engine_port: generic.generic_engine_port,
         user: generic.generic_ssh_user.clone(),
-    }))
+    })))
 }
 
 /// A host's IPv4 address, which nodes of a swarm know each other by.

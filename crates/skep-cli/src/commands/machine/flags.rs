@@ -40,11 +40,11 @@ pub(super) fn of_others(driver: Option<DriverKind>, args: &Create) -> Result<Oth
                 others.size.cpus = Some(vbox_cpus(args.virtualbox.virtualbox_cpu_count)?);
                 continue;
             }
-            ("virtualbox_disk_size", Some(DriverKind::Qemu)) => {
+            ("virtualbox_disk_size", Some(kind)) if kind.features().sizes_disks => {
                 others.size.disk = vbox_megabytes(args.virtualbox.virtualbox_disk_size);
                 continue;
             }
-            ("virtualbox_disk_size", Some(DriverKind::Container)) => {
+            ("virtualbox_disk_size", Some(kind)) if kind.features().makes_machines => {
                 "containers share the engine's own disk".to_owned()
             }
             _ => format!("it is for {}", flag.drivers),
@@ -55,8 +55,8 @@ pub(super) fn of_others(driver: Option<DriverKind>, args: &Create) -> Result<Oth
     Ok(others)
 }
 
-fn makes_machines(driver: Option<DriverKind>) -> bool {
-    driver.is_none_or(DriverKind::makes_machines)
+pub(super) fn makes_machines(driver: Option<DriverKind>) -> bool {
+    driver.is_none_or(|kind| kind.features().makes_machines)
 }
 
 /// As many processors as `--virtualbox-cpu-count` says.
@@ -128,7 +128,7 @@ impl Flag {
         match self.owner {
             Owner::Only(kind) => driver == Some(kind),
             Owner::Makers => makes_machines(driver),
-            Owner::AllButNone => driver != Some(DriverKind::None),
+            Owner::AllButNone => driver.is_none_or(|kind| kind.features().system.has_login()),
         }
     }
 }

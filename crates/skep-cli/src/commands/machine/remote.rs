@@ -62,7 +62,7 @@ async fn login(context: &Context, found: &Found) -> Result<Access, Failure> {
         )));
     }
     let access = found.cluster.access(&found.machine)?;
-    if !access.known_hosts.exists() && found.machine.options.system() != System::Skep {
+    if !access.known_hosts.exists() && found.machine.system() != System::Skep {
         found.cluster.guest(&found.machine, &context.cancel).await?;
     }
     Ok(access)
