@@ -291,7 +291,7 @@ impl Services {
             if let Some(port) = wanted.iter().find(|port| theirs.collides(port)) {
                 return Err(ServiceError::PortInUse {
                     port: port.published_port,
-                    protocol: port.protocol.clone(),
+                    protocol: port.protocol.to_string(),
                     service: service.spec.name.clone(),
                 });
             }

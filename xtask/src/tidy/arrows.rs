@@ -11,6 +11,7 @@ use super::{
 const ARROWS: &[(&str, &[&str])] = &[
     ("skep-model", &[]),
     ("skep-read", &[]),
+    ("skep-api", &["skep-model"]),
     ("skep-process", &["skep-model", "skep-read"]),
     ("skep-store", &["skep-model", "skep-read"]),
     ("skep-os", &["skep-model", "skep-read", "skep-process", "skep-store"]),
@@ -20,13 +21,14 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["skep-model", "skep-read", "skep-process", "skep-store", "skep-os", "skep-engine"],
     ),
     ("skep-guest", &["skep-model", "skep-read", "skep-process", "skep-store"]),
-    ("skep-swarm", &["skep-model", "skep-read", "skep-engine"]),
-    ("skep-service", &["skep-model", "skep-read", "skep-engine"]),
+    ("skep-swarm", &["skep-model", "skep-read", "skep-api", "skep-engine"]),
+    ("skep-service", &["skep-model", "skep-read", "skep-api", "skep-engine"]),
     (
         "skep-cluster",
         &[
             "skep-model",
             "skep-read",
+            "skep-api",
             "skep-process",
             "skep-store",
             "skep-os",
@@ -42,6 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "skep-model",
             "skep-read",
+            "skep-api",
             "skep-process",
             "skep-store",
             "skep-os",

@@ -289,7 +289,7 @@ impl Edit<'_> {
     fn endpoint(&self, spec: &mut Value) -> Result<(), SpecError> {
         let Self { options, remove, .. } = *self;
         if let Some(mode) = &options.endpoint_mode {
-            child(spec, "EndpointSpec")["Mode"] = mode.as_str().into();
+            child(spec, "EndpointSpec")["Mode"] = mode.into();
         }
         if options.publish.is_empty() && remove.publish.is_empty() {
             return Ok(());
@@ -321,7 +321,7 @@ impl Edit<'_> {
                 return Err(SpecError::Duplicate { what: "published port", name });
             }
             claims.add(&port);
-            let json = port::to_json(&port);
+            let json = port.to_json();
             if before.insert(key(&json)) {
                 all.push(json);
             }

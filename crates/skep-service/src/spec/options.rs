@@ -1,7 +1,7 @@
 //! Everything that can be asked of a service.
 
 use crate::{
-    api::PublishedPort,
+    api::{EndpointMode, FailureAction, PublishedPort, RestartCondition, UpdateOrder},
     spec::{
         attached::{Attachment, FileReference},
         container::{CredentialSpec, GenericResource, Host, Preference, Ulimit},
@@ -88,8 +88,8 @@ pub struct Options {
     pub update: Rollout,
     /// How a rollback goes.
     pub rollback: Rollout,
-    /// `vip` or `dnsrr`
-    pub endpoint_mode: Option<String>,
+    /// What the service's name resolves to.
+    pub endpoint_mode: Option<EndpointMode>,
     /// Published ports.
     pub publish: Vec<Ports>,
     /// `json-file`
@@ -127,8 +127,8 @@ pub struct Resources {
 /// When a task is started again.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Restart {
-    /// `none`, `on-failure`, `any`
-    pub condition: Option<String>,
+    /// After which end.
+    pub condition: Option<RestartCondition>,
     /// How long to wait before.
     pub delay: Option<Span>,
     /// How often at most; 0 is no limit.
@@ -153,12 +153,12 @@ pub struct Rollout {
     pub delay: Option<Span>,
     /// How long a new task is watched.
     pub monitor: Option<Span>,
-    /// `pause`, `continue`; of an update also `rollback`
-    pub failure_action: Option<String>,
+    /// What happens when a task fails.
+    pub failure_action: Option<FailureAction>,
     /// The share of tasks that may fail.
     pub max_failure_ratio: Option<Ratio>,
-    /// `start-first`, `stop-first`
-    pub order: Option<String>,
+    /// Whether the old task or the new one is there first.
+    pub order: Option<UpdateOrder>,
 }
 
 impl Rollout {

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::Declared;
 use crate::{
-    api::PublishedPort,
-    spec::port::{self, Claims},
+    api::{PortProtocol, PublishMode, PublishedPort},
+    spec::port::Claims,
     stack::{DEFAULT_NETWORK, deploy::put, fault::Fault, reader::Spot, scope},
 };
 
@@ -82,7 +82,10 @@ pub(super) fn endpoint(mode: Option<String>, spot: Option<Spot<'_>>) -> Value {
     }
     ports.sort_by_key(|port| port.published_port);
     if !ports.is_empty() {
-        map.insert("Ports".into(), ports.iter().map(port::to_json).collect::<Vec<_>>().into());
+        map.insert(
+            "Ports".into(),
+            ports.iter().map(PublishedPort::to_json).collect::<Vec<_>>().into(),
+        );
     }
     map.into()
 }
@@ -92,8 +95,8 @@ fn published(spot: &Spot<'_>) -> Option<PublishedPort> {
     let target_spot = fields.take("target");
     let target = target_spot.as_ref().and_then(Spot::whole::<u16>);
     let published = fields.take("published").map(|spot| spot.whole::<u16>());
-    let protocol = fields.take("protocol").map(|spot| spot.word(&["tcp", "udp", "sctp"]));
-    let mode = fields.take("mode").map(|spot| spot.word(&["ingress", "host"]));
+    let protocol = fields.take("protocol").map(|spot| spot.word(PortProtocol::WORDS));
+    let mode = fields.take("mode").map(|spot| spot.word(PublishMode::WORDS));
     fields.end(|key| match key {
         "host_ip" => Some((
             "a service listens on every address of its nodes",
@@ -110,7 +113,8 @@ fn published(spot: &Spot<'_>) -> Option<PublishedPort> {
     Some(PublishedPort {
         target_port: target?,
         published_port: published.unwrap_or(Some(0))?,
-        protocol: protocol.unwrap_or_else(|| Some("tcp".into()))?,
-        publish_mode: mode.unwrap_or_else(|| Some("ingress".into()))?,
+        protocol: protocol.map_or(Some(PortProtocol::Tcp), |word| Some(word?.as_str().into()))?,
+        publish_mode: mode
+            .map_or(Some(PublishMode::Ingress), |word| Some(word?.as_str().into()))?,
     })
 }
