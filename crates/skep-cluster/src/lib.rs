@@ -23,6 +23,7 @@
 pub mod adopt;
 pub mod certificates;
 pub mod choice;
+mod demoted;
 pub mod desired;
 pub mod door;
 pub mod down;

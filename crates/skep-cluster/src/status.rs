@@ -169,14 +169,23 @@ async fn rows(
             failures: Vec::new(),
         })
     };
+    // Managers that are enough and have no list are electing a leader: in seconds they have one.
     let asked = main.and_then(|swarm| {
-        swarm.nodes.as_ref()?;
-        swarm.managers.iter().find_map(|name| survey.engine(name))
+        let answers = swarm.nodes.is_some() || swarm.quorum().is_there();
+        answers.then(|| swarm.managers.iter().find_map(|name| survey.engine(name)))?
     });
     if let Some(engine) = asked {
-        let rows = async { Ok(Swarm::new(engine).rows(cancel).await?) };
-        let in_time = tokio::time::timeout(PATIENCE, rows).await;
-        return in_time.unwrap_or_else(|_| Err(silent()));
+        let swarm = Swarm::new(engine);
+        let rows = async {
+            swarm.nodes_once_led(PATIENCE, cancel).await?;
+            swarm.rows(cancel).await
+        };
+        match tokio::time::timeout(2 * PATIENCE, rows).await {
+            // They have not come to agree.
+            Ok(Err(error)) if error.may_pass() => {}
+            Ok(ended) => return Ok(ended?),
+            Err(_elapsed) => return Err(silent()),
+        }
     }
     let locked = survey.locked();
     match main {
@@ -213,7 +222,7 @@ fn is_ready(node: &NodeRow) -> bool {
 }
 
 fn silent() -> ClusterError {
-    ClusterError::Request { reason: format!("no answer within {} s", PATIENCE.as_secs()) }
+    ClusterError::Request { reason: format!("no answer within {} s", 2 * PATIENCE.as_secs()) }
 }
 
 /// The machines of a cluster with a state each, without asking the machines themselves.

@@ -105,7 +105,7 @@ impl Quorum {
 }
 
 impl fmt::Display for Quorum {
-    /// `quorum lost: 1 of 3 managers reachable, 2 needed`.
+    /// `quorum lost: 1 of 3 managers reachable, 2 needed`; without the first words if enough are.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lost = if self.is_there() { "" } else { "quorum lost: " };
         write!(f, "{lost}{}", self.shown(","))

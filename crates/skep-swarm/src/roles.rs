@@ -96,6 +96,27 @@ impl Swarm {
         Ok(())
     }
 
+    /// The list of nodes, once the managers have a leader. They have none while they elect one,
+    /// which takes seconds after a manager is lost, started or unlocked.
+    ///
+    /// # Errors
+    /// As [`Swarm::nodes`], with the last refusal once `patience` is over.
+    pub async fn nodes_once_led(
+        &self,
+        patience: Duration,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<Node>, SwarmError> {
+        let begin = Instant::now();
+        loop {
+            match self.nodes(cancel).await {
+                Err(error) if error.may_pass() && begin.elapsed() < patience => {}
+                ended => return ended,
+            }
+            // Cancelled, the next call says so.
+            let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
+        }
+    }
+
     /// Whether the managers will allow the demotion of `node` that they refuse now, because what
     /// they were told before is not done yet.
     pub(crate) async fn will_allow_demotion(

@@ -220,6 +220,9 @@ pub(super) async fn change(
         Some(Role::Manager) => meant.judge(context, Change::Promote, nodes.force)?,
         None => {}
     }
+    if update.role == Some(Role::Manager) && context.global.engine.is_none() {
+        context.cluster()?.until_demoted(&meant.targets, &context.cancel).await;
+    }
     let last = meant.targets.len().saturating_sub(1);
     for (place, (name, node)) in meant.names.iter().zip(&meant.targets).enumerate() {
         let changed = meant.swarm.update(&node.id, update, &context.cancel).await;

@@ -16,7 +16,7 @@
 use std::fmt;
 
 use skep_model::MachineName;
-use skep_swarm::quorum;
+use skep_swarm::Quorum;
 
 use crate::error::{is_are, was_were};
 
@@ -100,11 +100,11 @@ impl fmt::Display for Doubt {
             Doubt::ManagersAway(machines) => {
                 write!(f, "{} in a swarm whose managers do not answer", is_are(machines))
             }
-            Doubt::NoQuorum { reachable, members, .. } => write!(
-                f,
-                "quorum lost: {reachable} of {members} managers reachable, {} needed",
-                quorum::needed(*members)
-            ),
+            Doubt::NoQuorum { reachable, members, .. } => {
+                let quorum = Quorum { members: *members, reachable: *reachable };
+                let missing = if quorum.is_there() { "no leader yet: " } else { "" };
+                write!(f, "{missing}{quorum}")
+            }
             Doubt::NoManager => f.write_str("no manager came up"),
         }
     }

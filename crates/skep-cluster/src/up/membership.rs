@@ -333,23 +333,13 @@ impl<'a> Membership<'a> {
             return Ok(());
         }
         let step = self.events.step(&machine, "waiting for the managers to elect a leader");
-        let end = Instant::now() + ELECTION;
-        loop {
-            match swarm.nodes(self.cancel).await {
-                Ok(_) => {
-                    step.done();
-                    return self.open(place, false).await;
-                }
-                Err(error) if error.may_pass() && Instant::now() < end => {}
-                Err(error) if error.may_pass() => {
-                    step.failed(&error);
-                    break;
-                }
-                Err(error) => return step.end_with(Err(error.into())),
+        match swarm.nodes_once_led(ELECTION, self.cancel).await {
+            Ok(_) => {
+                step.done();
+                return self.open(place, false).await;
             }
-            if tokio::time::timeout(INTERVAL, self.cancel.cancelled()).await.is_ok() {
-                return step.end_with(Err(ClusterError::Cancelled));
-            }
+            Err(error) if error.may_pass() => step.failed(&error),
+            Err(error) => return step.end_with(Err(error.into())),
         }
         self.standing.send_replace(doubt);
         Ok(())

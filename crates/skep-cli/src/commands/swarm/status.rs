@@ -38,13 +38,14 @@ pub(super) async fn status(context: &Context) -> Result<(), Failure> {
             let found = survey(&cluster, &context.cancel).await?;
             // The swarm with the most managers among the machines: with several, `up` shows all.
             let main = found.swarms.iter().max_by_key(|swarm| swarm.managers.len());
-            match (unlisted, main.filter(|swarm| swarm.known_managers > 0).map(Found::quorum)) {
-                (Unlisted::NoQuorum(_) | Unlisted::Other(_), Some(quorum))
-                    if !quorum.is_there() =>
-                {
+            let quorum = main.filter(|swarm| swarm.known_managers > 0).map(Found::quorum);
+            match (unlisted, quorum) {
+                (Unlisted::NoQuorum(asked), quorum) => {
+                    Err(explained(&cluster, &found, quorum.unwrap_or(asked)))
+                }
+                (Unlisted::Other(_), Some(quorum)) if !quorum.is_there() => {
                     Err(explained(&cluster, &found, quorum))
                 }
-                (Unlisted::NoQuorum(quorum), _) => Err(explained(&cluster, &found, quorum)),
                 (Unlisted::Other(failure), _) => Err(failure),
             }
         }
@@ -123,6 +124,6 @@ fn explained(cluster: &Cluster, found: &Survey, quorum: Quorum) -> Failure {
         }
     }
     let Quorum { reachable, members } = quorum;
-    let fix = way_out_of(&Doubt::NoQuorum { reachable, members, locked: found.locked() }, &option);
-    Failure::failed(quorum.to_string()).listing(causes).with_fix(fix)
+    let doubt = Doubt::NoQuorum { reachable, members, locked: found.locked() };
+    Failure::failed(doubt.to_string()).listing(causes).with_fix(way_out_of(&doubt, &option))
 }
