@@ -30,6 +30,12 @@ impl NodeRole {
     }
 }
 
+impl PartialEq<Role> for NodeRole {
+    fn eq(&self, other: &Role) -> bool {
+        self.known() == Some(*other)
+    }
+}
+
 words! {
     /// Whether the scheduler may give tasks to a node.
     Availability, default Active {

@@ -84,7 +84,7 @@ impl Edit<'_> {
                 return Err(SpecError::Duplicate { what: "mount target", name });
             }
             if !remove.contains(&mount.target) {
-                mounts.push(mount.json.clone());
+                mounts.push(mount.to_json());
             }
         }
         if !self.is_new {

@@ -15,6 +15,7 @@ use super::{
     reader::{Spot, unknown},
     scope,
 };
+use crate::spec::VolumeOptions;
 
 /// The network driver of a swarm.
 const OVERLAY: &str = "overlay";
@@ -53,7 +54,7 @@ pub struct Volume {
     /// Its name on the nodes.
     pub name: String,
     /// `VolumeOptions` of a mount, without what the mount says itself.
-    pub(super) options: Map<String, Value>,
+    pub(super) options: VolumeOptions,
 }
 
 /// A secret or a config: the stack's own, or one that must be there.
@@ -193,12 +194,12 @@ pub(super) fn volume(stack: &str, key: &str, spot: &Spot<'_>) -> Volume {
         return Volume { name: scope(stack, key), options };
     }
     let Some(mut fields) = spot.fields() else {
-        return Volume { name: scope(stack, key), options: Map::new() };
+        return Volume { name: scope(stack, key), options: VolumeOptions::default() };
     };
     let (name, external) = name_of(stack, key, fields.take("external"), fields.take("name"));
     if external {
         fields.end(|_| Some(("an external volume is used as it is", "remove this key")));
-        return Volume { name, options: Map::new() };
+        return Volume { name, options: VolumeOptions::default() };
     }
     let driver = fields.take("driver").and_then(|spot| spot.text());
     let options = fields.take("driver_opts").and_then(|spot| spot.pairs());

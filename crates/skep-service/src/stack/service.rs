@@ -135,7 +135,7 @@ fn container(
         map.insert("DNSConfig".into(), dns.into());
     }
     let mounts = fields.take("volumes").and_then(|spot| {
-        let mount = |spot: &Spot<'_>| mount(spot, &declared.volumes, world);
+        let mount = |spot: &Spot<'_>| Some(mount(spot, &declared.volumes, world)?.to_json());
         Some(spot.items()?.iter().filter_map(mount).collect::<Vec<_>>())
     });
     put(&mut map, "Mounts", mounts);
