@@ -10,6 +10,7 @@
 //! **Start reading** at [`ServiceCreate::spec`] and [`ServiceUpdate::apply`].
 
 pub mod attached;
+mod command;
 pub mod container;
 pub mod create;
 mod edit;

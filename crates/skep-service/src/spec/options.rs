@@ -40,6 +40,8 @@ pub struct Options {
     pub isolation: Option<String>,
     /// Whether there is a terminal.
     pub tty: Option<bool>,
+    /// Whether its standard input stays open, which only Compose files ask for.
+    pub open_stdin: Option<bool>,
     /// Whether the root file system is read-only.
     pub read_only: Option<bool>,
     /// `SIGTERM`
@@ -49,7 +51,7 @@ pub struct Options {
     /// Mounts.
     pub mounts: Vec<Mount>,
     /// Name servers, each an address.
-    pub dns: Vec<std::net::IpAddr>,
+    pub dns: Vec<String>,
     /// Options of the resolver.
     pub dns_options: Vec<String>,
     /// Domains to search.
@@ -176,8 +178,8 @@ impl Rollout {
 /// How containers are known to be healthy.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Health {
-    /// A command for the container's shell; an empty one leaves the image's own.
-    pub command: Option<String>,
+    /// What is run, as the API has it: `["CMD-SHELL", "true"]`; an empty one leaves the image's own.
+    pub test: Option<Vec<String>>,
     /// Between checks.
     pub interval: Option<PositiveSpan>,
     /// How long one may take.
@@ -193,10 +195,14 @@ pub struct Health {
 }
 
 impl Health {
+    /// The test that runs a command in the container's shell; an empty one is no test.
+    pub fn shell(command: String) -> Vec<String> {
+        if command.is_empty() { Vec::new() } else { vec!["CMD-SHELL".into(), command] }
+    }
+
     pub(crate) fn is_asked(&self) -> bool {
-        let Self { command, interval, timeout, retries, start_period, start_interval, none: _ } =
-            self;
-        command.is_some()
+        let Self { test, interval, timeout, retries, start_period, start_interval, none: _ } = self;
+        test.is_some()
             || interval.is_some()
             || timeout.is_some()
             || retries.is_some()

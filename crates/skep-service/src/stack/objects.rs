@@ -8,7 +8,6 @@ use skep_read::limit;
 
 use super::{
     NAMESPACE_LABEL,
-    deploy::put,
     fault::Place,
     mounts::volume_options,
     normal::World,
@@ -161,6 +160,13 @@ pub(super) fn network(stack: &str, key: &str, spot: Option<&Spot<'_>>) -> Networ
         _ => None,
     });
     Network { name, create: Some(create), place }
+}
+
+/// Adds a field that is there.
+fn put(map: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>) {
+    if let Some(value) = value {
+        map.insert(key.to_owned(), value.into());
+    }
 }
 
 fn ipam(spot: &Spot<'_>) -> Option<Value> {

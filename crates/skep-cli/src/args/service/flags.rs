@@ -264,7 +264,7 @@ impl ServiceFlags {
                 order: rollout.rollback_order,
             },
             health: Health {
-                command: health.health_cmd,
+                test: health.health_cmd.map(Health::shell),
                 interval: health.health_interval,
                 timeout: health.health_timeout,
                 retries: health.health_retries,
