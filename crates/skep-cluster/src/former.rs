@@ -8,8 +8,8 @@
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use skep_context::Context;
-use skep_model::{Availability, MachineName};
-use skep_swarm::{Node, NodeId, NodeUpdate, Swarm, SwarmError};
+use skep_model::MachineName;
+use skep_swarm::{Availability, Node, NodeId, NodeUpdate, Swarm, SwarmError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{ClusterError, ClusterRecord, MachineRecord, reach::Cluster};
@@ -118,14 +118,15 @@ fn handed_over(own: &Node, former: &[&Node]) -> NodeUpdate {
         labels.extend(node.labels.clone());
     }
     labels.retain(|name, _| !own.labels.contains_key(name));
-    let set = former.iter().map(|node| node.availability).find(|one| *one != Availability::Active);
-    let availability = set.filter(|_| own.availability == Availability::Active);
+    let set =
+        former.iter().map(|node| &node.availability).find(|one| **one != Availability::Active);
+    let availability = set.filter(|_| own.availability == Availability::Active).cloned();
     NodeUpdate { availability, label_add: labels, ..NodeUpdate::default() }
 }
 
 fn describe(update: &NodeUpdate) -> String {
     let labels = update.label_add.iter().map(|(name, value)| format!("label {name}={value}"));
-    let availability = update.availability.map(|one| format!("availability {one}"));
+    let availability = update.availability.as_ref().map(|one| format!("availability {one}"));
     labels.chain(availability).collect::<Vec<_>>().join(", ")
 }
 

@@ -178,7 +178,7 @@ impl Survey {
     /// machine that is in no swarm, or cannot be asked.
     pub fn role_of(&self, machine: &MachineName) -> Option<Role> {
         if let Some(node) = self.node_of(machine) {
-            return Some(if node.manager.is_some() { Role::Manager } else { node.role });
+            return if node.manager.is_some() { Some(Role::Manager) } else { node.role.known() };
         }
         role_in(self.local(machine)?)
     }

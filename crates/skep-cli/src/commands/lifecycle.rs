@@ -214,7 +214,7 @@ fn json(status: &Status) -> Vec<serde_json::Value> {
             "node": node.map(|node| serde_json::json!({
                 "id": node.id,
                 "role": role_now(node),
-                "state": node.state.to_string().to_lowercase(),
+                "state": node.state,
                 "availability": node.availability,
             })),
         })
@@ -269,7 +269,7 @@ fn not_as_desired(cluster: &Cluster, status: &Status) -> Failure {
                 (None, _) if machine.role.is_none() => {}
                 (None, _) => failure.causes.push(format!("{name} is no node of the swarm")),
                 (Some(node), _) if node.state != skep_swarm::NodeState::Ready => {
-                    let state = node.state.to_string().to_lowercase();
+                    let state = &node.state;
                     failure.causes.push(format!("{name}: its node is {state}"));
                 }
                 (Some(_), _) => {}

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use skep_model::{Availability, MachineName, MachineState};
+use skep_model::{MachineName, MachineState};
 use skep_service::{
     ServiceError, Services,
     api::{Id, Mode, Service, Task, TaskState},
 };
-use skep_swarm::{Node, NodeId, NodeState, Swarm};
+use skep_swarm::{Availability, Node, NodeId, NodeState, Swarm};
 use tokio_util::sync::CancellationToken;
 
 use crate::{ClusterError, MachineRecord, reach::Cluster};
@@ -141,7 +141,7 @@ pub(super) fn world(nodes: &[Node], services: &[Service], tasks: &[Task]) -> Wor
             node: node.id.clone(),
             is_manager: node.manager.is_some(),
             was_ready,
-            availability: node.availability,
+            availability: node.availability.clone(),
             tasks: BTreeMap::new(),
             ids: BTreeSet::new(),
             services: BTreeMap::new(),

@@ -87,7 +87,7 @@ fn json(row: &NodeRow) -> serde_json::Value {
     serde_json::json!({
         "id": row.id,
         "hostname": row.hostname,
-        "state": row.state.to_string().to_lowercase(),
+        "state": row.state,
         "availability": row.availability,
         "manager": row.manager.map(|rank| rank.to_string().to_lowercase()),
         "engine": row.engine_version,
