@@ -144,6 +144,11 @@ impl Global {
 }
 
 impl Context {
+    /// What an operation of the libraries travels with.
+    pub fn operation(&self) -> skep_context::Context<'_> {
+        skep_context::Context::new(&self.events, &self.cancel)
+    }
+
     /// A context for one command.
     pub fn new(
         persona: Persona,

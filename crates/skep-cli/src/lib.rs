@@ -24,7 +24,6 @@ pub mod registry_auth;
 pub mod screens;
 pub mod shell;
 pub mod table;
-pub mod template;
 pub mod visible;
 
 use std::{

@@ -3,13 +3,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use skep_cluster::{
-    Desired, Home, Settings,
-    down::down,
-    reach::Cluster,
-    status::status,
-    up::{Options, up},
-};
+use skep_cluster::{Desired, Home, Settings, down::down, reach::Cluster, status::status, up::up};
+use skep_context::Context;
 use skep_model::Events;
 use tokio_util::sync::CancellationToken;
 
@@ -29,11 +24,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (events, cancel) = (Events::none(), CancellationToken::new());
     let name = "example".parse()?;
     let desired = Desired { managers: Some(1), workers: Some(1), ..Desired::default() };
-    let options = Options { timeout: Duration::from_secs(60), events: &events, cancel: &cancel };
-    up(&home, &name, &desired, options).await?;
+    let context = Context::new(&events, &cancel).within(Duration::from_secs(60));
+    up(&home, &name, &desired, context).await?;
     for machine in status(&Cluster::open(&home, &name)?, &cancel).await?.machines {
         println!("{} is {} with engine {:?}", machine.name, machine.state, machine.engine);
     }
-    down(&home, &name, &events, &cancel).await?;
+    down(&home, &name, context).await?;
     Ok(())
 }

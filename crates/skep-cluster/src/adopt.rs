@@ -4,10 +4,8 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use skep_engine::{
-    Engine,
-    pki::{Authority, needs_renewal},
-};
+use skep_context::Context;
+use skep_engine::Engine;
 use skep_guest::{
     Access, Guest, GuestError, Requirement,
     adopt::{self, AdoptError, Found, Owner, Settings, Tls},
@@ -15,12 +13,13 @@ use skep_guest::{
 };
 use skep_machine::System;
 use skep_model::Events;
+use skep_pki::{Authority, needs_renewal};
 use skep_swarm::Swarm;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     ClusterError, ClusterRecord, EngineOptions, MachineRecord, certificates, engine_options,
-    provision, reach::Cluster, up::Options,
+    provision, reach::Cluster,
 };
 
 /// How long a host may take to be given back, which restarts its engine.
@@ -52,13 +51,13 @@ pub(crate) async fn adopt(
     machine: &MachineRecord,
     authority: &Authority,
     allowed: Allowed,
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<Engine, ClusterError> {
-    let Options { timeout, events, cancel } = options;
+    let Context { events, cancel, .. } = context;
     let told = engine_settings(&machine.engine)?;
     let access = cluster.access(machine)?;
-    pin(machine, &access, timeout, events, cancel).await?;
-    let guest = log_in(&access, timeout, events, cancel).await?;
+    pin(machine, &access, context).await?;
+    let guest = log_in(&access, context).await?;
     let step = events.step(&machine.name, "looking at the host");
     let found = async {
         let found = adopt::look(&guest, cancel).await?;
@@ -74,7 +73,7 @@ pub(crate) async fn adopt(
     let found = step.end_with(found)?;
 
     let new = found.owner.is_none();
-    let taking = Taking { cluster, machine, authority, allowed, options };
+    let taking = Taking { cluster, machine, authority, allowed, context };
     let taken = Box::pin(taking.take(guest, found, told)).await;
     if taken.is_err() && new {
         let cancel = CancellationToken::new();
@@ -88,12 +87,8 @@ pub(crate) async fn adopt(
 }
 
 /// Gives a host back, as far as it can be told; a warning says if it could not.
-pub(crate) async fn give_back(
-    cluster: &Cluster,
-    machine: &MachineRecord,
-    events: &Events,
-    cancel: &CancellationToken,
-) {
+pub(crate) async fn give_back(cluster: &Cluster, machine: &MachineRecord, context: Context<'_>) {
+    let Context { events, cancel, .. } = context;
     let released = Box::pin(release(cluster, machine, cancel));
     if !matches!(tokio::time::timeout(RELEASE, released).await, Ok(Ok(()))) {
         let text = "the host could not be told, and keeps the certificates it was given";
@@ -130,7 +125,8 @@ pub(crate) async fn connect(
     access: &Access,
     cancel: &CancellationToken,
 ) -> Result<Guest, ClusterError> {
-    pin(machine, access, Duration::ZERO, &Events::none(), cancel).await?;
+    let events = Events::none();
+    pin(machine, access, Context::new(&events, cancel).within(Duration::ZERO)).await?;
     match Guest::connect(access, cancel).await {
         Ok(guest) => Ok(guest),
         Err(error) => Err(explained(access, error, cancel).await),
@@ -144,7 +140,7 @@ struct Taking<'a> {
     machine: &'a MachineRecord,
     authority: &'a Authority,
     allowed: Allowed,
-    options: Options<'a>,
+    context: Context<'a>,
 }
 
 impl Taking<'_> {
@@ -154,7 +150,7 @@ impl Taking<'_> {
         found: Found,
         (env, daemon): (Vec<String>, Map<String, Value>),
     ) -> Result<Engine, ClusterError> {
-        let Options { timeout, events, cancel } = self.options;
+        let Context { timeout, events, cancel } = self.context;
         let name = &self.machine.name;
         let found = if found.engine.is_some() {
             found
@@ -212,7 +208,7 @@ impl Taking<'_> {
     /// Only who is root, or in the engine's group, may use its socket. A login has the groups it had
     /// when it began, so it begins again.
     async fn let_user_in(&self, guest: Guest, found: &Found) -> Result<Guest, ClusterError> {
-        let Options { timeout, events, cancel } = self.options;
+        let cancel = self.context.cancel;
         if found.is_member || guest.access().user == "root" {
             return Ok(guest);
         }
@@ -220,7 +216,7 @@ impl Taking<'_> {
         let access = guest.access().clone();
         drop(guest);
         Guest::close_master(&access, cancel).await?;
-        log_in(&access, timeout, events, cancel).await
+        log_in(&access, self.context).await
     }
 }
 
@@ -316,10 +312,9 @@ fn engine_settings(
 async fn pin(
     machine: &MachineRecord,
     access: &Access,
-    timeout: Duration,
-    events: &Events,
-    cancel: &CancellationToken,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
+    let Context { timeout, events, cancel } = context;
     let pinned = skep_read::text(&access.known_hosts, skep_read::limit::KEY).unwrap_or_default();
     // An address that has changed since is another host's until somebody says otherwise; boot2docker
     // gets its address from a server, and keeps its key.
@@ -342,12 +337,8 @@ async fn pin(
     Ok(skep_store::kept::write(&access.known_hosts, lines.as_bytes())?)
 }
 
-async fn log_in(
-    access: &Access,
-    timeout: Duration,
-    events: &Events,
-    cancel: &CancellationToken,
-) -> Result<Guest, ClusterError> {
+async fn log_in(access: &Access, context: Context<'_>) -> Result<Guest, ClusterError> {
+    let Context { timeout, events, cancel } = context;
     match Guest::wait(access, timeout, events, cancel).await {
         Ok(guest) => Ok(guest),
         Err(error) => Err(explained(access, error, cancel).await),

@@ -54,7 +54,8 @@ impl Bench {
     async fn pinned(&self) -> Result<String, ClusterError> {
         let access = self.cluster.access(self.machine()).unwrap();
         let timeout = Duration::ZERO;
-        pin(self.machine(), &access, timeout, &Events::none(), &self.cancel).await?;
+        pin(self.machine(), &access, Context::new(&Events::none(), &self.cancel).within(timeout))
+            .await?;
         Ok(std::fs::read_to_string(&access.known_hosts).unwrap())
     }
 }

@@ -10,23 +10,21 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
+use skep_context::Context;
 use skep_guest::{
     Guest,
-    certificate::{
-        self, Anchor, AnchorName, CaCertificate, CertificateError, Changed, Installed, Listed,
-        Registry, Server, Verification,
-    },
+    certificate::{self, Changed, Listed, Verification},
 };
 use skep_machine::System;
-use skep_model::{Events, MachineName, MachineState};
+use skep_model::{MachineName, MachineState};
+use skep_pki::{Anchor, AnchorName, CaCertificate, Registry, Server};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     ClusterError, ClusterRecord, MachineFailure, MachineRecord,
     reach::Cluster,
     restarts,
-    trust::{self, Given, StoredName, Whose},
-    up::Options,
+    trust::{self, Given, Whose},
 };
 
 /// What every operation here is given.
@@ -36,10 +34,8 @@ pub struct Scope<'a> {
     pub cluster: &'a Cluster,
     /// The machines that are meant; all if empty.
     pub machines: &'a [String],
-    /// Where steps are told.
-    pub events: &'a Events,
-    /// Ends every wait.
-    pub cancel: &'a CancellationToken,
+    /// What the operation travels with.
+    pub context: Context<'a>,
 }
 
 /// One machine's answer.
@@ -75,8 +71,8 @@ impl<'a> Scope<'a> {
         step: &str,
         work: impl AsyncFnOnce(&Guest) -> Result<T, ClusterError>,
     ) -> Answer<T> {
-        let span = self.events.step(&machine.name, step);
-        let worked = async { work(&self.cluster.guest(machine, self.cancel).await?).await };
+        let span = self.context.events.step(&machine.name, step);
+        let worked = async { work(&self.cluster.guest(machine, self.context.cancel).await?).await };
         Answer { machine: machine.name.clone(), result: span.end_with(worked.await) }
     }
 
@@ -132,7 +128,7 @@ impl<'a> Scope<'a> {
 
         let each = running.iter().map(|machine| {
             self.at(machine, step, async |guest: &Guest| {
-                bring_up_to_date(self.cluster, machine, guest, besides, self.cancel).await
+                bring_up_to_date(self.cluster, machine, guest, besides, self.context.cancel).await
             })
         });
         let mut changed = join_all(each).await;
@@ -141,8 +137,8 @@ impl<'a> Scope<'a> {
                 .iter()
                 .filter(|answer| answer.result.as_ref().is_ok_and(|changed| changed.restart_due));
             let due: Vec<_> = due.map(|answer| answer.machine.clone()).collect();
-            let options = self.options();
-            for answer in restarts::engines(self.cluster, &due, drain, options).await? {
+            let context = self.context.within(MOVED);
+            for answer in restarts::engines(self.cluster, &due, drain, context).await? {
                 let own = changed.iter_mut().find(|other| other.machine == answer.machine);
                 match (own, answer.result) {
                     (Some(own), Err(error)) => own.result = Err(error),
@@ -158,10 +154,6 @@ impl<'a> Scope<'a> {
             result: answer.result.map(&told),
         };
         Ok(Answers { answers: changed.into_iter().map(told).collect(), off })
-    }
-
-    fn options(&self) -> Options<'a> {
-        Options { timeout: MOVED, events: self.events, cancel: self.cancel }
     }
 }
 
@@ -187,13 +179,12 @@ pub(crate) async fn bring_up_to_date(
     let record = ClusterRecord::load(home, &cluster.record().name)?;
     let record = record.unwrap_or_else(|| cluster.record().clone());
     let machine = record.machine(machine.name.as_str()).unwrap_or(machine);
-    let wished = record.wished(machine)?;
-    let names: BTreeSet<StoredName> = wished.iter().map(Into::into).collect();
+    let wished = record.wished(machine);
+    let names: BTreeSet<AnchorName> = wished.iter().map(Anchor::name).collect();
     let mut given = Given::load(home, &record, &machine.name).unwrap_or_default();
-    let mut unwanted: Vec<AnchorName> =
-        given.may_have.difference(&names).filter_map(StoredName::named).collect();
+    let mut unwanted: Vec<AnchorName> = given.may_have.difference(&names).cloned().collect();
     for name in besides {
-        if !unwanted.contains(name) && !names.contains(&name.into()) {
+        if !unwanted.contains(name) && !names.contains(name) {
             unwanted.push(name.clone());
         }
     }
@@ -217,7 +208,7 @@ pub(crate) fn has_any(cluster: &Cluster, machine: &MachineRecord) -> Result<bool
     let record = record.as_ref().unwrap_or(cluster.record());
     let machine = record.machine(machine.name.as_str()).unwrap_or(machine);
     let given = Given::load(home, record, &machine.name).unwrap_or_default();
-    Ok(!given.may_have.is_empty() || !record.wished(machine)?.is_empty())
+    Ok(!given.may_have.is_empty() || !record.wished(machine).is_empty())
 }
 
 /// Forgets what a machine that is gone had: one that is made in its place has what is wished.
@@ -235,9 +226,9 @@ pub async fn catch_up(
     cluster: &Cluster,
     machine: &MachineRecord,
     guest: &Guest,
-    events: &Events,
-    cancel: &CancellationToken,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
+    let Context { events, cancel, .. } = context;
     if !has_any(cluster, machine)? {
         return Ok(());
     }
@@ -247,12 +238,22 @@ pub async fn catch_up(
         let nothing = changed.new.is_empty() && changed.gone.is_empty() && !changed.repaired;
         if changed.restart_due && !nothing {
             step.progress("restarting the engine");
-            certificate::install::restart_engine(guest, cancel).await?;
+            certificate::restart_engine(guest, cancel).await?;
         }
         Ok::<_, ClusterError>(())
     };
     let done = done.await;
     step.end_with(done)
+}
+
+/// What an installation did on one machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installed {
+    /// How many of the certificates were not there, or not intact.
+    pub new: usize,
+    /// Whether the system's bundle of roots had certificates twice, in part, or not at all, and was
+    /// made anew.
+    pub repaired: bool,
 }
 
 /// Makes machines trust `certificates`: as roots of the system, with a restart of the engine where
@@ -273,15 +274,9 @@ pub async fn install(
         record.wish(certificates, registry, whose);
     };
     let told = |changed: Changed| {
-        let is_new = |certificate: &&CaCertificate| {
-            let anchor =
-                Anchor { registry: registry.cloned(), certificate: (*certificate).clone() };
-            changed.new.contains(&anchor.name())
-        };
-        let (new, already) = certificates.iter().partition::<Vec<_>, _>(is_new);
-        let [new, already] = [new, already].map(|some| some.into_iter().cloned().collect());
-        let Changed { repaired, restart_due, .. } = changed;
-        Installed { new, already, repaired, restarted: !restart_due, restart_due }
+        let names = Anchor::all_for(certificates, registry).into_iter().map(|one| one.name());
+        let new = names.filter(|name| changed.new.contains(name)).count();
+        Installed { new, repaired: changed.repaired }
     };
     scope.change("installing CA certificates", &[], restart, change, told).await
 }
@@ -291,7 +286,7 @@ pub async fn install(
 /// # Errors
 /// As [`install`].
 pub async fn list(scope: Scope<'_>) -> Result<Answers<Vec<Listed>>, ClusterError> {
-    let work = async |guest: &Guest| Ok(certificate::list(guest, scope.cancel).await?);
+    let work = async |guest: &Guest| Ok(certificate::list(guest, scope.context.cancel).await?);
     scope.on_each("listing CA certificates", work).await
 }
 
@@ -309,7 +304,7 @@ pub struct Removal {
 /// that does not have one has nothing to do.
 ///
 /// # Errors
-/// [`ClusterError::Certificate`] if several may be meant; as [`install`].
+/// [`ClusterError::AmbiguousCertificate`] if several may be meant; as [`install`].
 pub async fn remove(
     scope: Scope<'_>,
     selectors: &[String],
@@ -356,7 +351,7 @@ async fn known(
     let (home, record) = (scope.cluster.home(), scope.cluster.record());
     let mut known: Vec<Known> = Vec::new();
     for machine in scope.meant()? {
-        let wished = record.wished(machine)?.into_iter();
+        let wished = record.wished(machine).into_iter();
         let wished = wished.filter(|anchor| anchor.registry.as_ref() == registry);
         known.extend(
             wished.map(|anchor| {
@@ -364,11 +359,11 @@ async fn known(
             }),
         );
         let given = Given::load(home, record, &machine.name).unwrap_or_default();
-        let names = given.may_have.iter().filter_map(StoredName::named);
+        let names = given.may_have.into_iter();
         let names = names.filter(|name| name.registry.as_ref() == registry);
         known.extend(names.map(|name| (name.fingerprint, None)));
     }
-    let work = async |guest: &Guest| Ok(certificate::list(guest, scope.cancel).await?);
+    let work = async |guest: &Guest| Ok(certificate::list(guest, scope.context.cancel).await?);
     let mut unknown = Vec::new();
     for Answer { machine, result } in scope.on_each("listing CA certificates", work).await?.answers
     {
@@ -411,12 +406,11 @@ fn meant_by(
             let line = |(fingerprint, certificate): &&Known| {
                 certificate.as_ref().map_or_else(|| fingerprint.clone(), ToString::to_string)
             };
-            Err(CertificateError::Ambiguous {
-                machine: format!("cluster {}", scope.cluster.record().name),
+            Err(ClusterError::AmbiguousCertificate {
+                cluster: scope.cluster.record().name.clone(),
                 selector: selector.to_owned(),
                 matching: several.iter().map(line).collect(),
-            }
-            .into())
+            })
         }
     }
 }
@@ -432,7 +426,7 @@ pub async fn verify(
     registry: Option<&Registry>,
 ) -> Result<Answers<Verification>, ClusterError> {
     let work = async |guest: &Guest| {
-        Ok(certificate::verify(guest, server, roots, registry, scope.cancel).await?)
+        Ok(certificate::verify(guest, server, roots, registry, scope.context.cancel).await?)
     };
     scope.on_each("shaking hands", work).await
 }

@@ -3,8 +3,9 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use skep_context::Context;
 use skep_machine::{Driver, DriverKind, MachineId, fake::FakeDriver};
-use skep_model::MachineName;
+use skep_model::{Events, MachineName};
 
 use super::*;
 use crate::{Desired, Home, Settings, trust::behind, trust::tests::roots, up::up};
@@ -38,8 +39,8 @@ impl Bench {
             ..Desired::default()
         };
         let events = Events::none();
-        let options = Options { timeout: Duration::ZERO, events: &events, cancel: &cancel };
-        up(&home, &"demo".parse().unwrap(), &desired, options).await.unwrap_err();
+        let context = Context::new(&events, &cancel).within(Duration::ZERO);
+        up(&home, &"demo".parse().unwrap(), &desired, context).await.unwrap_err();
         Self { _directory: directory, driver, home, cancel }
     }
 
@@ -54,20 +55,24 @@ impl Bench {
 
     async fn install(&self, root: usize, machines: &[String]) -> Answers<Installed> {
         let (cluster, events) = (self.cluster(), Events::none());
-        let scope = Scope { cluster: &cluster, machines, events: &events, cancel: &self.cancel };
+        let scope =
+            Scope { cluster: &cluster, machines, context: Context::new(&events, &self.cancel) };
         install(scope, &roots()[root..=root], None, false).await.unwrap()
     }
 
     async fn remove(&self, selector: &str) -> Result<Removal, ClusterError> {
         let (cluster, events) = (self.cluster(), Events::none());
-        let scope =
-            Scope { cluster: &cluster, machines: &[], events: &events, cancel: &self.cancel };
+        let scope = Scope {
+            cluster: &cluster,
+            machines: &[],
+            context: Context::new(&events, &self.cancel),
+        };
         remove(scope, &[selector.to_owned()], None, false).await
     }
 
     /// Who lacks what and still has what.
     fn behind(&self) -> Vec<String> {
-        let behind = behind(&self.home, self.cluster().record()).unwrap();
+        let behind = behind(&self.home, self.cluster().record());
         let line = |one: trust::Behind| {
             let has = one.still_has.iter().map(|digits| digits[..4].to_owned());
             let has = has.collect::<Vec<_>>();
@@ -79,7 +84,7 @@ impl Bench {
     fn wished(&self, machine: &str) -> usize {
         let cluster = self.cluster();
         let machine = cluster.machine(machine).unwrap();
-        cluster.record().wished(machine).unwrap().len()
+        cluster.record().wished(machine).len()
     }
 }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use ipnet::Ipv4Net;
-use skep_guest::certificate::CaCertificate;
 use skep_machine::{DriverKind, subnet::MAX_MACHINES};
 use skep_model::{MachineName, Port, Role, Size};
+use skep_pki::{Anchor, CaCertificate};
 
 use crate::{ClusterError, ClusterRecord, MachineRecord};
 
@@ -66,7 +66,9 @@ impl Desired {
         }
         wanted.add_publish(&self.publish)?;
         self.choose_machines(&mut wanted, made)?;
-        wanted.add_ca_certificates(&self.ca_certificates);
+        for anchor in Anchor::all_for(&self.ca_certificates, None) {
+            wanted.add_for_all(&anchor);
+        }
         *record = wanted;
         Ok(())
     }
@@ -281,15 +283,6 @@ impl ClusterRecord {
             }
         }
         Ok(())
-    }
-
-    /// Adds the CA certificates its machines are to trust, each once.
-    pub(crate) fn add_ca_certificates(&mut self, certificates: &[CaCertificate]) {
-        for certificate in certificates {
-            if !self.ca_certificates.iter().any(|pem| *pem == certificate.pem()) {
-                self.ca_certificates.push(certificate.pem().to_owned());
-            }
-        }
     }
 
     /// The first place in the network that no machine has.

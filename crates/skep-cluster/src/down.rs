@@ -2,11 +2,11 @@
 //! and last its directory in the store.
 
 use futures_util::future::join_all;
+use skep_context::Context;
 use skep_guest::Guest;
 use skep_machine::{Driver, Leftover, MachineId, System, Work};
-use skep_model::{ClusterName, Events, MachineName};
+use skep_model::{ClusterName, MachineName};
 use skep_store::Journal;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     ClusterError, ClusterRecord, Home, adopt,
@@ -38,10 +38,9 @@ pub enum Removed {
 pub async fn down(
     home: &Home,
     name: &ClusterName,
-    events: &Events,
-    cancel: &CancellationToken,
+    context: Context<'_>,
 ) -> Result<Removed, ClusterError> {
-    take_away(home, name, None, events, cancel).await
+    take_away(home, name, None, context).await
 }
 
 /// As [`down`]; with `without`, only if the cluster has no machine besides these, which are gone:
@@ -50,9 +49,9 @@ pub(crate) async fn take_away(
     home: &Home,
     name: &ClusterName,
     without: Option<&[MachineName]>,
-    events: &Events,
-    cancel: &CancellationToken,
+    context: Context<'_>,
 ) -> Result<Removed, ClusterError> {
+    let Context { events, cancel, .. } = context;
     let files = home.layout().cluster(name.as_str());
     let known = files.directory().exists();
     // One that was killed in its last moment has left nothing but a directory on its way out.
@@ -119,15 +118,15 @@ pub(crate) async fn take_away(
         let stray = existing.into_keys().filter(|name| !machines.contains(name));
         let stray: Vec<_> = stray.collect();
         machines.extend(stray);
-        give_hosts_back(home, record.as_ref(), &machines, work).await;
+        give_hosts_back(home, record.as_ref(), &machines, context).await;
         join_all(machines.iter().map(|machine| remove(home, name, machine, driver.as_ref(), work)))
             .await;
     }
 
-    for context in record.iter().flat_map(|record| &record.contexts) {
-        let step = events.step("", format!("removing the docker context {context}"));
+    for docker_context in record.iter().flat_map(|record| &record.contexts) {
+        let step = events.step("", format!("removing the docker context {docker_context}"));
         // A context that stays points nowhere and hides nothing; the step says that it stayed.
-        let _ = step.end_with(environment::remove_context(context, cancel).await);
+        let _ = step.end_with(environment::remove_context(docker_context, cancel).await);
     }
     let mut left = Vec::new();
     for driver in &drivers {
@@ -154,7 +153,7 @@ async fn give_hosts_back(
     home: &Home,
     record: Option<&ClusterRecord>,
     machines: &[MachineName],
-    work: Work<'_>,
+    context: Context<'_>,
 ) {
     let Some(record) = record else { return };
     let cluster = &Cluster::new(home, record.clone());
@@ -162,7 +161,7 @@ async fn give_hosts_back(
         .machines
         .iter()
         .filter(|host| host.options.system() == System::Found && machines.contains(&host.name));
-    join_all(hosts.map(|host| adopt::give_back(cluster, host, work.events, work.cancel))).await;
+    join_all(hosts.map(|host| adopt::give_back(cluster, host, context))).await;
 }
 
 /// Removes one machine. What fails is found again, and reported, by [`remove_rest`].

@@ -77,7 +77,7 @@ const RESERVED: [&str; 9] =
 /// [`ClusterError::Request`] naming the option and what to write instead.
 pub fn check(options: &EngineOptions) -> Result<(), ClusterError> {
     for name in &options.tls_sans {
-        if !skep_engine::pki::is_server_name(name) {
+        if !skep_pki::is_server_name(name) {
             return refuse(format!(
                 "`--tls-san {name}`: no certificate can be issued for that; write a host name, \
                  *.DOMAIN or an IP address"

@@ -2,9 +2,10 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use skep_engine::tcp::{Doorway, Security};
+use skep_engine::tcp::{ClientFiles, Doorway, Security};
 use skep_machine::{DriverOptions, none::UrlError};
 use skep_model::{ClusterName, MachineName};
+use skep_pki::store::{AUTHORITY, CLIENT, CLIENT_KEY};
 use skep_process::Program;
 use tokio_util::sync::CancellationToken;
 
@@ -61,7 +62,12 @@ pub fn host(cluster: &Cluster, machine: &MachineRecord) -> Result<String, Cluste
 
 /// The way to a machine's engine over TCP.
 pub(crate) fn doorway(cluster: &Cluster, machine: &MachineRecord) -> Result<Doorway, ClusterError> {
-    let certificates = cluster.home().layout().certs();
+    let directory = cluster.home().layout().certs();
+    let certificates = ClientFiles {
+        authority: directory.join(AUTHORITY),
+        certificate: directory.join(CLIENT),
+        key: directory.join(CLIENT_KEY),
+    };
     if let DriverOptions::None(url) = &machine.options {
         let wrong = |error: UrlError| ClusterError::Request { reason: error.to_string() };
         let authority = url.authority().map_err(wrong)?;
@@ -115,9 +121,9 @@ pub async fn make_context(
     let endpoint = format!(
         "host={},ca={},cert={},key={}",
         access.host,
-        file("ca.pem"),
-        file("cert.pem"),
-        file("key.pem")
+        file(AUTHORITY),
+        file(CLIENT),
+        file(CLIENT_KEY)
     );
     let exists = context().arg("inspect").arg(&name).run_any(cancel).await?.0.success();
     let verb = if exists { "update" } else { "create" };

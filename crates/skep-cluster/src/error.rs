@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use skep_engine::{EngineError, pki::PkiError};
-use skep_guest::{GuestError, certificate::CertificateError};
+use skep_engine::EngineError;
+use skep_guest::GuestError;
 use skep_machine::{Leftover, MachineError};
 use skep_model::{Check, ClusterName, MachineName, MachineState};
 use skep_os::OsError;
+use skep_pki::{CertificateError, PkiError, printable};
 use skep_process::ProcessError;
 use skep_store::StoreError;
 use skep_swarm::{LocalNodeState, LocalState, SwarmError};
@@ -190,9 +191,19 @@ pub enum ClusterError {
     /// CA certificates that were given and cannot be taken, all that is wrong with them.
     #[error("the CA certificates cannot be used, and nothing was touched")]
     Certificates(Vec<CertificateError>),
-    /// A CA certificate of the record.
-    #[error(transparent)]
-    Certificate(#[from] CertificateError),
+    /// More than one CA certificate may be meant.
+    #[error(
+        "\"{}\" on cluster {cluster} may be any of these; give more of the fingerprint{}",
+        printable(.selector), lines_text(.matching)
+    )]
+    AmbiguousCertificate {
+        /// The cluster.
+        cluster: ClusterName,
+        /// What was given.
+        selector: String,
+        /// What it may be, a line each.
+        matching: Vec<String>,
+    },
     /// A machine's engine.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -308,6 +319,10 @@ fn list(names: &[MachineName]) -> String {
 
 fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
+}
+
+fn lines_text(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("\n  {line}")).collect()
 }
 
 fn removal_text(failures: &[MachineFailure]) -> String {

@@ -7,7 +7,8 @@
 
 use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
-use skep_model::{Events, MachineName};
+use skep_context::Context;
+use skep_model::MachineName;
 use skep_swarm::{Availability, Node, NodeId, NodeUpdate, Swarm, SwarmError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -31,9 +32,9 @@ impl Cluster {
         swarm: &Swarm,
         machine: &MachineName,
         own: &NodeId,
-        events: &Events,
-        cancel: &CancellationToken,
+        context: Context<'_>,
     ) -> Result<(), ClusterError> {
+        let Context { events, cancel, .. } = context;
         let nodes = swarm.nodes(cancel).await?;
         let Some(record) = self.record().machine(machine.as_str()) else { return Ok(()) };
         let former = former(self.record(), record, &nodes, own);

@@ -20,13 +20,13 @@ mod unasked;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use skep_context::Context;
 use skep_machine::System;
-use skep_model::{Events, MachineName, MachineState, Role};
+use skep_model::{MachineName, MachineState, Role};
 use skep_swarm::{
     Change, Judgement, LocalNodeState, Node, NodeId, Reachability, quorum,
     quorum::{judge as judge_change, needed},
 };
-use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::in_turn::in_turn;
 use crate::{
@@ -120,9 +120,9 @@ pub async fn guard(
     names: &[MachineName],
     loss: Loss,
     force: bool,
-    events: &Events,
-    cancel: &CancellationToken,
+    context: Context<'_>,
 ) -> Result<Cleared, ClusterError> {
+    let Context { events, cancel, .. } = context;
     let mut machines: Vec<MachineName> = Vec::new();
     for name in names {
         let machine = cluster.machine(name.as_str())?;

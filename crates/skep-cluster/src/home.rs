@@ -8,10 +8,6 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use skep_engine::pki::{
-    Authority,
-    store::{AUTHORITY_KEY, load_or_create},
-};
 use skep_machine::{
     Driver, DriverKind,
     container::{self, ContainerDriver},
@@ -22,6 +18,10 @@ use skep_machine::{
     virtualbox::{self, VirtualBoxDriver},
 };
 use skep_model::{ClusterName, MachineName};
+use skep_pki::{
+    Authority,
+    store::{AUTHORITY_KEY, load_or_create},
+};
 use skep_store::{Layout, Lock, StoreError, file::create_private_dir};
 
 use crate::ClusterError;
@@ -151,7 +151,7 @@ impl Home {
     pub fn authority(&self) -> Result<Authority, ClusterError> {
         let directory = self.layout.certs();
         if directory.exists() {
-            skep_engine::pki::store::restore_key(&directory)?;
+            skep_pki::store::restore_key(&directory)?;
         }
         if !directory.join(AUTHORITY_KEY).exists() {
             // A machine's files are written once there is an authority that vouches for it.

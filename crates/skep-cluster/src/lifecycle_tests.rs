@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use skep_context::Context;
 use skep_machine::{Driver, DriverKind, MachineError, fake::FakeDriver};
 use skep_model::{ClusterName, Events, Size, Transition};
 use skep_store::Journal;
@@ -17,7 +18,7 @@ use crate::{
     down::{Removed, down},
     reach::Cluster,
     unfinished::{Removal, removal},
-    up::{Options, Report, up},
+    up::{Report, up},
 };
 
 struct Bench {
@@ -51,12 +52,12 @@ impl Bench {
             Desired { driver: Some(DriverKind::Fake), workers: Some(1), ..Desired::default() };
         let events = Events::none();
         let timeout = Duration::ZERO;
-        let options = Options { timeout, events: &events, cancel: &self.cancel };
-        up(&self.home, &self.name, &desired, options).await
+        let context = Context::new(&events, &self.cancel).within(timeout);
+        up(&self.home, &self.name, &desired, context).await
     }
 
     async fn down(&self) -> Result<Removed, ClusterError> {
-        down(&self.home, &self.name, &Events::none(), &self.cancel).await
+        down(&self.home, &self.name, Context::new(&Events::none(), &self.cancel)).await
     }
 
     /// The settings it was opened with.
@@ -83,8 +84,8 @@ async fn an_impossible_wish_touches_nothing() {
     let bench = Bench::new();
     let desired = Desired { managers: Some(0), ..Desired::default() };
     let events = Events::none();
-    let options = Options { timeout: Duration::ZERO, events: &events, cancel: &bench.cancel };
-    let ended = up(&bench.home, &bench.name, &desired, options).await;
+    let context = Context::new(&events, &bench.cancel).within(Duration::ZERO);
+    let ended = up(&bench.home, &bench.name, &desired, context).await;
     assert!(matches!(ended, Err(ClusterError::Request { .. })));
     assert!(!bench.cluster_directory().exists());
 }
@@ -119,7 +120,7 @@ async fn a_wish_of_which_no_machine_was_made_is_replaced_by_the_next() {
     let bench = Bench::new();
     bench.driver.refuse("manager1".parse().unwrap(), Transition::Create);
     let events = Events::none();
-    let options = Options { timeout: Duration::ZERO, events: &events, cancel: &bench.cancel };
+    let context = Context::new(&events, &bench.cancel).within(Duration::ZERO);
     let first = Desired {
         driver: Some(DriverKind::Fake),
         workers: Some(0),
@@ -127,7 +128,7 @@ async fn a_wish_of_which_no_machine_was_made_is_replaced_by_the_next() {
         subnet: Some("192.168.77.0/24".parse().unwrap()),
         ..Desired::default()
     };
-    let ended = up(&bench.home, &bench.name, &first, options).await;
+    let ended = up(&bench.home, &bench.name, &first, context).await;
     assert!(matches!(ended, Err(ClusterError::Partly { .. })));
 
     let second = Desired {
@@ -136,7 +137,7 @@ async fn a_wish_of_which_no_machine_was_made_is_replaced_by_the_next() {
         subnet: Some("192.168.78.0/24".parse().unwrap()),
         ..first
     };
-    let ended = up(&bench.home, &bench.name, &second, options).await;
+    let ended = up(&bench.home, &bench.name, &second, context).await;
     assert!(matches!(ended, Err(ClusterError::Partly { .. })), "it is refused as before");
     let record = ClusterRecord::load(&bench.home, &bench.name).unwrap().unwrap();
     assert_eq!((record.size, record.subnet), (second.size, second.subnet));
@@ -151,15 +152,15 @@ async fn machines_that_were_never_made_are_dropped_with_what_the_store_has_of_th
     bench.driver.refuse("worker1".parse().unwrap(), Transition::Create);
     bench.up().await.unwrap_err();
     let events = Events::none();
-    let options = Options { timeout: Duration::ZERO, events: &events, cancel: &bench.cancel };
+    let context = Context::new(&events, &bench.cancel).within(Duration::ZERO);
     let none = Desired { workers: Some(0), ..Desired::default() };
-    up(&bench.home, &bench.name, &none, options).await.unwrap_err();
+    up(&bench.home, &bench.name, &none, context).await.unwrap_err();
     let record = ClusterRecord::load(&bench.home, &bench.name).unwrap().unwrap();
     let names: Vec<_> = record.machines.iter().map(|machine| machine.name.as_str()).collect();
     assert_eq!(names, ["manager1"]);
     assert!(!bench.home.layout().cluster("demo").machine("worker1").directory().exists());
     let other = Desired { size: Size { cpus: Some(1), ..Size::default() }, ..Desired::default() };
-    let ended = up(&bench.home, &bench.name, &other, options).await;
+    let ended = up(&bench.home, &bench.name, &other, context).await;
     assert!(matches!(ended, Err(ClusterError::Request { .. })), "manager1 was made");
 }
 
@@ -295,8 +296,8 @@ impl Bench {
         let desired =
             Desired { driver: Some(DriverKind::Fake), workers: Some(1), ..Desired::default() };
         let timeout = Duration::from_secs(60);
-        let options = Options { timeout, events: &events, cancel: &self.cancel };
-        let ended = up(&self.home, &self.name, &desired, options).await;
+        let context = Context::new(&events, &self.cancel).within(timeout);
+        let ended = up(&self.home, &self.name, &desired, context).await;
         assert!(ended.is_err(), "there is nothing to log in to");
     }
 

@@ -13,9 +13,9 @@ mod remove;
 use std::{path::PathBuf, time::Duration};
 
 use skep_engine::Engine;
-use skep_guest::certificate::CaCertificate;
 use skep_machine::{DriverKind, DriverOptions, System};
 use skep_model::{ClusterName, MachineName, Port, Size};
+use skep_pki::CaCertificate;
 use skep_swarm::{LocalState, Swarm};
 use tokio_util::sync::CancellationToken;
 

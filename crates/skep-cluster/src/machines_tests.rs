@@ -3,6 +3,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use skep_context::Context;
 use skep_machine::{
     Driver, DriverKind, DriverOptions, MachineId, fake::FakeDriver, none::EngineUrl,
 };
@@ -20,7 +21,6 @@ use crate::{
     reach::Cluster,
     status::status,
     turn,
-    up::Options,
 };
 
 struct Bench {
@@ -52,12 +52,12 @@ impl Bench {
         self.home.clone().with_driver(self.driver.clone())
     }
 
-    fn options<'a>(&'a self, events: &'a Events) -> Options<'a> {
-        Options { timeout: Duration::from_secs(60), events, cancel: &self.cancel }
+    fn context<'a>(&'a self, events: &'a Events) -> Context<'a> {
+        Context::new(events, &self.cancel).within(Duration::from_secs(60))
     }
 
     async fn make(&self, home: &Home, machine: NewMachine) -> Result<Cluster, ClusterError> {
-        create(home, machine, |_| {}, self.options(&Events::none())).await
+        create(home, machine, |_| {}, self.context(&Events::none())).await
     }
 
     /// Makes an engine that is known by its URL.
@@ -75,7 +75,7 @@ impl Bench {
                 cancel.cancel();
             }
         });
-        let made = create(&self.fake(), machine(name), |_| {}, self.options(&events)).await;
+        let made = create(&self.fake(), machine(name), |_| {}, self.context(&events)).await;
         made.expect_err("there is nothing to log in to")
     }
 
@@ -126,11 +126,10 @@ async fn remove(
     cluster: &Cluster,
     names: &[MachineName],
     force: bool,
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let Options { events, cancel, .. } = options;
-    let cleared = guard(cluster, names, Loss::Remove, force, events, cancel).await?;
-    take_away(cluster, &cleared, force, options).await
+    let cleared = guard(cluster, names, Loss::Remove, force, context).await?;
+    take_away(cluster, &cleared, force, context).await
 }
 
 fn names(names: &[&str]) -> Vec<MachineName> {
@@ -151,11 +150,11 @@ async fn an_engine_is_taken_by_its_url_and_forgotten() {
     bench.engine("web2", "tcp://127.0.0.1:1").await.unwrap();
     let cluster = bench.cluster(&bench.home, "skep");
     let options = Events::none();
-    remove(&cluster, &names(&["web1"]), false, bench.options(&options)).await.unwrap();
+    remove(&cluster, &names(&["web1"]), false, bench.context(&options)).await.unwrap();
     let left = bench.record("skep").unwrap();
     assert_eq!(left.machines.len(), 1, "the other one stays");
     let cluster = bench.cluster(&bench.home, "skep");
-    remove(&cluster, &names(&["web2"]), false, bench.options(&options)).await.unwrap();
+    remove(&cluster, &names(&["web2"]), false, bench.context(&options)).await.unwrap();
     assert!(!bench.home.layout().cluster("skep").directory().exists(), "the last one was that");
 }
 
@@ -164,16 +163,16 @@ async fn what_cannot_be_done_to_a_url_is_said() {
     let bench = Bench::new();
     let cluster = bench.engine("web1", "tcp://127.0.0.1:1").await.unwrap();
     let events = Events::none();
-    let said = provision(&cluster, &["web1".into()], false, bench.options(&events)).await;
+    let said = provision(&cluster, &["web1".into()], false, bench.context(&events)).await;
     let Err(ClusterError::Partly { failures, .. }) = said else { panic!("{said:?}") };
     assert!(failures[0].error.to_string().contains("nothing to log in to"));
     let web1 = ["web1".to_owned()];
-    let stopped = power(&cluster, &web1, Power::Off, false, &events, &bench.cancel).await;
+    let stopped = power(&cluster, &web1, Power::Off, false, bench.context(&events)).await;
     let Err(ClusterError::Partly { failures, .. }) = stopped else { panic!("{stopped:?}") };
     let text = failures[0].error.to_string();
     assert!(text.contains("hosts without a driver cannot be stopped"), "{text}");
-    let on = Power::On { timeout: Duration::ZERO };
-    power(&cluster, &web1, on, false, &events, &bench.cancel).await.unwrap();
+    let now = bench.context(&events).within(Duration::ZERO);
+    power(&cluster, &web1, Power::On, false, now).await.unwrap();
     // Nobody listens there, which is all that is wrong with it.
     let status = status(&cluster, &bench.cancel).await.unwrap();
     assert!(status.are_alone() && !status.is_as_desired());
@@ -256,7 +255,7 @@ async fn two_drivers_that_choose_at_once_get_a_cluster_each() {
         }
     };
     let wanted = engine("web1", "tcp://127.0.0.1:1");
-    let made = create(&bench.home, wanted, told, bench.options(&events));
+    let made = create(&bench.home, wanted, told, bench.context(&events));
     let other = async {
         making.notified().await;
         // It has chosen `skep`, and another one is first.
@@ -280,7 +279,7 @@ async fn a_name_that_is_taken_meanwhile_leaves_no_cluster_behind() {
         }
     };
     let wanted = engine("web1", "tcp://127.0.0.1:1");
-    let made = create(&bench.home, wanted, told, bench.options(&events));
+    let made = create(&bench.home, wanted, told, bench.context(&events));
     let other = async {
         making.notified().await;
         bench.write("lab", DriverKind::Qemu, &["web1"]);
@@ -321,12 +320,12 @@ async fn what_an_interrupted_create_cannot_remove_stays_known() {
     let bench = Bench { cancel: CancellationToken::new(), ..bench };
     let cluster = bench.cluster(&bench.fake(), "skep");
     let events = Events::none();
-    let left = remove(&cluster, &names(&["a"]), false, bench.options(&events)).await;
+    let left = remove(&cluster, &names(&["a"]), false, bench.context(&events)).await;
     let Err(error @ ClusterError::NotRemoved { .. }) = left else { panic!("{left:?}") };
     assert_eq!(error.to_string(), "a could not be removed");
     assert!(bench.record("skep").is_some(), "what is known of it is kept");
     bench.driver.relent();
-    remove(&cluster, &names(&["a"]), false, bench.options(&events)).await.unwrap();
+    remove(&cluster, &names(&["a"]), false, bench.context(&events)).await.unwrap();
     assert!(bench.record("skep").is_none());
     assert!(bench.driver.resources(&"skep".parse().unwrap()).await.unwrap().is_empty());
 }
@@ -349,7 +348,7 @@ async fn a_machine_is_forgotten_by_force() {
         }
     });
     let cluster = bench.cluster(&bench.fake(), "skep");
-    remove(&cluster, &names(&["a"]), true, bench.options(&events)).await.unwrap();
+    remove(&cluster, &names(&["a"]), true, bench.context(&events)).await.unwrap();
     assert!(bench.record("skep").unwrap().machine("a").is_none());
     let said = said.lock().unwrap().join("\n");
     assert!(said.contains("may still be there"), "{said}");
@@ -368,7 +367,7 @@ async fn a_manager_that_nobody_can_ask_about_is_kept() {
     let events = Events::none();
     let cluster = bench.cluster(&bench.fake(), "skep");
     for both in [&["a"][..], &["b", "a"]] {
-        let kept = remove(&cluster, &names(both), false, bench.options(&events)).await;
+        let kept = remove(&cluster, &names(both), false, bench.context(&events)).await;
         let Err(ClusterError::Guarded { reason, fix }) = kept else { panic!("{kept:?}") };
         assert!(
             reason.contains("a is not running") && reason.contains("gone for good"),
@@ -377,9 +376,9 @@ async fn a_manager_that_nobody_can_ask_about_is_kept() {
         assert!(fix.contains("skep machine start a"), "{fix}");
         assert_eq!(bench.record("skep").unwrap(), record, "nothing was touched");
     }
-    remove(&cluster, &names(&["b"]), false, bench.options(&events)).await.unwrap();
+    remove(&cluster, &names(&["b"]), false, bench.context(&events)).await.unwrap();
     let cluster = bench.cluster(&bench.fake(), "skep");
-    remove(&cluster, &names(&["a"]), true, bench.options(&events)).await.unwrap();
+    remove(&cluster, &names(&["a"]), true, bench.context(&events)).await.unwrap();
     assert!(bench.record("skep").is_none());
 }
 
@@ -412,8 +411,8 @@ async fn a_create_does_not_wait_for_another_ones_machine() {
             let _ = reached.send(());
         }
     });
-    let options = bench.options(&events);
-    let slow = create(&home, machine("slow"), |_| {}, options);
+    let context = bench.context(&events);
+    let slow = create(&home, machine("slow"), |_| {}, context);
     let meanwhile = async {
         waits.await.unwrap();
         // Its lock is its own, and the cluster's is free.
@@ -427,13 +426,13 @@ async fn a_create_does_not_wait_for_another_ones_machine() {
         };
         let none = Events::none();
         let timeout = Duration::ZERO;
-        let made = create(&home, fast, told, Options { timeout, ..bench.options(&none) }).await;
+        let made = create(&home, fast, told, Context { timeout, ..bench.context(&none) }).await;
         assert!(made.is_err(), "there is nothing to log in to");
         assert_eq!(looking.get(), 1, "it was not kept from beginning");
-        let error = down(&home, &cluster.record().name, &none, &bench.cancel).await.unwrap_err();
+        let error = down(&home, &cluster.record().name, bench.context(&none)).await.unwrap_err();
         let text = error.to_string();
         assert!(text.contains("machine slow is in use by another skep"), "{text}");
-        let error = remove(&cluster, &names(&["slow"]), true, bench.options(&none)).await;
+        let error = remove(&cluster, &names(&["slow"]), true, bench.context(&none)).await;
         assert!(matches!(error, Err(ClusterError::Store(_))), "{error:?}");
         bench.cancel.cancel();
     };
@@ -448,7 +447,7 @@ async fn whoever_waits_for_a_cluster_gets_it_or_says_who_has_it() {
     let name: ClusterName = "skep".parse().unwrap();
     let held = bench.home.lock(&name).unwrap();
     let events = Events::none();
-    let short = Options { timeout: Duration::ZERO, ..bench.options(&events) };
+    let short = Context { timeout: Duration::ZERO, ..bench.context(&events) };
     let error = turn::cluster(&bench.home, &name, short).await.unwrap_err().to_string();
     assert!(error.contains("in use by another skep (a test)"), "{error}");
     let waiting = Arc::new(tokio::sync::Notify::new());
@@ -458,7 +457,7 @@ async fn whoever_waits_for_a_cluster_gets_it_or_says_who_has_it() {
             heard.notify_one();
         }
     });
-    let waits = turn::cluster(&bench.home, &name, bench.options(&events));
+    let waits = turn::cluster(&bench.home, &name, bench.context(&events));
     let frees = async {
         waiting.notified().await;
         drop(held);
@@ -516,7 +515,7 @@ async fn a_machine_that_is_gone_already_is_removed() {
     bench.driver.lose(&id);
     let events = Events::none();
     let cluster = bench.cluster(&bench.fake(), "skep");
-    remove(&cluster, &names(&["a"]), false, bench.options(&events)).await.unwrap();
+    remove(&cluster, &names(&["a"]), false, bench.context(&events)).await.unwrap();
     assert!(bench.record("skep").is_none());
 }
 
@@ -575,14 +574,14 @@ async fn the_last_machine_is_named_until_its_cluster_is_gone() {
     let cluster = bench.cluster(&home, "skep");
     let (events, cancelled) = (Events::none(), CancellationToken::new());
     cancelled.cancel();
-    let options = Options { cancel: &cancelled, ..bench.options(&events) };
+    let context = Context { cancel: &cancelled, ..bench.context(&events) };
     // Interrupted, both are still listed, and the same command finds them.
-    assert!(remove(&cluster, &names(&["web1", "web2"]), false, options).await.is_err());
+    assert!(remove(&cluster, &names(&["web1", "web2"]), false, context).await.is_err());
     assert_eq!(bench.record("skep").unwrap().machines.len(), 2);
-    remove(&cluster, &names(&["web1"]), false, bench.options(&events)).await.unwrap();
+    remove(&cluster, &names(&["web1"]), false, bench.context(&events)).await.unwrap();
     let locks = home.layout().cluster("skep").machine_lock("web1");
     assert!(!locks.exists(), "the lock of a machine that is gone stays");
-    remove(&bench.cluster(&home, "skep"), &names(&["web2"]), false, bench.options(&events))
+    remove(&bench.cluster(&home, "skep"), &names(&["web2"]), false, bench.context(&events))
         .await
         .unwrap();
     assert!(!home.layout().cluster("skep").directory().exists());

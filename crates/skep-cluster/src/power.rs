@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
+use skep_context::Context;
 use skep_guest::{Command, Guest, GuestError, Requirement, wait_until_ready};
 use skep_machine::{Driver, MachineError, MachineId, System};
 use skep_model::{Events, MachineName};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     ClusterError, ClusterRecord, MachineRecord, certificates,
     guard::{Cleared, Loss, guard, in_turn},
     reach::Cluster,
     turn,
-    up::Options,
 };
 
 /// How often is looked whether a host that was told to start again has begun to.
@@ -28,29 +27,23 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// What is done to a machine's power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Power {
-    /// On, until its engine answers.
-    On {
-        /// How long that may take.
-        timeout: Duration,
-    },
+    /// On, until its engine answers, which may take as long as the context says.
+    On,
     /// Off; the guest is asked first.
     Off,
     /// Off at once, as if the plug were pulled.
     Cut,
     /// Off and on again, or, of a host that only its own system can start again, a reboot.
-    Again {
-        /// How long it may take until its engine answers.
-        timeout: Duration,
-    },
+    Again,
 }
 
 impl Power {
     /// How it takes machines away, if it does.
     pub fn loss(self) -> Option<Loss> {
         match self {
-            Power::On { .. } => None,
+            Power::On => None,
             Power::Off | Power::Cut => Some(Loss::Stop),
-            Power::Again { .. } => Some(Loss::Restart),
+            Power::Again => Some(Loss::Restart),
         }
     }
 }
@@ -67,9 +60,9 @@ pub async fn power(
     names: &[String],
     power: Power,
     force: bool,
-    events: &Events,
-    cancel: &CancellationToken,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
+    let Context { events: _, cancel, .. } = context;
     let machines: Vec<_> =
         names.iter().map(|name| cluster.machine(name)).collect::<Result<_, _>>()?;
     let record = cluster.record();
@@ -82,10 +75,9 @@ pub async fn power(
     if let Some(loss) = power.loss() {
         // Two commands that take a manager each could take the quorum between them: the second
         // looks when the first is done.
-        let options = Options { timeout: LOCK, events, cancel };
-        lock = Some(turn::cluster(cluster.home(), &record.name, options).await?);
+        lock = Some(turn::cluster(cluster.home(), &record.name, context.within(LOCK)).await?);
         let names: Vec<MachineName> = machines.iter().map(|one| one.name.clone()).collect();
-        cleared = guard(cluster, &names, loss, force, events, cancel).await?;
+        cleared = guard(cluster, &names, loss, force, context).await?;
         // A machine that is off cannot be asked any more.
         if let Some(mut record) = ClusterRecord::load(cluster.home(), &record.name)? {
             let before = record.clone();
@@ -98,11 +90,9 @@ pub async fn power(
     if !cleared.takes_managers(record) {
         drop(lock.take());
     }
-    let work = async |machine: &MachineRecord| {
-        switch(cluster, machine, power, driver, events, cancel).await
-    };
-    let failures =
-        in_turn(cluster, &cleared.survey, power.loss(), &machines, (events, cancel), work);
+    let work =
+        async |machine: &MachineRecord| switch(cluster, machine, power, driver, context).await;
+    let failures = in_turn(cluster, &cleared.survey, power.loss(), &machines, context, work);
     let failures = failures.await;
     drop(lock);
     if cancel.is_cancelled() {
@@ -119,28 +109,30 @@ async fn switch(
     machine: &MachineRecord,
     power: Power,
     driver: &dyn Driver,
-    events: &Events,
-    cancel: &CancellationToken,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
+    let Context { timeout, events, cancel } = context;
     let id = MachineId { cluster: cluster.record().name.clone(), machine: machine.name.clone() };
     let system = machine.options.system();
-    if let (Power::Again { timeout }, System::Found) = (power, system) {
-        return reboot(cluster, machine, timeout, events, cancel).await;
+    if let (Power::Again, System::Found) = (power, system) {
+        return reboot(cluster, machine, context).await;
     }
     match power {
         Power::Off => at(events, machine, "stopping", driver.stop(&id, cancel)).await?,
         Power::Cut => at(events, machine, "killing", driver.kill(&id, cancel)).await?,
-        Power::Again { .. } => at(events, machine, "stopping", driver.stop(&id, cancel)).await?,
-        Power::On { .. } => {}
+        Power::Again => at(events, machine, "stopping", driver.stop(&id, cancel)).await?,
+        Power::On => {}
     }
-    let (Power::On { timeout } | Power::Again { timeout }) = power else { return Ok(()) };
+    if !matches!(power, Power::On | Power::Again) {
+        return Ok(());
+    }
     at(events, machine, "starting", driver.start(&id, cancel)).await?;
     if system == System::Nothing {
         return Ok(());
     }
     let guest = Guest::wait(&cluster.access(machine)?, timeout, events, cancel).await?;
     wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?;
-    certificates::catch_up(cluster, machine, &guest, events, cancel).await
+    certificates::catch_up(cluster, machine, &guest, context).await
 }
 
 /// Does something to a machine as a step. Where there is only a URL nothing is done, and no step
@@ -163,10 +155,9 @@ async fn at(
 async fn reboot(
     cluster: &Cluster,
     machine: &MachineRecord,
-    timeout: Duration,
-    events: &Events,
-    cancel: &CancellationToken,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
+    let Context { timeout, events, cancel } = context;
     let access = cluster.access(machine)?;
     let step = events.step(&machine.name, "restarting");
     let rebooted = async {
@@ -194,7 +185,7 @@ async fn reboot(
     };
     let guest = step.end_with(rebooted.await)?;
     wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?;
-    certificates::catch_up(cluster, machine, &guest, events, cancel).await
+    certificates::catch_up(cluster, machine, &guest, context).await
 }
 
 /// Asks which boot of the host's this is.

@@ -6,11 +6,11 @@
 use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
-use skep_engine::pki::{Authority, needs_renewal};
 use skep_guest::{Guest, KeyPair, Member, is_known_hosts, known_hosts_line};
 use skep_machine::{Reach, System};
 use skep_model::MachineName;
 use skep_os::{Seed, TlsFiles};
+use skep_pki::{Authority, needs_renewal};
 use skep_read::limit;
 use skep_store::{layout::MachineLayout, write_private};
 use tokio_util::sync::CancellationToken;
@@ -41,15 +41,7 @@ pub(crate) fn seed(
         key: server.key_pem,
     });
     seed.engine_options = engine_options::daemon_json(&machine.engine)?;
-    for anchor in cluster.record().wished(machine)? {
-        let der = anchor.certificate.der().to_vec();
-        match anchor.registry {
-            None => seed.ca_certificates.push(der),
-            Some(registry) => {
-                seed.registry_certificates.entry(registry.to_string()).or_default().push(der);
-            }
-        }
-    }
+    seed.certificates = cluster.record().wished(machine);
     Ok(seed)
 }
 

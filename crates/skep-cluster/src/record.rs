@@ -6,13 +6,11 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use skep_machine::{DriverKind, DriverOptions, subnet};
 use skep_model::{ClusterName, MachineName, Port, Role, Size};
+use skep_pki::{Anchor, AnchorName, CaCertificate};
 use skep_store::StoreError;
 use skep_swarm::NodeId;
 
-use crate::{
-    EngineOptions, Home,
-    trust::{StoredAnchor, StoredName},
-};
+use crate::{EngineOptions, Home};
 
 /// The newest schema of `cluster.json` this program knows.
 pub const SCHEMA: u64 = 1;
@@ -32,10 +30,10 @@ pub struct ClusterRecord {
     /// Its machines, in the order they were asked for.
     pub machines: Vec<MachineRecord>,
     /// The CA certificates every machine trusts from its first moment, each one PEM block.
-    pub ca_certificates: Vec<String>,
+    pub ca_certificates: Vec<CaCertificate>,
     /// The certificates every machine trusts for one registry.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub registry_certificates: Vec<StoredAnchor>,
+    pub registry_certificates: Vec<Anchor>,
     /// How big its machines are; what is left out was the driver's to choose.
     #[serde(default)]
     pub size: Size,
@@ -79,10 +77,10 @@ pub struct MachineRecord {
     pub engine: EngineOptions,
     /// The certificates it alone is to trust, besides the cluster's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub certificates: Vec<StoredAnchor>,
+    pub certificates: Vec<Anchor>,
     /// The cluster's certificates that it alone is not to trust.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub without: Vec<StoredName>,
+    pub without: Vec<AnchorName>,
 }
 
 impl MachineRecord {

@@ -17,7 +17,8 @@ mod picture;
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
-use skep_guest::certificate::install::restart_engine;
+use skep_context::Context;
+use skep_guest::certificate::restart_engine;
 use skep_machine::System;
 use skep_model::MachineName;
 use skep_service::{Services, api::Id};
@@ -26,7 +27,7 @@ use tokio::time::Instant;
 
 pub use self::drained::put_back;
 use self::picture::{Load, World};
-use crate::{ClusterError, MachineRecord, certificates::Answer, reach::Cluster, up::Options};
+use crate::{ClusterError, MachineRecord, certificates::Answer, reach::Cluster};
 
 /// How long nodes may take to be ready again after their engines were restarted.
 const READY_AGAIN: Duration = Duration::from_secs(60);
@@ -54,15 +55,15 @@ pub async fn engines(
     cluster: &Cluster,
     names: &[MachineName],
     drain: bool,
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<Vec<Answer<()>>, ClusterError> {
     let machines: Vec<_> =
         names.iter().map(|name| cluster.machine(name.as_str())).collect::<Result<_, _>>()?;
     let how = How { drain, certain: true };
-    in_order(cluster, &machines, how, options, async |machine| {
-        let guest = cluster.guest(machine, options.cancel).await?;
-        let step = options.events.step(&machine.name, "restarting the engine");
-        step.end_with(restart_engine(&guest, options.cancel).await)?;
+    in_order(cluster, &machines, how, context, async |machine| {
+        let guest = cluster.guest(machine, context.cancel).await?;
+        let step = context.events.step(&machine.name, "restarting the engine");
+        step.end_with(restart_engine(&guest, context.cancel).await)?;
         Ok(())
     })
     .await
@@ -77,14 +78,14 @@ pub(crate) async fn in_order<T>(
     cluster: &Cluster,
     machines: &[&MachineRecord],
     how: How,
-    options: Options<'_>,
+    context: Context<'_>,
     work: impl AsyncFn(&MachineRecord) -> Result<T, ClusterError>,
 ) -> Result<Vec<Answer<T>>, ClusterError> {
-    let Options { events, cancel, .. } = options;
+    let Context { events, cancel, .. } = context;
     if machines.is_empty() {
         return Ok(Vec::new());
     }
-    if let Err(error) = put_back(cluster, options).await {
+    if let Err(error) = put_back(cluster, context).await {
         events.warn("", format!("a node is still drained by an interrupted command: {error}"));
     }
     let world = picture::look(cluster, machines, cancel).await?;
@@ -92,7 +93,7 @@ pub(crate) async fn in_order<T>(
     if let Some(text) = world.announcement(&names, how) {
         events.warn("", text);
     }
-    let restart = Restart { cluster, how, options };
+    let restart = Restart { cluster, how, context };
     let mut answers = Vec::new();
     let mut stopped: Option<MachineName> = None;
     for batch in world.batches(&names) {
@@ -144,7 +145,7 @@ pub(crate) async fn in_order<T>(
 struct Restart<'a> {
     cluster: &'a Cluster,
     how: How,
-    options: Options<'a>,
+    context: Context<'a>,
 }
 
 impl Restart<'_> {
@@ -168,7 +169,7 @@ impl Restart<'_> {
         let drains = self.how.drain && !load.tasks.is_empty();
         let done = async {
             if drains {
-                drained::drain(self.cluster, machine, &load, self.options).await?;
+                drained::drain(self.cluster, machine, &load, self.context).await?;
             }
             let before = self.engine_process(machine).await;
             let done = work(machine).await?;
@@ -180,7 +181,7 @@ impl Restart<'_> {
             Ok(done)
         };
         let done = done.await;
-        let back = drained::give_back(self.cluster, machine, self.options.events).await;
+        let back = drained::give_back(self.cluster, machine, self.context.events).await;
         done.and_then(|done| back.map(|()| done))
     }
 
@@ -191,8 +192,8 @@ impl Restart<'_> {
         }
         let script = "cat /run/docker.pid /var/run/docker.pid 2>/dev/null || :";
         let ask = skep_guest::Command::script("asking which engine runs", script).as_root();
-        let guest = self.cluster.guest(machine, self.options.cancel).await.ok()?;
-        let text = guest.run(&ask, self.options.cancel).await.ok()?.text();
+        let guest = self.cluster.guest(machine, self.context.cancel).await.ok()?;
+        let text = guest.run(&ask, self.context.cancel).await.ok()?.text();
         Some(text).filter(|text| !text.is_empty())
     }
 
@@ -200,7 +201,7 @@ impl Restart<'_> {
     async fn look_again(&self, machine: &MachineRecord) -> Result<World, ClusterError> {
         let end = Instant::now() + READY_AGAIN;
         loop {
-            match picture::look(self.cluster, &[machine], self.options.cancel).await? {
+            match picture::look(self.cluster, &[machine], self.context.cancel).await? {
                 world @ World::Swarm { .. } => return Ok(world),
                 World::Silent { reason } if Instant::now() >= end => {
                     let reason = format!("no manager tells what runs there any more: {reason}");
@@ -233,12 +234,12 @@ impl Restart<'_> {
         if expected.is_empty() {
             return Ok(());
         }
-        let step = self.options.events.step("", "waiting until every node is ready");
+        let step = self.context.events.step("", "waiting until every node is ready");
         let ready = async {
             let end = Instant::now() + READY_AGAIN;
             // Managers whose engines have just been started elect a leader first.
             let engine = loop {
-                match self.cluster.manager(self.options.cancel).await {
+                match self.cluster.manager(self.context.cancel).await {
                     Ok((engine, _)) => break engine,
                     Err(error) if error.is_cancelled() || Instant::now() >= end => {
                         return Err(error);
@@ -247,7 +248,7 @@ impl Restart<'_> {
                 }
             };
             let left = end.saturating_duration_since(Instant::now()).max(LOOK);
-            Swarm::new(&engine).wait_until_ready(&expected, left, self.options.cancel).await?;
+            Swarm::new(&engine).wait_until_ready(&expected, left, self.context.cancel).await?;
             Ok(())
         };
         step.end_with(ready.await)
@@ -255,17 +256,17 @@ impl Restart<'_> {
 
     async fn pause(&self) {
         // Cancellation is noticed by whoever asks next.
-        let _ = tokio::time::timeout(LOOK, self.options.cancel.cancelled()).await;
+        let _ = tokio::time::timeout(LOOK, self.context.cancel.cancelled()).await;
     }
 
     /// Waits until every service that had tasks on a node has as many as before, of which none is
     /// one that the restart has ended: a manager hears of their end from the node, a moment later.
     async fn see_tasks_back(&self, load: &Load) -> Result<(), ClusterError> {
-        let cancel = self.options.cancel;
+        let cancel = self.context.cancel;
         if load.services.is_empty() {
             return Ok(());
         }
-        let step = self.options.events.step("", "waiting until the tasks run again");
+        let step = self.context.events.step("", "waiting until the tasks run again");
         let back = async {
             let end = Instant::now() + WHOLE_AGAIN;
             loop {
@@ -296,7 +297,7 @@ impl Restart<'_> {
 
     /// The services that are not whole again, each with what there is.
     async fn missing(&self, load: &Load) -> Result<Vec<String>, ClusterError> {
-        let cancel = self.options.cancel;
+        let cancel = self.context.cancel;
         let (engine, _) = self.cluster.manager(cancel).await?;
         let services = Services::new(&engine);
         let (all, tasks) = (services.list(cancel).await, services.tasks(&[], cancel).await);

@@ -9,68 +9,27 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use skep_guest::certificate::{Anchor, AnchorName, CaCertificate, Registry};
 use skep_model::MachineName;
+use skep_pki::{Anchor, AnchorName, CaCertificate, Registry};
 use skep_store::StoreError;
 
-use crate::{ClusterError, ClusterRecord, Home, MachineRecord};
+use crate::{ClusterRecord, Home, MachineRecord};
 
 /// The newest schema of `trust.json` this program knows.
 const SCHEMA: u64 = 1;
-
-/// A certificate with what it is trusted for, as a record has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredAnchor {
-    /// The registry, `HOST[:PORT]`; none if for everything.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub registry: Option<String>,
-    /// The certificate, one PEM block.
-    pub pem: String,
-}
-
-/// The name of a certificate with what it is trusted for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct StoredName {
-    /// The registry, `HOST[:PORT]`; none if for everything.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub registry: Option<String>,
-    /// The certificate's fingerprint, 64 digits.
-    pub fingerprint: String,
-}
-
-impl From<&AnchorName> for StoredName {
-    fn from(name: &AnchorName) -> Self {
-        let registry = name.registry.as_ref().map(ToString::to_string);
-        Self { registry, fingerprint: name.fingerprint.clone() }
-    }
-}
-
-impl From<&Anchor> for StoredName {
-    fn from(anchor: &Anchor) -> Self {
-        (&anchor.name()).into()
-    }
-}
-
-impl StoredName {
-    /// The same in a guest's words; none if the registry's name is damaged.
-    pub(crate) fn named(&self) -> Option<AnchorName> {
-        let registry = self.registry.as_deref().map(str::parse).transpose().ok()?;
-        Some(AnchorName { registry, fingerprint: self.fingerprint.clone() })
-    }
-}
 
 /// What a machine has been given: `trust.json` in its directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Given {
     schema: u64,
     /// Everything it may have: what was begun to be given counts.
-    pub(crate) may_have: BTreeSet<StoredName>,
+    pub(crate) may_have: BTreeSet<AnchorName>,
     /// What it had when it was last brought up to date.
-    pub(crate) confirmed: BTreeSet<StoredName>,
+    pub(crate) confirmed: BTreeSet<AnchorName>,
 }
 
 impl Given {
-    pub(crate) fn just(names: BTreeSet<StoredName>) -> Self {
+    pub(crate) fn just(names: BTreeSet<AnchorName>) -> Self {
         Self { schema: SCHEMA, may_have: names.clone(), confirmed: names }
     }
 
@@ -117,40 +76,31 @@ impl std::fmt::Display for Behind {
 /// The machines that do not have the certificates that are wished, as far as the store knows: no
 /// machine is asked. Each is brought up to date when it is started, and by `up`.
 ///
-/// # Errors
-/// [`ClusterError::Certificate`] if the record is damaged.
-pub fn behind(home: &Home, record: &ClusterRecord) -> Result<Vec<Behind>, ClusterError> {
+pub fn behind(home: &Home, record: &ClusterRecord) -> Vec<Behind> {
     let mut behind = Vec::new();
     for machine in &record.machines {
         let Some(given) = Given::load(home, record, &machine.name) else { continue };
-        let wished = record.wished(machine)?;
-        let lacks = wished.iter().filter(|anchor| !given.confirmed.contains(&(*anchor).into()));
+        let wished = record.wished(machine);
+        let lacks = wished.iter().filter(|anchor| !given.confirmed.contains(&anchor.name()));
         let lacks: Vec<_> = lacks.map(|anchor| anchor.certificate.subject().to_owned()).collect();
-        let names: BTreeSet<StoredName> = wished.iter().map(Into::into).collect();
-        let still_has = given.may_have.difference(&names).map(short).collect::<Vec<_>>();
+        let names: BTreeSet<AnchorName> = wished.iter().map(Anchor::name).collect();
+        let still_has = given.may_have.difference(&names).map(ToString::to_string);
+        let still_has: Vec<_> = still_has.collect();
         if !lacks.is_empty() || !still_has.is_empty() {
             behind.push(Behind { machine: machine.name.clone(), lacks, still_has });
         }
     }
-    Ok(behind)
-}
-
-fn short(name: &StoredName) -> String {
-    let digits = name.fingerprint.get(..16).unwrap_or(&name.fingerprint);
-    match &name.registry {
-        Some(registry) => format!("{digits} for {registry}"),
-        None => digits.to_owned(),
-    }
+    behind
 }
 
 /// Notes what each machine has as of now, where that is not known yet: to be called before what is
 /// wished changes.
-pub(crate) fn note_before(home: &Home, record: &ClusterRecord) -> Result<(), ClusterError> {
+pub(crate) fn note_before(home: &Home, record: &ClusterRecord) -> Result<(), StoreError> {
     for machine in &record.machines {
         let files = home.layout().cluster(record.name.as_str()).machine(machine.name.as_str());
         // One that has never been made gets what is wished then.
         if files.directory().exists() && Given::load(home, record, &machine.name).is_none() {
-            let names = record.wished(machine)?.iter().map(Into::into).collect();
+            let names = record.wished(machine).iter().map(Anchor::name).collect();
             Given::just(names).save(home, record, &machine.name)?;
         }
     }
@@ -168,26 +118,14 @@ pub(crate) enum Whose<'a> {
 
 impl ClusterRecord {
     /// The certificates that a machine is to trust.
-    pub(crate) fn wished(&self, machine: &MachineRecord) -> Result<Vec<Anchor>, ClusterError> {
-        let system = self.ca_certificates.iter().map(|pem| (None, pem));
-        let stored = |anchor: &'_ StoredAnchor| (anchor.registry.clone(), anchor.pem.clone());
-        let all = system
-            .map(|(registry, pem)| (registry, pem.clone()))
-            .chain(self.registry_certificates.iter().map(stored));
-        let mut wished = Vec::new();
-        for (registry, pem) in all {
-            let anchor = anchor(registry, &pem)?;
-            if !machine.without.contains(&(&anchor).into()) {
-                wished.push(anchor);
-            }
-        }
+    pub(crate) fn wished(&self, machine: &MachineRecord) -> Vec<Anchor> {
+        let mut wished = Anchor::all_for(&self.ca_certificates, None);
+        wished.extend(self.registry_certificates.iter().cloned());
+        wished.retain(|anchor| !machine.without.contains(&anchor.name()));
         for own in &machine.certificates {
-            let anchor = anchor(own.registry.clone(), &own.pem)?;
-            if !wished.contains(&anchor) {
-                wished.push(anchor);
-            }
+            add_once(&mut wished, own);
         }
-        Ok(wished)
+        wished
     }
 
     /// Wishes certificates.
@@ -197,31 +135,22 @@ impl ClusterRecord {
         registry: Option<&Registry>,
         whose: Whose<'_>,
     ) {
-        for certificate in certificates {
-            let own = Anchor { registry: registry.cloned(), certificate: certificate.clone() };
-            let name = StoredName::from(&own);
-            let stored =
-                StoredAnchor { registry: name.registry.clone(), pem: certificate.pem().to_owned() };
-            let for_all = self.is_for_all(&stored);
+        for anchor in Anchor::all_for(certificates, registry) {
+            let name = anchor.name();
             match whose {
                 Whose::All => {
-                    if !for_all {
-                        match registry {
-                            None => self.ca_certificates.push(stored.pem.clone()),
-                            Some(_) => self.registry_certificates.push(stored.clone()),
-                        }
-                    }
+                    self.add_for_all(&anchor);
                     for machine in &mut self.machines {
-                        machine.certificates.retain(|own| *own != stored);
+                        machine.certificates.retain(|own| *own != anchor);
                         machine.without.retain(|other| *other != name);
                     }
                 }
                 Whose::These(names) => {
-                    let meant = |machine: &&mut MachineRecord| names.contains(&machine.name);
-                    for machine in self.machines.iter_mut().filter(meant) {
+                    let for_all = self.is_for_all(&name);
+                    for machine in meant(&mut self.machines, names) {
                         machine.without.retain(|other| *other != name);
-                        if !for_all && !machine.certificates.contains(&stored) {
-                            machine.certificates.push(stored.clone());
+                        if !for_all {
+                            add_once(&mut machine.certificates, &anchor);
                         }
                     }
                 }
@@ -231,30 +160,24 @@ impl ClusterRecord {
 
     /// Wishes certificates no more.
     pub(crate) fn wish_no_more(&mut self, anchors: &[AnchorName], whose: Whose<'_>) {
-        for name in anchors.iter().map(StoredName::from) {
-            let is = |registry: Option<&String>, pem: &str| {
-                registry == name.registry.as_ref() && fingerprint(pem) == name.fingerprint
-            };
+        for name in anchors {
             match whose {
                 Whose::All => {
-                    self.ca_certificates.retain(|pem| !is(None, pem));
-                    self.registry_certificates.retain(|own| !is(own.registry.as_ref(), &own.pem));
+                    if name.registry.is_none() {
+                        self.ca_certificates.retain(|own| own.fingerprint() != name.fingerprint);
+                    }
+                    self.registry_certificates.retain(|own| !own.is_named(name));
                     for machine in &mut self.machines {
-                        machine.certificates.retain(|own| !is(own.registry.as_ref(), &own.pem));
-                        machine.without.retain(|other| *other != name);
+                        machine.certificates.retain(|own| !own.is_named(name));
+                        machine.without.retain(|other| other != name);
                     }
                 }
                 Whose::These(names) => {
-                    let for_all = self.ca_certificates.iter().any(|pem| is(None, pem))
-                        || self
-                            .registry_certificates
-                            .iter()
-                            .any(|own| is(own.registry.as_ref(), &own.pem));
-                    let meant = |machine: &&mut MachineRecord| names.contains(&machine.name);
-                    for machine in self.machines.iter_mut().filter(meant) {
-                        machine.certificates.retain(|own| !is(own.registry.as_ref(), &own.pem));
-                        if for_all && !machine.without.contains(&name) {
-                            machine.without.push(name.clone());
+                    let for_all = self.is_for_all(name);
+                    for machine in meant(&mut self.machines, names) {
+                        machine.certificates.retain(|own| !own.is_named(name));
+                        if for_all {
+                            add_once(&mut machine.without, name);
                         }
                     }
                 }
@@ -262,27 +185,33 @@ impl ClusterRecord {
         }
     }
 
-    fn is_for_all(&self, anchor: &StoredAnchor) -> bool {
+    /// Adds a certificate that every machine is to trust, but those that are not to.
+    pub(crate) fn add_for_all(&mut self, anchor: &Anchor) {
         match anchor.registry {
-            None => self.ca_certificates.contains(&anchor.pem),
-            Some(_) => self.registry_certificates.contains(anchor),
+            None => add_once(&mut self.ca_certificates, &anchor.certificate),
+            Some(_) => add_once(&mut self.registry_certificates, anchor),
+        }
+    }
+
+    fn is_for_all(&self, name: &AnchorName) -> bool {
+        match name.registry {
+            None => self.ca_certificates.iter().any(|own| own.fingerprint() == name.fingerprint),
+            Some(_) => self.registry_certificates.iter().any(|own| own.is_named(name)),
         }
     }
 }
 
-fn anchor(registry: Option<String>, pem: &str) -> Result<Anchor, ClusterError> {
-    let mut certificates = CaCertificate::parse_trusted([pem])?;
-    let damaged = || ClusterError::Request {
-        reason: "a certificate in the cluster's record is damaged".into(),
-    };
-    let certificate = certificates.pop().ok_or_else(damaged)?;
-    let registry = registry.map(|name| name.parse::<Registry>()).transpose();
-    Ok(Anchor { registry: registry.map_err(|_| damaged())?, certificate })
+fn add_once<T: Clone + PartialEq>(list: &mut Vec<T>, one: &T) {
+    if !list.contains(one) {
+        list.push(one.clone());
+    }
 }
 
-fn fingerprint(pem: &str) -> String {
-    let mut parsed = CaCertificate::parse_trusted([pem]).unwrap_or_default();
-    parsed.pop().map(|certificate| certificate.fingerprint().to_owned()).unwrap_or_default()
+fn meant<'a>(
+    machines: &'a mut [MachineRecord],
+    names: &[MachineName],
+) -> impl Iterator<Item = &'a mut MachineRecord> {
+    machines.iter_mut().filter(|machine| names.contains(&machine.name))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
-use skep_guest::certificate::{CaCertificates, Purpose};
 use skep_machine::DriverKind;
+use skep_pki::{CaCertificates, Purpose};
 
 use super::*;
 
@@ -24,7 +24,7 @@ fn record() -> ClusterRecord {
 }
 
 fn wished(record: &ClusterRecord, machine: usize) -> Vec<String> {
-    let anchors = record.wished(&record.machines[machine]).unwrap();
+    let anchors = record.wished(&record.machines[machine]);
     let mut names: Vec<_> = anchors
         .iter()
         .map(|anchor| {

@@ -21,11 +21,12 @@
 
 use std::time::Duration;
 
+use skep_context::Context;
 use skep_model::{ClusterName, MachineName};
 use skep_store::{Lock, StoreError};
 use tokio::time::Instant;
 
-use crate::{ClusterError, Home, up::Options};
+use crate::{ClusterError, Home};
 
 /// How often a lock that somebody has is tried again.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -34,14 +35,14 @@ const INTERVAL: Duration = Duration::from_millis(50);
 pub(crate) async fn cluster(
     home: &Home,
     name: &ClusterName,
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<Lock, ClusterError> {
     let held = match home.lock(name) {
         Err(error @ StoreError::Locked { .. }) => error,
         ended => return Ok(ended?),
     };
-    let end = Instant::now() + options.timeout;
-    let step = options.events.step("", "waiting for another command");
+    let end = Instant::now() + context.timeout;
+    let step = context.events.step("", "waiting for another command");
     step.progress(held.to_string());
     let mut last = held;
     let ended = loop {
@@ -49,7 +50,7 @@ pub(crate) async fn cluster(
             break Err(last.into());
         }
         tokio::select! {
-            () = options.cancel.cancelled() => break Err(ClusterError::Cancelled),
+            () = context.cancel.cancelled() => break Err(ClusterError::Cancelled),
             () = tokio::time::sleep(INTERVAL) => {}
         }
         match home.lock(name) {

@@ -17,14 +17,13 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
+use skep_context::Context;
 use skep_guest::Guest;
 use skep_machine::{Driver, MachineId, Work};
 use skep_model::{ClusterName, MachineName, Role};
 use skep_store::{Journal, Layout, StoreError};
 
-use crate::{
-    ClusterError, ClusterRecord, Home, MachineFailure, reach, settle::settle, turn, up::Options,
-};
+use crate::{ClusterError, ClusterRecord, Home, MachineFailure, reach, settle::settle, turn};
 
 /// The newest schema of `unfinished.json` this program knows.
 const SCHEMA: u64 = 1;
@@ -116,9 +115,9 @@ pub fn removal(home: &Home, cluster: &ClusterName) -> Option<Removal> {
 pub(crate) async fn resume(
     home: &Home,
     name: &ClusterName,
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let Options { events, cancel, .. } = options;
+    let Context { events, cancel, .. } = context;
     let files = home.layout().cluster(name.as_str());
     let is_down = || load(home, name).is_some_and(|begun| begun.command == Begun::Down);
     let nothing_leaves = || Journal::leaving_in(&files.journal()).is_ok_and(|all| all.is_empty());

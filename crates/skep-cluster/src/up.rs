@@ -24,12 +24,12 @@ mod observed;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
-    time::Duration,
 };
 
 use futures_util::future::join_all;
+use skep_context::Context;
 use skep_machine::{DriverKind, DriverOptions, MachineError, Request, Work};
-use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Verdict};
+use skep_model::{Check, ClusterName, MachineName, MachineState, Verdict};
 use skep_store::Journal;
 use tokio_util::sync::CancellationToken;
 
@@ -47,17 +47,6 @@ use crate::{
     unfinished::{self, Begun},
     unmade,
 };
-
-/// What `up` needs besides the store.
-#[derive(Debug, Clone, Copy)]
-pub struct Options<'a> {
-    /// How long one machine may take to be ready.
-    pub timeout: Duration,
-    /// Where steps are told.
-    pub events: &'a Events,
-    /// Ends every wait.
-    pub cancel: &'a CancellationToken,
-}
 
 /// What `up` did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,12 +75,12 @@ pub async fn up(
     home: &Home,
     name: &ClusterName,
     desired: &Desired,
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<Report, ClusterError> {
-    let Options { events, cancel, .. } = options;
+    let Context { events, cancel, .. } = context;
     let files = home.layout().cluster(name.as_str());
     let fresh = !files.directory().exists();
-    unfinished::resume(home, name, options).await?;
+    unfinished::resume(home, name, context).await?;
     let found = ask_engines(home, name, cancel).await?;
     let (_, record) = wanted(home, name, desired, &found).await?;
     if unfinished::load(home, name).is_none() {
@@ -99,7 +88,7 @@ pub async fn up(
         // like a node without its managers until it is done: that is waited for below.
         observed::look_ahead(&record, &found, desired.replace_swarm)?;
     }
-    let (kind, checks) = look(home, &record, desired, fresh, options).await?;
+    let (kind, checks) = look(home, &record, desired, fresh, context).await?;
     let driver = home.driver(kind);
     let desired = &Desired { driver: Some(kind), ..desired.clone() };
     for check in checks.iter().filter(|check| fresh && check.verdict == Verdict::Warn) {
@@ -138,7 +127,7 @@ pub async fn up(
     let states = driver.states(name).await?;
 
     let cluster = Cluster::new(home, record);
-    let membership = Membership::new(&cluster, &states, desired.replace_swarm, events, cancel);
+    let membership = Membership::new(&cluster, &states, desired.replace_swarm, context);
     let due = Mutex::default();
     let bringer = Bringer {
         cluster: &cluster,
@@ -148,7 +137,7 @@ pub async fn up(
         states: &states,
         allowed: Allowed::default(),
         switched_on: &|| {},
-        timeout: options.timeout,
+        timeout: context.timeout,
         work,
     };
     let machines = &cluster.record().machines;
@@ -189,14 +178,14 @@ pub async fn up(
     let record = remember(&cluster, &membership)?;
     let due: Vec<MachineName> =
         std::mem::take(&mut due.lock().unwrap_or_else(PoisonError::into_inner));
-    if let Err(error) = restarts::put_back(&cluster, options).await {
+    if let Err(error) = restarts::put_back(&cluster, context).await {
         events.warn("", format!("a node is still drained by an interrupted command: {error}"));
     }
-    for answer in restarts::engines(&cluster, &due, false, options).await? {
+    for answer in restarts::engines(&cluster, &due, false, context).await? {
         let machine = answer.machine;
         failures.extend(answer.result.err().map(|error| MachineFailure { machine, error }));
     }
-    let settled = membership.settle(&failures, options.timeout);
+    let settled = membership.settle(&failures, context.timeout);
     match membership.entry_machine().and_then(|name| cluster.record().machine(name.as_str())) {
         None => settled.await?,
         // Whoever is asked may be switched off meanwhile.
@@ -221,7 +210,7 @@ async fn look(
     record: &ClusterRecord,
     desired: &Desired,
     fresh: bool,
-    Options { events, cancel, .. }: Options<'_>,
+    Context { events, cancel, .. }: Context<'_>,
 ) -> Result<(DriverKind, Vec<Check>), ClusterError> {
     let mut request = Request {
         cluster: record.name.clone(),

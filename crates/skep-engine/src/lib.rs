@@ -22,7 +22,6 @@ pub mod error;
 pub mod fake;
 pub mod image;
 pub mod info;
-pub mod pki;
 pub mod stream;
 pub mod tcp;
 pub mod version;

@@ -4,7 +4,12 @@
 //! question is worth a handshake: what runs there, of an engine that nobody is logged in beside,
 //! in a list of many machines.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::{Request, body::Bytes, client::conn::http1, header::HOST};
@@ -21,10 +26,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    error::EngineError,
-    pki::store::{AUTHORITY, CLIENT, CLIENT_KEY},
-};
+use crate::error::EngineError;
 
 /// What is asked.
 const REQUEST: &str = "GET /version";
@@ -43,6 +45,17 @@ pub enum Security {
     Either,
 }
 
+/// The files of a client, each PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientFiles {
+    /// The certificate of the authority that the engine's comes from.
+    pub authority: PathBuf,
+    /// The client's certificate.
+    pub certificate: PathBuf,
+    /// The client's private key.
+    pub key: PathBuf,
+}
+
 /// Where an engine listens on TCP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Doorway {
@@ -50,8 +63,8 @@ pub struct Doorway {
     pub host: String,
     /// The port.
     pub port: u16,
-    /// The directory with `ca.pem`, `cert.pem` and `key.pem`.
-    pub certificates: PathBuf,
+    /// Who is trusted there, and how this side proves itself.
+    pub certificates: ClientFiles,
     /// What is spoken there.
     pub security: Security,
 }
@@ -79,26 +92,26 @@ impl Doorway {
 
     /// Who is trusted, and how this side proves itself.
     fn config(&self) -> io::Result<ClientConfig> {
-        let other = |error: &dyn std::fmt::Display, file: &str| {
-            io::Error::other(format!("{}: {error}", self.certificates.join(file).display()))
+        let ClientFiles { authority, certificate, key } = &self.certificates;
+        let other = |error: &dyn std::fmt::Display, file: &Path| {
+            io::Error::other(format!("{}: {error}", file.display()))
         };
         let mut roots = RootCertStore::empty();
-        for root in read(&self.certificates.join(AUTHORITY))? {
-            roots.add(root).map_err(|error| other(&error, AUTHORITY))?;
+        for root in read(authority)? {
+            roots.add(root).map_err(|error| other(&error, authority))?;
         }
-        let own = read(&self.certificates.join(CLIENT))?;
-        let key =
-            skep_read::bytes(self.certificates.join(CLIENT_KEY), skep_read::limit::CERTIFICATES)?;
-        let key = PrivateKeyDer::from_pem_slice(&key).map_err(|error| other(&error, CLIENT_KEY))?;
+        let own = read(certificate)?;
+        let bytes = skep_read::bytes(key, skep_read::limit::CERTIFICATES)?;
+        let key = PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| other(&error, key))?;
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?;
         let builder = builder.with_root_certificates(roots);
-        builder.with_client_auth_cert(own, key).map_err(|error| other(&error, CLIENT))
+        builder.with_client_auth_cert(own, key).map_err(|error| other(&error, certificate))
     }
 }
 
-fn read(path: &std::path::Path) -> io::Result<Vec<CertificateDer<'static>>> {
+fn read(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     let bytes = skep_read::bytes(path, skep_read::limit::CERTIFICATES)?;
     let certificates = CertificateDer::pem_slice_iter(&bytes).collect::<Result<_, _>>();
     certificates.map_err(|error| io::Error::other(format!("{}: {error}", path.display())))

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
 
 use skep_process::ProcessError;
 
-use crate::{certificate::CertificateError, obstacle::Obstacle, ready::Unmet};
+use crate::{obstacle::Obstacle, ready::Unmet};
 
 /// Why something inside a machine could not be done. Each names the machine.
 #[derive(Debug, thiserror::Error)]
@@ -121,9 +121,6 @@ pub enum GuestError {
         #[source]
         source: io::Error,
     },
-    /// A certificate in the machine that is not there, or not clearly meant.
-    #[error(transparent)]
-    Certificate(#[from] CertificateError),
 }
 
 impl GuestError {

@@ -53,7 +53,7 @@ pub struct Member<'a> {
 impl Guest {
     /// Writes files that belong together, as a key and its certificate, to a directory that is there:
     /// all of them, in order, or none. The engine reads them when it is started the next time, and
-    /// [`restart_due`](crate::certificate::install::restart_due) says so until then.
+    /// [`restart_due`](crate::certificate::restart_due) says so until then.
     ///
     /// Their content travels through the command's input and appears in no argument.
     ///

@@ -14,8 +14,8 @@
 //!   network                        addresses of network cards, a line for each
 //! ```
 //!
-//! The sixteen digits are the beginning of the sha256 of the certificate's DER form. Everything
-//! belongs to root. `docs/guest-os.md` tells what the guest does with each file.
+//! The certificates' names are [`CaCertificate::file_name`](skep_pki::CaCertificate::file_name)'s.
+//! Everything belongs to root. `docs/guest-os.md` tells what the guest does with each file.
 
 use std::{
     collections::BTreeMap,
@@ -25,11 +25,11 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ipnet::Ipv4Net;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use skep_model::MachineName;
+use skep_pki::Anchor;
 
 use crate::definition::hex;
 
@@ -48,9 +48,6 @@ pub enum SeedError {
     /// A public key that would break the file it goes to.
     #[error("an authorized key must be one line; this one is not: {:?}…", .0.chars().take(20).collect::<String>())]
     AuthorizedKey(String),
-    /// A registry's name that is no `HOST[:PORT]`.
-    #[error("`{0}` is not a registry: write HOST or HOST:PORT, without a scheme or a path")]
-    Registry(String),
     /// A network card's address that is none.
     #[error(
         "`{0}` is not the hardware address of a network card: write it as in 52:54:00:12:34:56"
@@ -123,10 +120,8 @@ pub struct Seed {
     pub host_key: SecretString,
     /// The engine's TLS endpoint; without it the engine listens on its unix socket only.
     pub tls: Option<TlsFiles>,
-    /// Roots to trust, each the DER form of one certificate.
-    pub ca_certificates: Vec<Vec<u8>>,
-    /// Roots to trust for one registry, by `HOST[:PORT]`; each the DER form of one certificate.
-    pub registry_certificates: BTreeMap<String, Vec<Vec<u8>>>,
+    /// CA certificates to trust, for everything or for one registry.
+    pub certificates: Vec<Anchor>,
     /// Further engine options, as in `daemon.json`.
     pub engine_options: serde_json::Map<String, serde_json::Value>,
     /// Network cards, of a machine that is not a container.
@@ -145,8 +140,7 @@ impl Seed {
             authorized_keys: vec![authorized_key.into()],
             host_key,
             tls: None,
-            ca_certificates: Vec::new(),
-            registry_certificates: BTreeMap::new(),
+            certificates: Vec::new(),
             engine_options: serde_json::Map::new(),
             network: Vec::new(),
         }
@@ -182,18 +176,13 @@ impl Seed {
             files.insert("tls/server-cert.pem".into(), File::public(&*tls.certificate));
             files.insert("tls/server-key.pem".into(), File::secret(&tls.key));
         }
-        for der in &self.ca_certificates {
-            let name = format!("ca-certificates/{}", certificate_file_name(der));
-            files.insert(name, File::public(pem(der)));
-        }
-        for (registry, certificates) in &self.registry_certificates {
-            if !is_registry(registry) {
-                return Err(SeedError::Registry(registry.clone()));
-            }
-            for der in certificates {
-                let name = format!("certs.d/{registry}/{}", certificate_file_name(der));
-                files.insert(name, File::public(pem(der)));
-            }
+        for Anchor { registry, certificate } in &self.certificates {
+            let directory = match registry {
+                None => "ca-certificates".to_owned(),
+                Some(registry) => format!("certs.d/{registry}"),
+            };
+            let name = format!("{directory}/{}", certificate.file_name());
+            files.insert(name, File::public(certificate.pem()));
         }
         if let Some(option) = RESERVED.iter().find(|key| self.engine_options.contains_key(**key)) {
             return Err(SeedError::ReservedOption((*option).into()));
@@ -221,31 +210,6 @@ impl Seed {
         }
         Ok(text)
     }
-}
-
-/// The file name under which a certificate lies in a guest: `skep-` and the first sixteen hex
-/// digits of the sha256 of its DER form, `.crt`.
-pub fn certificate_file_name(der: &[u8]) -> String {
-    format!("skep-{}.crt", &hex(&Sha256::digest(der))[..16])
-}
-
-fn pem(der: &[u8]) -> String {
-    let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
-    for line in STANDARD.encode(der).as_bytes().chunks(64) {
-        text.push_str(&String::from_utf8_lossy(line));
-        text.push('\n');
-    }
-    text.push_str("-----END CERTIFICATE-----\n");
-    text
-}
-
-/// Whether `text` is `HOST[:PORT]` and safe as the name of a directory.
-fn is_registry(text: &str) -> bool {
-    let (host, port) = text.split_once(':').unwrap_or((text, "443"));
-    let host_character = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-' || c == '_';
-    host.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && host.chars().all(host_character)
-        && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 struct File {
@@ -320,7 +284,38 @@ pub(crate) fn finish(tar: tar::Builder<Vec<u8>>) -> Vec<u8> {
 mod tests {
     use std::{io::Read, time::Duration};
 
+    use skep_pki::CaCertificate;
+
     use super::*;
+
+    const ONE: &str = "-----BEGIN CERTIFICATE-----
+MIIBcjCCARegAwIBAgIUUItj/TpXXXHltyYb90bweXrp1kUwCgYIKoZIzj0EAwIw
+DjEMMAoGA1UEAwwDT25lMB4XDTI2MTEyNzEyMDM1NFoXDTM2MTEyNDEyMDM1NFow
+DjEMMAoGA1UEAwwDT25lMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEP8JvpUbV
+GR1X/82WB0sOb+KAENSXoMWks+Pz4tJt2xshewV/URvxd2l6rsFhtlYOx+/yZsN3
+uZQqblfnXLipu6NTMFEwHQYDVR0OBBYEFOYLYAriFOSF0WcCqfkDbwIoj9hlMB8G
+A1UdIwQYMBaAFOYLYAriFOSF0WcCqfkDbwIoj9hlMA8GA1UdEwEB/wQFMAMBAf8w
+CgYIKoZIzj0EAwIDSQAwRgIhAI16M2kcR5ECsXWMI3rap48HkCSvGrFcYHd0jd7Q
+BW/dAiEAwa7zf6TAqBdty65PV0GNl7TMDxvrne0pRPPhYK+nvUM=
+-----END CERTIFICATE-----
+";
+
+    const TWO: &str = "-----BEGIN CERTIFICATE-----
+MIIBcDCCARegAwIBAgIUA5SOWCXLhifdresS3DRF6WmkheQwCgYIKoZIzj0EAwIw
+DjEMMAoGA1UEAwwDVHdvMB4XDTI2MTEyNzEyMDM1NFoXDTM2MTEyNDEyMDM1NFow
+DjEMMAoGA1UEAwwDVHdvMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEY9qq3bB6
+BN/r22jgQlT+Ych1Kwh6mUhn0aaFfkELXLzxTMSz2KQFUs+q4BY/+Mpbowdhh/M5
+kFCAUfSYbp8CoaNTMFEwHQYDVR0OBBYEFJknSBkzGoiUyArvhtdIpr+s/cUJMB8G
+A1UdIwQYMBaAFJknSBkzGoiUyArvhtdIpr+s/cUJMA8GA1UdEwEB/wQFMAMBAf8w
+CgYIKoZIzj0EAwIDRwAwRAIgIKFnfMIWJ0MroXrJq2FvDcavlcpo6mXFQLiC8JA8
+ewYCIFxS7gOS+pfzzkTwQCvBW5CRKgNsyar9FvG1SH7v3Y35
+-----END CERTIFICATE-----
+";
+
+    fn anchor(pem: &str, registry: Option<&str>) -> Anchor {
+        let registry = registry.map(|name| name.parse().unwrap());
+        Anchor { registry, certificate: CaCertificate::from_pem(pem).unwrap() }
+    }
 
     fn seed() -> Seed {
         let mut seed = Seed::new(
@@ -333,8 +328,8 @@ mod tests {
             certificate: "CERT\n".into(),
             key: "nectar\n".into(),
         });
-        seed.ca_certificates = vec![vec![1; 100], vec![2; 3]];
-        seed.registry_certificates.insert("hub.example:5000".into(), vec![vec![2; 3]]);
+        seed.certificates =
+            vec![anchor(ONE, None), anchor(TWO, None), anchor(TWO, Some("hub.example:5000"))];
         seed.engine_options.insert("debug".into(), true.into());
         seed.network = vec![
             Interface {
@@ -395,7 +390,7 @@ mod tests {
         let tar = tar_of(&seed());
         assert_eq!(tar, tar_of(&seed()));
         let mut other = seed();
-        other.ca_certificates.pop();
+        other.certificates.pop();
         assert_ne!(content(&tar, "digest"), content(&tar_of(&other), "digest"));
         let later = seed().to_tar(UNIX_EPOCH).unwrap();
         assert_eq!(content(&tar, "digest"), content(&later, "digest"));
@@ -407,10 +402,8 @@ mod tests {
         assert_eq!(content(&tar, "version"), "2\n");
         assert_eq!(content(&tar, "authorized_keys"), "ssh-ed25519 AAAA me\n");
         assert!(content(&tar, "ssh_host_ed25519_key").ends_with("honey\n"));
-        let pem = content(&tar, &format!("ca-certificates/{}", certificate_file_name(&[1; 100])));
-        assert!(pem.lines().all(|line| line.len() <= 64), "{pem}");
-        let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
-        assert_eq!(STANDARD.decode(body).unwrap(), [1; 100]);
+        let name = anchor(ONE, None).certificate.file_name();
+        assert_eq!(content(&tar, &format!("ca-certificates/{name}")), ONE);
     }
 
     #[test]
@@ -439,9 +432,6 @@ mod tests {
         let told = [
             refused(|seed| seed.authorized_keys.push("ssh-ed25519 A\nssh-ed25519 B".into())),
             refused(|seed| seed.authorized_keys.push(String::new())),
-            refused(|seed| drop(seed.registry_certificates.insert("../../etc".into(), vec![]))),
-            refused(|seed| drop(seed.registry_certificates.insert("https://hub".into(), vec![]))),
-            refused(|seed| drop(seed.registry_certificates.insert("hub:99999".into(), vec![]))),
             refused(|seed| drop(seed.engine_options.insert("hosts".into(), true.into()))),
             refused(|seed| seed.network[0].mac = "52:54:00:12:34:5g".into()),
         ];

@@ -2,13 +2,14 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use skep_process::Program;
 
-use super::backports;
+use super::{
+    backports,
+    root::{as_root, is_root},
+};
 use crate::run::{Work, find_program};
-
-const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// A file by which Debian's packages ask whether a service may be started.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
@@ -134,30 +135,6 @@ fn lists_are_fresh() -> bool {
         let modified = entry.metadata().and_then(|data| data.modified());
         modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age < day))
     })
-}
-
-/// Whether this is root.
-fn is_root() -> Result<bool> {
-    let own = fs::metadata("/proc/self").context("cannot read /proc/self")?;
-    Ok(std::os::unix::fs::MetadataExt::uid(&own) == 0)
-}
-
-/// Runs a command as root, through sudo if need be, on this terminal: sudo may ask.
-pub(super) async fn as_root(work: &Work, command: &[&str]) -> Result<()> {
-    let line = command.join(" ");
-    let mut words = command.to_vec();
-    if !is_root()? {
-        if find_program("sudo").is_none() {
-            bail!("this needs root, and there is no sudo\n  fix: run as root: {line}");
-        }
-        words.insert(0, "sudo");
-    }
-    println!("   $ {}", words.join(" "));
-    let status = work.watched(words[0], &words[1..], LONGEST).await?;
-    if !status.success() {
-        bail!("`{line}` ended with {status}");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::{fs, path::Path, time::Duration};
 use anyhow::{Context as _, Result, bail};
 use skep_process::Program;
 
-use super::apt::as_root;
+use super::root::as_root;
 use crate::run::Work;
 
 /// The file that is added, but for what it ends in.

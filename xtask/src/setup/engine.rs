@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use skep_process::Program;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::apt::as_root;
+use super::root::as_root;
 use crate::run::Work;
 
 /// Where the engine listens unless `DOCKER_HOST` says otherwise.

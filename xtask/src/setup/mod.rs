@@ -6,6 +6,7 @@
 mod apt;
 mod backports;
 mod engine;
+mod root;
 mod tools;
 
 use std::path::Path;

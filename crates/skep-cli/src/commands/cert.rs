@@ -4,15 +4,13 @@ use std::path::{Path, PathBuf};
 
 use skep_cluster::{
     ClusterError, Home,
-    certificates::{self, Scope, all, sort},
+    certificates::{self, Installed, Scope, all, sort},
     reach::Cluster,
     trust,
 };
-use skep_guest::certificate::{
-    CaCertificate, CaCertificates, Handshake, Installed, MAX_FILE, Purpose, Registry, Server,
-    Verification,
-};
+use skep_guest::certificate::{Handshake, Verification};
 use skep_model::{Events, MachineName, MachineState};
+use skep_pki::{CaCertificate, CaCertificates, Purpose, ReadError, Registry, Server};
 
 use super::{print, print_json, print_lines};
 use crate::{
@@ -33,30 +31,22 @@ pub(super) async fn run(context: &Context, command: Cert) -> Result<(), Failure>
     }
 }
 
-/// Reads and judges certificates before anything else is done. A file larger than any bundle is
-/// not read to its end.
+/// Reads and judges certificates before anything else is done.
 pub(super) fn read(
     home: &Home,
     files: &[PathBuf],
     purpose: Purpose,
     events: &Events,
 ) -> Result<Vec<CaCertificate>, Failure> {
-    let mut contents = Vec::new();
-    for path in files {
-        contents.push((path.display().to_string(), read_bounded(path)?));
-    }
-    let files = contents.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
-    let read = CaCertificates::read(files, purpose, home.settings().now);
-    let read = read.map_err(ClusterError::Certificates)?;
+    let read = CaCertificates::read_files(files, purpose, home.settings().now);
+    let read = read.map_err(|error| match error {
+        ReadError::Refused(wrong) => ClusterError::Certificates(wrong).into(),
+        ReadError::File { ref source, .. } => Failure::usage(format!("{error}: {source}")),
+    })?;
     for note in &read.notes {
         events.warn("", note.to_string());
     }
     Ok(read.certificates)
-}
-
-fn read_bounded(path: &Path) -> Result<Vec<u8>, Failure> {
-    skep_read::bytes(path, MAX_FILE)
-        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
 }
 
 fn registry(target: &Target) -> Result<Option<Registry>, Failure> {
@@ -65,7 +55,7 @@ fn registry(target: &Target) -> Result<Option<Registry>, Failure> {
 }
 
 fn scope<'a>(context: &'a Context, cluster: &'a Cluster, machines: &'a [String]) -> Scope<'a> {
-    Scope { cluster, machines, events: &context.events, cancel: &context.cancel }
+    Scope { cluster, machines, context: context.operation() }
 }
 
 /// Names the machines that are off and learn of a change when they are started.
@@ -94,7 +84,7 @@ fn say_behind(
         let state = state.to_string().to_lowercase();
         context.events.warn(machine, format!("it is {state}, and was not asked"));
     }
-    for behind in trust::behind(cluster.home(), cluster.record())? {
+    for behind in trust::behind(cluster.home(), cluster.record()) {
         let name = &behind.machine;
         if off.contains(&(name.clone(), MachineState::Absent)) {
             continue;
@@ -124,7 +114,7 @@ async fn install(
     let installed = certificates::install(scope, &roots, registry.as_ref(), drain).await?;
     say_off(context, &installed.off);
     for (machine, Installed { new, repaired, .. }) in all(installed.answers)? {
-        context.say(&match new.len() {
+        context.say(&match new {
             0 if repaired => {
                 format!("{machine}: already installed, and its damaged bundle of roots was mended")
             }
@@ -207,8 +197,7 @@ async fn verify(
     let cluster = context.cluster()?;
     let scope = scope(context, &cluster, machines);
     let roots = if files.is_empty() {
-        CaCertificate::parse_trusted(&cluster.record().ca_certificates)
-            .map_err(ClusterError::from)?
+        cluster.record().ca_certificates.clone()
     } else {
         read(cluster.home(), files, Purpose::Registry, &context.events)?
     };

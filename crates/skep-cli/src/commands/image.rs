@@ -26,7 +26,7 @@ pub(super) async fn run(context: &Context, command: Image) -> Result<(), Failure
 }
 
 fn scope<'a>(context: &'a Context, cluster: &'a Cluster, machines: &'a [String]) -> Scope<'a> {
-    Scope { cluster, machines, events: &context.events, cancel: &context.cancel }
+    Scope { cluster, machines, context: context.operation() }
 }
 
 async fn load(context: &Context, sources: &[String], machines: &[String]) -> Result<(), Failure> {

@@ -7,10 +7,10 @@ use skep_cluster::{
     status::{MachineStatus, Status, status as look},
     trust::behind,
     unfinished::{Removal, removal},
-    up::{Doubt, Options, Report, up as bring_up},
+    up::{Doubt, Report, up as bring_up},
 };
-use skep_guest::certificate::Purpose;
 use skep_model::{ClusterName, MachineState, Role};
+use skep_pki::Purpose;
 use skep_swarm::{LocalNodeState, SwarmError, quorum};
 
 use super::{print, print_json, wish};
@@ -41,9 +41,8 @@ pub(super) async fn up(context: &Context, args: Up) -> Result<(), Failure> {
     if let Some(advice) = args.wish.managers.filter(|&count| count > 0).and_then(quorum::advice) {
         context.events.warn("", advice);
     }
-    let options =
-        Options { timeout: args.timeout, events: &context.events, cancel: &context.cancel };
-    let report = bring_up(&home, &name, &desired, options).await.map_err(|error| {
+    let operation = context.operation().within(args.timeout);
+    let report = bring_up(&home, &name, &desired, operation).await.map_err(|error| {
         let resumable = error.is_cancelled()
             || matches!(
                 error,
@@ -107,7 +106,7 @@ fn plural(count: usize) -> &'static str {
 pub(super) async fn down(context: &Context) -> Result<(), Failure> {
     let home = context.home()?;
     let name = context.cluster_name(&home)?;
-    let removed = take_down(&home, &name, &context.events, &context.cancel).await;
+    let removed = take_down(&home, &name, context.operation()).await;
     let removed = removed.map_err(|error| {
         let cancelled = error.is_cancelled();
         let failure = Failure::from(error);
@@ -150,7 +149,7 @@ pub(super) async fn status(context: &Context, args: &StatusArgs) -> Result<(), F
         Format::Table => print(&table(&status))?,
         Format::Json => print_json("machines", json(&status))?,
     }
-    let behind = behind(cluster.home(), cluster.record())?;
+    let behind = behind(cluster.home(), cluster.record());
     if status.is_as_desired() && behind.is_empty() {
         return Ok(());
     }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use skep_model::{Events, MachineName};
+use skep_context::Context;
+use skep_model::MachineName;
 use skep_swarm::{Expected, LocalNodeState, NodeId, Swarm};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::{Loss, Standing, corrected, standing};
 use crate::{ClusterError, MachineFailure, MachineRecord, reach::Cluster, survey::Survey};
@@ -26,7 +26,7 @@ pub(crate) async fn in_turn(
     survey: &Survey,
     loss: Option<Loss>,
     machines: &[&MachineRecord],
-    (events, cancel): (&Events, &CancellationToken),
+    context: Context<'_>,
     work: impl AsyncFn(&MachineRecord) -> Result<(), ClusterError>,
 ) -> Vec<MachineFailure> {
     let failed =
@@ -56,7 +56,7 @@ pub(crate) async fn in_turn(
             }
             let locks = survey.local(&machine.name).is_some_and(|local| local.auto_lock);
             if let (Some(node), true, false) = (node, left.peek().is_some(), locks)
-                && let Err(error) = see_back(cluster, machine, &node, events, cancel).await
+                && let Err(error) = see_back(cluster, machine, &node, context).await
             {
                 gone = Some(&machine.name);
                 failures.push(failed(machine, error));
@@ -91,9 +91,9 @@ async fn see_back(
     cluster: &Cluster,
     machine: &MachineRecord,
     node: &NodeId,
-    events: &Events,
-    cancel: &CancellationToken,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
+    let Context { events, cancel, .. } = context;
     let end = Instant::now() + BACK;
     let swarm = Swarm::new(&cluster.engine(machine, cancel).await?);
     let step = events.step(&machine.name, "waiting until it takes part in the swarm again");

@@ -6,8 +6,9 @@ use std::{
 };
 
 use futures_util::{future::join_all, stream};
+use skep_context::Context;
 use skep_engine::{Engine, EngineStream, image::Bytes};
-use skep_model::{Events, MachineName, Span};
+use skep_model::{MachineName, Span};
 use tokio::{
     fs::File,
     io::{AsyncReadExt as _, Take},
@@ -38,9 +39,9 @@ const FRAME: Duration = Duration::from_millis(100);
 pub(super) async fn send(
     source: &Source,
     machines: &[(MachineName, Engine)],
-    events: &Events,
-    cancel: &CancellationToken,
+    context: Context<'_>,
 ) -> Vec<Result<(), ClusterError>> {
+    let Context { events, cancel, .. } = context;
     if machines.is_empty() {
         return Vec::new();
     }

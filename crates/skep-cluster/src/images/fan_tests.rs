@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use skep_model::Events;
 use tempfile::TempDir;
 use tokio::{
     io::AsyncWriteExt as _,
@@ -98,7 +99,8 @@ async fn everybody_is_sent_all_of_it_and_one_that_refuses_holds_nobody_up() {
     let machines: Vec<_> =
         [&one, &full, &two].map(|(name, engine, _)| (name.clone(), engine.clone())).into();
     let source = source(&folder, LENGTH, 0);
-    let sent = send(&source, &machines, &Events::none(), &CancellationToken::new()).await;
+    let sent =
+        send(&source, &machines, Context::new(&Events::none(), &CancellationToken::new())).await;
     assert!(sent[0].is_ok() && sent[2].is_ok(), "{sent:?}");
     assert!(reason(&sent[1]).contains("no space left on device"), "{sent:?}");
     for taken in [&one.2, &two.2] {
@@ -113,7 +115,8 @@ async fn a_source_that_breaks_off_is_nobodys_whole_archive() {
     let (name, engine, taken) = engine(&folder, "one", Manner::Takes).await;
     let source = source(&folder, LENGTH, 1000);
     let machines = [(name, engine)];
-    let sent = send(&source, &machines, &Events::none(), &CancellationToken::new()).await;
+    let sent =
+        send(&source, &machines, Context::new(&Events::none(), &CancellationToken::new())).await;
     assert!(reason(&sent[0]).contains("has become shorter"), "{sent:?}");
     assert!(taken.lock().unwrap().iter().all(|(_, whole)| !whole), "{taken:?}");
 }
@@ -126,7 +129,7 @@ async fn ctrl_c_ends_it_though_an_engine_takes_nothing() {
     let cancel = CancellationToken::new();
     let machines = [(name, engine)];
     let events = Events::none();
-    let sending = send(&source, &machines, &events, &cancel);
+    let sending = send(&source, &machines, Context::new(&events, &cancel));
     let (sent, ()) = tokio::join!(sending, async { cancel.cancel() });
     assert!(sent[0].as_ref().unwrap_err().is_cancelled(), "{sent:?}");
 }

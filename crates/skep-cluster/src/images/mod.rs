@@ -250,7 +250,7 @@ pub async fn load(
             lacks.then(|| (name.clone(), node.engine.clone()))
         });
         let lacking: Vec<_> = lacking.collect();
-        let mut brought = fan::send(source, &lacking, scope.events, scope.cancel).await.into_iter();
+        let mut brought = fan::send(source, &lacking, scope.context).await.into_iter();
         for (name, node, puts) in &mut machines {
             let Ok(there) = node else { continue };
             let loaded = lacking.iter().any(|(lacking, _)| lacking == name);
@@ -291,9 +291,9 @@ async fn settle(
             (false, false) => Outcome::Named,
         };
         if outcome == Outcome::Named {
-            let step = scope.events.step(machine, format!("naming {}", wanted.label()));
+            let step = scope.context.events.step(machine, format!("naming {}", wanted.label()));
             for name in unnamed {
-                node.engine.tag_image(wanted.id, name, scope.cancel).await?;
+                node.engine.tag_image(wanted.id, name, scope.context.cancel).await?;
             }
             step.done();
         }
@@ -328,9 +328,11 @@ async fn nodes(
 ) -> Result<Vec<(MachineName, Result<Node, ClusterError>)>, ClusterError> {
     let each = scope.meant()?.into_iter().map(|machine| async move {
         let node = async {
-            let engine = scope.cluster.engine(machine, scope.cancel).await?;
-            let (images, info) =
-                tokio::try_join!(engine.images(scope.cancel), engine.info(scope.cancel))?;
+            let engine = scope.cluster.engine(machine, scope.context.cancel).await?;
+            let (images, info) = tokio::try_join!(
+                engine.images(scope.context.cancel),
+                engine.info(scope.context.cancel)
+            )?;
             Ok(Node { engine, images, architecture: info.architecture })
         };
         (machine.name.clone(), node.await)

@@ -17,6 +17,7 @@ use std::{
 };
 
 use secrecy::{ExposeSecret as _, SecretString};
+use skep_context::Context;
 use skep_machine::{
     DriverKind, DriverOptions, Request, Work,
     none::EngineUrl,
@@ -35,7 +36,7 @@ use crate::{
     machines::{self, place_for},
     reach::Cluster,
     turn,
-    up::{Options, machine::Bringer},
+    up::machine::Bringer,
 };
 
 /// A megabyte, as docker-machine counts, in bytes.
@@ -101,12 +102,12 @@ impl fmt::Debug for Keys {
 pub async fn import(
     home: &Home,
     source: &Source<'_>,
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<Vec<Imported>, ClusterError> {
     let mut imported = Vec::new();
     for entry in entries(source)? {
         let directory = source.from.join("machines").join(&entry);
-        let outcome = match take_over(home, source, &directory, &entry, options).await {
+        let outcome = match take_over(home, source, &directory, &entry, context).await {
             Err(error) if error.is_cancelled() => return Err(ClusterError::Cancelled),
             Err(error) => Err(format!("{} ({})", text_of(&error), directory.display())),
             Ok(name) => Ok(name),
@@ -174,7 +175,7 @@ async fn take_over(
     source: &Source<'_>,
     directory: &Path,
     entry: &str,
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<MachineName, ClusterError> {
     let taken = read(source, directory, entry)?;
     let all = everything(home)?;
@@ -196,9 +197,9 @@ async fn take_over(
         Some(name) => name.clone(),
         None => place_for(home, taken.kind, &source.default_cluster)?,
     };
-    look(home, &cluster, &taken, options).await?;
+    look(home, &cluster, &taken, context).await?;
     if !source.dry_run {
-        write(home, &cluster, &taken, options).await?;
+        write(home, &cluster, &taken, context).await?;
     }
     Ok(taken.name)
 }
@@ -328,7 +329,7 @@ async fn look(
     home: &Home,
     cluster: &ClusterName,
     taken: &Taken,
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
     let mut record = machines::record_for(home, cluster, taken.kind)?;
     add(&mut record, taken)?;
@@ -345,8 +346,8 @@ async fn look(
         publish: Vec::new(),
         options: taken.record.options.clone(),
     };
-    let checks = home.driver(taken.kind).preflight(&request, options.cancel).await;
-    if options.cancel.is_cancelled() {
+    let checks = home.driver(taken.kind).preflight(&request, context.cancel).await;
+    if context.cancel.is_cancelled() {
         return Err(ClusterError::Cancelled);
     }
     if checks.iter().any(|check| check.verdict == Verdict::Fail) {
@@ -384,10 +385,10 @@ async fn write(
     home: &Home,
     name: &ClusterName,
     taken: &Taken,
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let Options { timeout, events, cancel } = options;
-    let lock = turn::cluster(home, name, options).await?;
+    let Context { timeout, events, cancel } = context;
+    let lock = turn::cluster(home, name, context).await?;
     let mut record = machines::record_for(home, name, taken.kind)?;
     if record.machine(taken.name.as_str()).is_some() {
         let cluster = name.clone();
@@ -428,8 +429,8 @@ async fn write(
     drop(turn);
     if let Err(error) = written {
         // Forgotten, and by no means removed: it was there before, and is somebody's.
-        machines::forget(home, name, std::slice::from_ref(&own.name), options).await?;
-        machines::clear(home, name, options).await?;
+        machines::forget(home, name, std::slice::from_ref(&own.name), context).await?;
+        machines::clear(home, name, context).await?;
         return Err(error);
     }
     Ok(())

@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, path::Path, sync::Mutex, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
-use skep_guest::certificate::CaCertificate;
+use skep_context::Context;
 use skep_machine::{
     Driver, DriverKind, DriverOptions, Request, System, Work, subnet::MAX_MACHINES, virtualbox,
 };
 use skep_model::{Check, ClusterName, Events, MachineName, Verdict};
+use skep_pki::Anchor;
 use skep_store::{Journal, Lock};
 use tokio_util::sync::CancellationToken;
 
@@ -21,7 +22,7 @@ use crate::{
     settle::settle,
     trust, turn,
     unfinished::{self, Begun},
-    up::{Options, machine::Bringer},
+    up::machine::Bringer,
 };
 
 /// How long undoing may take; nobody who has interrupted a command waits for ever.
@@ -39,9 +40,9 @@ pub async fn create(
     home: &Home,
     machine: NewMachine,
     told: impl Fn(Stage),
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<Cluster, ClusterError> {
-    let Options { events, cancel, .. } = options;
+    let Context { events, cancel, .. } = context;
     check_name(home, &machine.name)?;
     let system = machine.options.system();
     if system == System::Skep {
@@ -52,14 +53,14 @@ pub async fn create(
     }
     let key = machine.key.as_deref().map(read_key).transpose()?;
     told(Stage::Looking);
-    let (name, kind) = Box::pin(look(home, &machine, options)).await?;
+    let (name, kind) = Box::pin(look(home, &machine, context)).await?;
     told(Stage::Making);
 
-    Box::pin(half_made::take_away(home, &machine.name, options)).await?;
-    let (lock, record, own) = Box::pin(enter(home, &machine, name, kind, options)).await?;
+    Box::pin(half_made::take_away(home, &machine.name, context)).await?;
+    let (lock, record, own) = Box::pin(enter(home, &machine, name, kind, context)).await?;
     let name = record.name.clone();
     let driver = home.driver(kind);
-    let prepare = prepare(home, record, &own, &machine.options, driver.as_ref(), options);
+    let prepare = prepare(home, record, &own, &machine.options, driver.as_ref(), context);
     let prepared = Box::pin(prepare).await;
     let (cluster, turn) = match prepared {
         Ok(prepared) => prepared,
@@ -93,7 +94,7 @@ pub async fn create(
                 ..Allowed::default()
             },
             switched_on: &waiting,
-            timeout: options.timeout,
+            timeout: context.timeout,
             work: Work { journal: &journal, events, cancel },
         };
         if system == System::Nothing {
@@ -122,10 +123,10 @@ async fn enter(
     machine: &NewMachine,
     mut name: ClusterName,
     kind: DriverKind,
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<(Lock, ClusterRecord, MachineRecord), ClusterError> {
     loop {
-        let lock = turn::cluster(home, &name, options).await?;
+        let lock = turn::cluster(home, &name, context).await?;
         let of_another =
             |record: ClusterRecord| record.driver != kind && !record.machines.is_empty();
         if machine.cluster.is_none() && ClusterRecord::load(home, &name)?.is_some_and(of_another) {
@@ -140,7 +141,6 @@ async fn enter(
             let mut record = record_for(home, &name, kind)?;
             trust::note_before(home, &record)?;
             let own = add(&mut record, machine)?;
-            CaCertificate::parse_trusted(&record.ca_certificates)?;
             if let Some(begun) = unfinished::load(home, &name)
                 && begun.command == Begun::Down
             {
@@ -234,9 +234,9 @@ fn read_key(path: &Path) -> Result<SecretString, ClusterError> {
 async fn look(
     home: &Home,
     machine: &NewMachine,
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<(ClusterName, DriverKind), ClusterError> {
-    let Options { events, cancel, .. } = options;
+    let Context { events, cancel, .. } = context;
     let place = machine.cluster.as_ref().unwrap_or(&machine.default_cluster);
     let there = ClusterRecord::load(home, place)?;
     let kind = match (machine.driver, &there) {
@@ -331,7 +331,9 @@ fn add(record: &mut ClusterRecord, machine: &NewMachine) -> Result<MachineRecord
         ));
     }
     record.add_publish(&machine.publish)?;
-    record.add_ca_certificates(&machine.ca_certificates);
+    for anchor in Anchor::all_for(&machine.ca_certificates, None) {
+        record.add_for_all(&anchor);
+    }
     let own = MachineRecord {
         address: match &machine.options {
             DriverOptions::Ssh(host) => Some(host.address),
@@ -361,7 +363,7 @@ async fn prepare(
     own: &MachineRecord,
     asked: &DriverOptions,
     driver: &dyn Driver,
-    Options { events, cancel, .. }: Options<'_>,
+    Context { events, cancel, .. }: Context<'_>,
 ) -> Result<(Cluster, Lock), ClusterError> {
     let name = record.name.clone();
     let files = home.layout().cluster(name.as_str());
@@ -389,10 +391,10 @@ async fn undo(
     events: &Events,
 ) {
     let cancel = CancellationToken::new();
-    let options = Options { timeout: UNDO, events, cancel: &cancel };
+    let context = Context::new(events, &cancel).within(UNDO);
     let step = events.step(machine, "removing what was made of it");
     let undone =
-        tokio::time::timeout(UNDO, remove::take_out(home, cluster, machine, driver, options));
+        tokio::time::timeout(UNDO, remove::take_out(home, cluster, machine, driver, context));
     let reason = match undone.await {
         Ok(Ok(())) => return step.done(),
         Ok(Err(error)) => error.to_string(),

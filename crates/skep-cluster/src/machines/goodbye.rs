@@ -8,6 +8,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
+use skep_context::Context;
 use skep_engine::Engine;
 use skep_machine::System;
 use skep_model::{MachineName, MachineState};
@@ -19,7 +20,6 @@ use crate::{
     guard::{Cleared, Standing, corrected, has_quorum, standing},
     reach::Cluster,
     turn,
-    up::Options,
 };
 
 /// How long tasks may take to move to other nodes; what has not moved by then is moved by the loss
@@ -41,7 +41,7 @@ pub(super) async fn say_goodbye(
     cleared: &Cleared,
     states: &BTreeMap<MachineName, MachineState>,
     force: bool,
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<Vec<MachineFailure>, ClusterError> {
     let record = cluster.record();
     let mut listed: BTreeMap<usize, Vec<Leaving<'_>>> = BTreeMap::new();
@@ -62,7 +62,7 @@ pub(super) async fn say_goodbye(
             Standing::Unasked => {}
         }
     }
-    join_all(alone.into_iter().map(|machine| leave_alone(cleared, machine, options))).await;
+    join_all(alone.into_iter().map(|machine| leave_alone(cleared, machine, context))).await;
     let mut kept = Vec::new();
     for (place, leaving) in listed {
         let swarm = &cleared.survey.swarms[place];
@@ -86,12 +86,12 @@ pub(super) async fn say_goodbye(
                 let is_manager = local.is_none_or(|local| local.is_manager);
                 let by_itself = if can_decide { others } else { !is_manager };
                 if by_itself && !goes_too(one.machine) {
-                    leave_alone(cleared, one.machine, options).await;
+                    leave_alone(cleared, one.machine, context).await;
                 }
             }
             continue;
         };
-        let party = Party { cluster, cleared, place, engine, force, options };
+        let party = Party { cluster, cleared, place, engine, force, context };
         kept.extend(party.leave(leaving).await?);
     }
     Ok(kept)
@@ -104,7 +104,7 @@ struct Party<'a> {
     place: usize,
     engine: &'a Engine,
     force: bool,
-    options: Options<'a>,
+    context: Context<'a>,
 }
 
 impl Party<'_> {
@@ -122,7 +122,7 @@ impl Party<'_> {
         if !managers.is_empty() {
             // Two commands that remove a manager each are judged one after the other.
             let home = self.cluster.home();
-            let _lock = turn::cluster(home, &self.cluster.record().name, self.options).await?;
+            let _lock = turn::cluster(home, &self.cluster.record().name, self.context).await?;
             for one in &managers {
                 if let Err(error) = self.one(one, true).await {
                     kept.push(MachineFailure { machine: one.machine.name.clone(), error });
@@ -140,7 +140,7 @@ impl Party<'_> {
     /// Lets one machine leave. Only what costs the swarm its quorum is an error; the rest is said,
     /// with the command that does it later.
     async fn one(&self, one: &Leaving<'_>, is_manager: bool) -> Result<(), ClusterError> {
-        let Options { events, cancel, .. } = self.options;
+        let Context { events, cancel, .. } = self.context;
         let name = &one.machine.name;
         if is_manager && let Err(error) = self.may_go(one).await {
             let text = match one.machine.options.system() {
@@ -181,7 +181,7 @@ impl Party<'_> {
     /// Judges on the list as it is now whether a manager may go.
     async fn may_go(&self, one: &Leaving<'_>) -> Result<(), ClusterError> {
         let swarm = Swarm::new(self.engine);
-        let nodes = swarm.nodes(self.options.cancel).await?;
+        let nodes = swarm.nodes(self.context.cancel).await?;
         let off = corrected(self.cluster.record(), &self.cleared.survey, self.place);
         let off: Vec<&NodeId> = off
             .iter()
@@ -207,7 +207,7 @@ impl Party<'_> {
     }
 
     async fn is_manager_still(&self, one: &Leaving<'_>) -> bool {
-        let nodes = Swarm::new(self.engine).nodes(self.options.cancel).await;
+        let nodes = Swarm::new(self.engine).nodes(self.context.cancel).await;
         nodes.is_ok_and(|nodes| {
             nodes.iter().any(|node| node.manager.is_some() && one.entries.contains(&node.id))
         })
@@ -215,7 +215,7 @@ impl Party<'_> {
 
     /// Drained, demoted, left, and off the list.
     async fn depart(&self, one: &Leaving<'_>) -> Result<(), ClusterError> {
-        let cancel = self.options.cancel;
+        let cancel = self.context.cancel;
         let swarm = Swarm::new(self.engine);
         let nodes = swarm.nodes(cancel).await?;
         let local = self.cleared.survey.local(&one.machine.name);
@@ -239,7 +239,7 @@ impl Party<'_> {
     /// Moves a machine's tasks to other nodes. Its node is removed in any case, so what finds no
     /// other place is said, and not waited for.
     async fn drain(&self, machine: &MachineRecord, node: &NodeId) -> Result<(), ClusterError> {
-        let Options { events, cancel, .. } = self.options;
+        let Context { events, cancel, .. } = self.context;
         let services = Services::new(self.engine);
         let target = [Id::new(node.as_str())];
         let planned = services.before_drain(&target, cancel).await;
@@ -274,7 +274,7 @@ impl Party<'_> {
 async fn leave_alone(
     cleared: &Cleared,
     machine: &MachineRecord,
-    Options { events, cancel, .. }: Options<'_>,
+    Context { events, cancel, .. }: Context<'_>,
 ) {
     let local = cleared.survey.local(&machine.name);
     let Some(local) = local.filter(|local| local.node.is_some()) else { return };

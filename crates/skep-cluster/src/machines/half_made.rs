@@ -4,11 +4,12 @@
 //! the machine's mark stays, and its lock is free. The next `create` of the name takes such a machine
 //! away and makes it anew, with what it was told itself.
 
+use skep_context::Context;
 use skep_model::{ClusterName, MachineName};
 use skep_store::{StoreError, write_json};
 
 use super::remove;
-use crate::{ClusterError, Home, find::everything, turn, up::Options};
+use crate::{ClusterError, Home, find::everything, turn};
 
 fn mark(home: &Home, cluster: &ClusterName, machine: &MachineName) -> std::path::PathBuf {
     home.layout().cluster(cluster.as_str()).making(machine.as_str())
@@ -43,7 +44,7 @@ pub(super) fn is_left(home: &Home, cluster: &ClusterName, machine: &MachineName)
 pub(super) async fn take_away(
     home: &Home,
     machine: &MachineName,
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
     for cluster in everything(home)?.clusters {
         let name = &cluster.record().name;
@@ -52,9 +53,9 @@ pub(super) async fn take_away(
         }
         // Whoever is faster has it.
         let Ok(lock) = turn::machine(home, name, machine) else { continue };
-        let step = options.events.step(machine, "removing what an interrupted create has left");
+        let step = context.events.step(machine, "removing what an interrupted create has left");
         let driver = home.driver(cluster.record().driver);
-        let removed = remove::take_out(home, name, machine, driver.as_ref(), options).await;
+        let removed = remove::take_out(home, name, machine, driver.as_ref(), context).await;
         drop(lock);
         step.end_with(removed)?;
     }

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use skep_engine::pki::{Authority, store::new_client};
-use skep_guest::{
-    Command, Guest, Requirement, certificate::install::restart_engine, wait_until_ready,
-};
+use skep_context::Context;
+use skep_guest::{Command, Guest, Requirement, certificate::restart_engine, wait_until_ready};
 use skep_machine::System;
+use skep_pki::{Authority, store::new_client};
 use skep_store::Lock;
 
 use crate::{
@@ -18,7 +17,6 @@ use crate::{
     reach::Cluster,
     restarts::{self, How},
     turn,
-    up::Options,
 };
 
 /// How long packages may take to be fetched and installed.
@@ -71,13 +69,13 @@ pub async fn provision(
     cluster: &Cluster,
     names: &[String],
     force: bool,
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let (cleared, _turns) = clear(cluster, names, force, options).await?;
+    let (cleared, _turns) = clear(cluster, names, force, context).await?;
     let authority = cluster.home().authority()?;
-    each(cluster, &cleared, options, async |machine| {
+    each(cluster, &cleared, context, async |machine| {
         let allowed = Allowed::default();
-        renew(cluster, machine, &authority, allowed, options).await
+        renew(cluster, machine, &authority, allowed, context).await
     })
     .await
 }
@@ -92,18 +90,18 @@ pub async fn regenerate_certificates(
     names: &[String],
     client: bool,
     force: bool,
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let (cleared, _turns) = clear(cluster, names, force, options).await?;
+    let (cleared, _turns) = clear(cluster, names, force, context).await?;
     let home = cluster.home();
     let authority = home.authority()?;
     if client {
         let settings = home.settings();
         new_client(home.layout(), &settings.holder, settings.now)?;
     }
-    each(cluster, &cleared, options, async |machine| {
+    each(cluster, &cleared, context, async |machine| {
         let allowed = Allowed { renew: true, ..Allowed::default() };
-        renew(cluster, machine, &authority, allowed, options).await
+        renew(cluster, machine, &authority, allowed, context).await
     })
     .await
 }
@@ -116,11 +114,11 @@ pub async fn upgrade(
     cluster: &Cluster,
     names: &[String],
     force: bool,
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let (cleared, _turns) = clear(cluster, names, force, options).await?;
-    let Options { timeout, events, cancel } = options;
-    each(cluster, &cleared, options, async |machine| {
+    let (cleared, _turns) = clear(cluster, names, force, context).await?;
+    let Context { timeout, events, cancel } = context;
+    each(cluster, &cleared, context, async |machine| {
         if machine.options.system() == System::Boot2docker {
             return refuse(format!(
                 "there is no newer boot2docker than 19.03.12: make {} anew without \
@@ -144,13 +142,13 @@ async fn renew(
     machine: &MachineRecord,
     authority: &Authority,
     allowed: Allowed,
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let Options { timeout, events, cancel } = options;
+    let Context { timeout, events, cancel } = context;
     match machine.options.system() {
         System::Nothing => {}
         System::Found | System::Boot2docker => {
-            let adopted = adopt::adopt(cluster, machine, authority, allowed, options);
+            let adopted = adopt::adopt(cluster, machine, authority, allowed, context);
             Box::pin(adopted).await?;
         }
         System::Skep => {
@@ -183,12 +181,12 @@ async fn clear(
     cluster: &Cluster,
     names: &[String],
     force: bool,
-    Options { events, cancel, .. }: Options<'_>,
+    context: Context<'_>,
 ) -> Result<(Cleared, Vec<Lock>), ClusterError> {
     let machines = names.iter().map(|name| Ok(cluster.machine(name)?.name.clone()));
     let machines: Vec<_> = machines.collect::<Result<_, ClusterError>>()?;
     let turns = turn::machines(cluster.home(), &cluster.record().name, &machines)?;
-    Ok((guard(cluster, &machines, Loss::Restart, force, events, cancel).await?, turns))
+    Ok((guard(cluster, &machines, Loss::Restart, force, context).await?, turns))
 }
 
 /// Does something that may restart engines to each of the machines: all at once where no tasks run,
@@ -196,12 +194,12 @@ async fn clear(
 async fn each(
     cluster: &Cluster,
     cleared: &Cleared,
-    options: Options<'_>,
+    context: Context<'_>,
     work: impl AsyncFn(&MachineRecord) -> Result<(), ClusterError>,
 ) -> Result<(), ClusterError> {
     let machines = cleared.machines.iter().map(|name| cluster.machine(name.as_str()));
     let machines: Vec<_> = machines.collect::<Result<_, _>>()?;
-    let done = restarts::in_order(cluster, &machines, How::default(), options, async |machine| {
+    let done = restarts::in_order(cluster, &machines, How::default(), context, async |machine| {
         match machine.options.system() {
             System::Nothing => refuse(
                 "it is an engine's URL and nothing else: there is nothing to log in to".into(),

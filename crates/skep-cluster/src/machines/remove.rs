@@ -1,10 +1,12 @@
 //! Machines removed one by one.
 
 use futures_util::future::join_all;
+use skep_context::Context;
 use skep_guest::Guest;
 use skep_machine::{Driver, MachineError, MachineId, System, Work};
 use skep_model::{ClusterName, MachineName, MachineState};
 use skep_store::Journal;
+use tokio_util::sync::CancellationToken;
 
 use super::{goodbye::say_goodbye, half_made};
 use crate::{
@@ -12,7 +14,6 @@ use crate::{
     guard::Cleared,
     reach::{self, Cluster},
     turn,
-    up::Options,
 };
 
 /// Removes machines that the guard has let through, and with its last machine the cluster. They take
@@ -27,9 +28,9 @@ pub async fn remove(
     cluster: &Cluster,
     cleared: &Cleared,
     force: bool,
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let Options { events, cancel, .. } = options;
+    let Context { events, cancel, .. } = context;
     let (home, record) = (cluster.home(), cluster.record());
     let machines = cleared.machines.iter().map(|name| cluster.machine(name.as_str()));
     let machines: Vec<&MachineRecord> = machines.collect::<Result<_, _>>()?;
@@ -38,7 +39,7 @@ pub async fn remove(
     let driver = driver.as_ref();
     // A driver that cannot say so now says why when it is to remove something.
     let states = driver.states(&record.name).await.unwrap_or_default();
-    let mut failures = Box::pin(say_goodbye(cluster, cleared, &states, force, options)).await?;
+    let mut failures = Box::pin(say_goodbye(cluster, cleared, &states, force, context)).await?;
     if cancel.is_cancelled() {
         return Err(ClusterError::Cancelled);
     }
@@ -50,9 +51,9 @@ pub async fn remove(
         let runs = states.get(&machine.name) == Some(&MachineState::Running);
         async move {
             if runs && machine.options.system() == System::Found {
-                adopt::give_back(cluster, &machine, events, cancel).await;
+                adopt::give_back(cluster, &machine, context).await;
             }
-            let removed = take_down(home, &record.name, &machine.name, driver, options).await;
+            let removed = take_down(home, &record.name, &machine.name, driver, context).await;
             match removed {
                 Err(error) if force && !cancel.is_cancelled() => {
                     let text = format!("forgotten, though it may still be there: {error}");
@@ -73,13 +74,13 @@ pub async fn remove(
         }
     }
     let stays = |name: &&MachineName| !gone.contains(name) && !kept.contains(name);
-    remember(cluster, cleared, cleared.machines.iter().filter(stays), options).await?;
+    remember(cluster, cleared, cleared.machines.iter().filter(stays), context).await?;
     drop(locks);
     // Interrupted, what is gone is still listed: the same command is to find all that it names.
     if !cancel.is_cancelled() || failures.is_empty() {
-        forget(home, &record.name, &gone, options).await?;
+        forget(home, &record.name, &gone, context).await?;
     }
-    clear(home, &record.name, options).await?;
+    clear(home, &record.name, context).await?;
     if cancel.is_cancelled() {
         return Err(ClusterError::Cancelled);
     }
@@ -95,11 +96,11 @@ async fn remember<'a>(
     cluster: &Cluster,
     cleared: &Cleared,
     left: impl Iterator<Item = &'a MachineName>,
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
     let (home, name) = (cluster.home(), &cluster.record().name);
-    let patient = tokio_util::sync::CancellationToken::new();
-    let _lock = turn::cluster(home, name, Options { cancel: &patient, ..options }).await?;
+    let patient = CancellationToken::new();
+    let _lock = turn::cluster(home, name, context.ended_by(&patient)).await?;
     let Some(mut record) = ClusterRecord::load(home, name)? else { return Ok(()) };
     let before = record.clone();
     cleared.survey.tell(&mut record);
@@ -121,11 +122,11 @@ pub(super) async fn take_out(
     cluster: &ClusterName,
     machine: &MachineName,
     driver: &dyn Driver,
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    take_down(home, cluster, machine, driver, options).await?;
-    forget(home, cluster, std::slice::from_ref(machine), options).await?;
-    clear(home, cluster, options).await
+    take_down(home, cluster, machine, driver, context).await?;
+    forget(home, cluster, std::slice::from_ref(machine), context).await?;
+    clear(home, cluster, context).await
 }
 
 /// Removes a machine itself. One that is gone already is removed.
@@ -134,7 +135,7 @@ async fn take_down(
     cluster: &ClusterName,
     machine: &MachineName,
     driver: &dyn Driver,
-    Options { events, cancel, .. }: Options<'_>,
+    Context { events, cancel, .. }: Context<'_>,
 ) -> Result<(), ClusterError> {
     let files = home.layout().cluster(cluster.as_str());
     let journal = Journal::open(&files.journal())?;
@@ -155,13 +156,12 @@ pub(crate) async fn forget(
     home: &Home,
     cluster: &ClusterName,
     machines: &[MachineName],
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
     if machines.is_empty() {
         return Ok(());
     }
-    let Options { events, cancel, .. } = options;
-    match down::take_away(home, cluster, Some(machines), events, cancel).await {
+    match down::take_away(home, cluster, Some(machines), context).await {
         Ok(down::Removed::Machines(_)) => return Ok(()),
         // It has others, or somebody else is at it.
         Ok(down::Removed::Nothing)
@@ -169,8 +169,8 @@ pub(crate) async fn forget(
         Err(error) => return Err(error),
     }
     // Also of a cancelled command: what is gone is not to be listed any more.
-    let patient = tokio_util::sync::CancellationToken::new();
-    let lock = turn::cluster(home, cluster, Options { cancel: &patient, ..options }).await?;
+    let patient = CancellationToken::new();
+    let lock = turn::cluster(home, cluster, context.ended_by(&patient)).await?;
     let Some(mut record) = ClusterRecord::load(home, cluster)? else { return Ok(()) };
     let contexts = machines.iter().map(|machine| environment::context_name(cluster, machine));
     let contexts: Vec<_> = contexts.filter(|context| record.contexts.contains(context)).collect();
@@ -198,7 +198,7 @@ pub(crate) async fn forget(
 pub(crate) async fn clear(
     home: &Home,
     cluster: &ClusterName,
-    Options { events, cancel, .. }: Options<'_>,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
     let directory = home.layout().cluster(cluster.as_str());
     let has_machines = |record: ClusterRecord| !record.machines.is_empty();
@@ -207,7 +207,7 @@ pub(crate) async fn clear(
     {
         return Ok(());
     }
-    match down::take_away(home, cluster, Some(&[]), events, cancel).await {
+    match down::take_away(home, cluster, Some(&[]), context).await {
         // Somebody else is at it already, or makes a machine in it.
         Err(ClusterError::Store(skep_store::StoreError::Locked { .. })) => Ok(()),
         ended => ended.map(drop),

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use skep_context::Context;
 use skep_model::Events;
 use skep_service::{Services, api::Id, drain::DrainOutcome};
 use skep_swarm::{Availability, NodeUpdate, Swarm};
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::picture::{Load, error};
-use crate::{ClusterError, MachineRecord, reach::Cluster, up::Options};
+use crate::{ClusterError, MachineRecord, reach::Cluster};
 
 /// The newest schema of `availability.json` this program knows.
 const SCHEMA: u64 = 1;
@@ -41,9 +42,9 @@ pub(super) async fn drain(
     cluster: &Cluster,
     machine: &MachineRecord,
     load: &Load,
-    options: Options<'_>,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let Options { timeout, events, cancel } = options;
+    let Context { timeout, events, cancel } = context;
     let (engine, _) = cluster.manager(cancel).await?;
     let services = Services::new(&engine);
     let target = [Id::new(load.node.as_str())];
@@ -120,9 +121,9 @@ pub(super) async fn give_back(
 ///
 /// # Errors
 /// [`ClusterError::Store`], [`ClusterError::NoManager`], [`ClusterError::Swarm`].
-pub async fn put_back(cluster: &Cluster, options: Options<'_>) -> Result<(), ClusterError> {
+pub async fn put_back(cluster: &Cluster, context: Context<'_>) -> Result<(), ClusterError> {
     for machine in &cluster.record().machines {
-        give_back(cluster, machine, options.events).await?;
+        give_back(cluster, machine, context.events).await?;
     }
     Ok(())
 }

@@ -8,21 +8,22 @@ use std::{
     time::Duration,
 };
 
-use skep_engine::{Engine, pki::Authority};
+use skep_context::Context;
+use skep_engine::Engine;
 use skep_guest::{
     Guest, GuestError,
-    certificate::install::restart_engine,
+    certificate::restart_engine,
     ready::{Requirement, wait_until_ready},
 };
 use skep_machine::{Driver, MachineError, MachineId, MachinePlan, System, Work};
 use skep_model::{MachineName, MachineState};
+use skep_pki::Authority;
 
 use crate::{
     ClusterError, MachineRecord,
     adopt::{self, Allowed},
     certificates, provision,
     reach::Cluster,
-    up::Options,
 };
 
 /// How often is looked whether a machine that is waited for still runs.
@@ -80,8 +81,8 @@ impl Bringer<'_> {
     /// Tells a machine over SSH what another one's seed has told it.
     async fn adopt(&self, machine: &MachineRecord) -> Result<Engine, ClusterError> {
         let Work { events, cancel, .. } = self.work;
-        let options = Options { timeout: self.timeout, events, cancel };
-        let adopted = adopt::adopt(self.cluster, machine, self.authority, self.allowed, options);
+        let context = Context { timeout: self.timeout, events, cancel };
+        let adopted = adopt::adopt(self.cluster, machine, self.authority, self.allowed, context);
         // It is long, and not every machine goes that way.
         let adopted = Box::pin(adopted);
         if machine.options.system() == System::Found {

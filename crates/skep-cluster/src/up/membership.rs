@@ -11,14 +11,14 @@ use std::{
     time::Duration,
 };
 
+use skep_context::Context;
 use skep_engine::Engine;
-use skep_model::{Events, MachineName, MachineState, Role};
+use skep_model::{MachineName, MachineState, Role};
 use skep_swarm::{
     Expected, InitOptions, JoinOptions, Joined, LocalNodeState, LocalState, Node, NodeId, Swarm,
     SwarmError, Tokens, options::MANAGER_PORT, quorum,
 };
 use tokio::{sync::watch, time::Instant};
-use tokio_util::sync::CancellationToken;
 
 use super::{
     founding::{Decision, Doubt, Part, Seen, decide},
@@ -72,8 +72,7 @@ pub(super) struct Membership<'a> {
     existed: BTreeSet<MachineName>,
     /// Whether a swarm whose managers are gone is given up for a new one.
     replace: bool,
-    events: &'a Events,
-    cancel: &'a CancellationToken,
+    context: Context<'a>,
     arrivals: Mutex<BTreeMap<MachineName, Arrival>>,
     /// Which node each machine that has joined says it is.
     selves: Mutex<BTreeMap<MachineName, NodeId>>,
@@ -88,8 +87,7 @@ impl<'a> Membership<'a> {
         cluster: &'a Cluster,
         before: &BTreeMap<MachineName, MachineState>,
         replace: bool,
-        events: &'a Events,
-        cancel: &'a CancellationToken,
+        context: Context<'a>,
     ) -> Self {
         // One whose disk may be back: the driver has lost the machine, and the record knows that it
         // was a node.
@@ -99,8 +97,7 @@ impl<'a> Membership<'a> {
             cluster,
             existed: before.keys().cloned().chain(was_node).collect(),
             replace,
-            events,
-            cancel,
+            context,
             arrivals: Mutex::default(),
             selves: Mutex::default(),
             joined: Mutex::default(),
@@ -129,7 +126,7 @@ impl<'a> Membership<'a> {
         if entry.machine == machine.name {
             return Ok(());
         }
-        let step = self.events.step(&machine.name, format!("joining as {role}"));
+        let step = self.context.events.step(&machine.name, format!("joining as {role}"));
         let joined = match self.join_one(&swarm, machine, role, local, &entry).await {
             Ok(joined) if joined.already => {
                 step.skipped("in the swarm already");
@@ -150,11 +147,11 @@ impl<'a> Membership<'a> {
     async fn observe(&self, swarm: &Swarm) -> Result<LocalState, ClusterError> {
         let end = Instant::now() + PENDING;
         loop {
-            let local = swarm.local(self.cancel).await?;
+            let local = swarm.local(self.context.cancel).await?;
             if !is_on_its_way(&local) || Instant::now() >= end {
                 return Ok(local);
             }
-            let _ = tokio::time::timeout(INTERVAL, self.cancel.cancelled()).await;
+            let _ = tokio::time::timeout(INTERVAL, self.context.cancel.cancelled()).await;
         }
     }
 
@@ -210,12 +207,11 @@ impl<'a> Membership<'a> {
         // Before the wait: a machine's old self may pass for it until it is noticed to be down.
         let (_, selves) = self.members();
         for (machine, own) in &selves {
-            let replacing =
-                self.cluster.replace_former_nodes(&swarm, machine, own, self.events, self.cancel);
+            let replacing = self.cluster.replace_former_nodes(&swarm, machine, own, self.context);
             replacing.await?;
         }
-        let step = self.events.step("", "waiting until every node is ready");
-        let waited = swarm.wait_until_ready(&expected, timeout, self.cancel).await;
+        let step = self.context.events.step("", "waiting until every node is ready");
+        let waited = swarm.wait_until_ready(&expected, timeout, self.context.cancel).await;
         step.end_with(waited)?;
         Ok(())
     }
@@ -292,14 +288,14 @@ impl<'a> Membership<'a> {
         let address = self.address_of(&machine)?;
         if founds {
             self.leave_what_is_gone(&machine, &swarm).await?;
-            let step = self.events.step(&machine, "founding the swarm");
+            let step = self.context.events.step(&machine, "founding the swarm");
             let options = InitOptions::new(address);
-            step.end_with(swarm.init(&options, self.cancel).await)?;
+            step.end_with(swarm.init(&options, self.context.cancel).await)?;
             self.has_joined(&machine);
         }
-        let local = swarm.local(self.cancel).await?;
-        let tokens = swarm.tokens(self.cancel).await?;
-        let nodes = swarm.nodes(self.cancel).await?;
+        let local = swarm.local(self.context.cancel).await?;
+        let tokens = swarm.tokens(self.context.cancel).await?;
+        let nodes = swarm.nodes(self.context.cancel).await?;
         if let Some(node) = local.node {
             self.is_node(&machine, node);
         }
@@ -324,7 +320,7 @@ impl<'a> Membership<'a> {
         let reachable =
             named(&|seen| matches!(seen, Seen::Here(Part::NoQuorum | Part::Manager { .. })));
         let reachable = reachable.len();
-        let members = swarm.local(self.cancel).await?.managers.len();
+        let members = swarm.local(self.context.cancel).await?.managers.len();
         // Without the key they never become enough.
         let is_hopeless = !locked.is_empty() && reachable < quorum::needed(members);
         let doubt = Standing::Refused(Doubt::NoQuorum { reachable, members, locked });
@@ -332,8 +328,8 @@ impl<'a> Membership<'a> {
             self.standing.send_replace(doubt);
             return Ok(());
         }
-        let step = self.events.step(&machine, "waiting for the managers to elect a leader");
-        match swarm.nodes_once_led(ELECTION, self.cancel).await {
+        let step = self.context.events.step(&machine, "waiting for the managers to elect a leader");
+        match swarm.nodes_once_led(ELECTION, self.context.cancel).await {
             Ok(_) => {
                 step.done();
                 return self.open(place, false).await;
@@ -366,7 +362,7 @@ impl<'a> Membership<'a> {
                 Standing::Open => {}
             }
             tokio::select! {
-                () = self.cancel.cancelled() => return Err(ClusterError::Cancelled),
+                () = self.context.cancel.cancelled() => return Err(ClusterError::Cancelled),
                 changed = standing.changed() => changed.map_err(|_| ClusterError::Cancelled)?,
             }
         }
@@ -390,7 +386,8 @@ impl<'a> Membership<'a> {
             && local.as_ref().is_some_and(|local| local.state == LocalNodeState::Error)
         {
             // A manager of whatever swarm that cannot start looks like a join that got nowhere.
-            let identity = self.cluster.has_identity(machine, swarm.engine(), self.cancel).await;
+            let identity =
+                self.cluster.has_identity(machine, swarm.engine(), self.context.cancel).await;
             options.discard_leftover = matches!(identity, Ok(false));
         }
         let node = local.as_ref().and_then(|local| local.node.clone());
@@ -405,10 +402,10 @@ impl<'a> Membership<'a> {
             } else {
                 "the swarm does not list its node any more: it joins anew"
             };
-            self.events.warn(&machine.name, text);
-            swarm.leave(true, self.cancel).await?;
+            self.context.events.warn(&machine.name, text);
+            swarm.leave(true, self.context.cancel).await?;
         }
-        Ok(swarm.join(&options, self.cancel).await?)
+        Ok(swarm.join(&options, self.context.cancel).await?)
     }
 
     /// Whether a node that the swarm does not list was seen to be one of this very swarm: then it
@@ -439,10 +436,10 @@ impl<'a> Membership<'a> {
         if !self.existed.contains(machine) {
             return Ok(());
         }
-        let local = swarm.local(self.cancel).await?;
+        let local = swarm.local(self.context.cancel).await?;
         if local.node.is_some() && self.is_given_up(&local) {
-            self.events.warn(machine, "it leaves the swarm that has no managers any more");
-            swarm.leave(true, self.cancel).await?;
+            self.context.events.warn(machine, "it leaves the swarm that has no managers any more");
+            swarm.leave(true, self.context.cancel).await?;
         }
         Ok(())
     }

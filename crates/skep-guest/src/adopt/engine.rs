@@ -118,7 +118,7 @@ async fn run(
     let command = Command::packages(what, &script).deadline(PACKAGES);
     let done = guest.run_with(&command, cancel, |line| {
         if !line.trim().is_empty() {
-            step.progress(crate::certificate::printable(line));
+            step.progress(skep_pki::printable(line));
         }
     });
     let done = done.await;

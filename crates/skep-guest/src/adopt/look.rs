@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
-use x509_parser::prelude::{FromDer, X509Certificate, parse_x509_pem};
 
 use super::{
     AdoptError, Init, Packages, System, settings::Places, sudo, system::Release, unit::Unit,
@@ -200,11 +199,7 @@ fn release_of(text: &str) -> String {
 /// What a node's certificate says: its subject has the swarm as organisation and the node as
 /// common name.
 fn membership(pem: &str) -> Option<Membership> {
-    let (_, block) = parse_x509_pem(pem.as_bytes()).ok()?;
-    let (_, certificate) = X509Certificate::from_der(&block.contents).ok()?;
-    let subject = certificate.subject();
-    let swarm = subject.iter_organization().next()?.as_str().ok()?.to_owned();
-    let node = subject.iter_common_name().next()?.as_str().ok()?.to_owned();
+    let (swarm, node) = skep_pki::organization_and_common_name(pem)?;
     Some(Membership { swarm, node })
 }
 

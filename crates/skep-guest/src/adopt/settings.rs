@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{AdoptError, Found, Init, Owner, System, daemon, name, profile, unit};
 use crate::{
     Command, Guest,
-    certificate::install::{RESTART_SCRIPT, remove_all},
+    certificate::{RESTART_SCRIPT, remove_all},
 };
 
 /// How long an engine may take to stop and start.

@@ -77,7 +77,7 @@ impl Release {
         let name = field("PRETTY_NAME=").or_else(|| field("NAME=")).or(Some(id));
         let name =
             name.filter(|name| !name.is_empty()).unwrap_or_else(|| "an unknown system".into());
-        Self { system, name: crate::certificate::printable(&name) }
+        Self { system, name: skep_pki::printable(&name) }
     }
 }
 

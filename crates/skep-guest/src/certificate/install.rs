@@ -6,81 +6,15 @@
 use std::time::Duration;
 
 use skep_model::Events;
+use skep_pki::{Anchor, AnchorName, CaCertificate, Registry};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    CaCertificate, CertificateError, Registry,
-    script::{self, State},
-};
 use crate::{Command, Guest, GuestError, Requirement, wait_until_ready};
 
-pub(crate) use super::script::RESTART as RESTART_SCRIPT;
+use super::script::{self, State};
 
 /// How long an engine may take to stop, start, and answer.
 const RESTART: Duration = Duration::from_secs(180);
-
-/// Whether the engine is restarted when the system's roots have changed: it reads them once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Restart {
-    /// At once, if it was started before the last change; waits until it answers again. Containers
-    /// on the machine are stopped; it stays in its swarm.
-    Now,
-    /// The caller sees to it: its operation's outcome says whether it is due.
-    Later,
-}
-
-/// What an installation did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Installed {
-    /// The certificates that were not there, or not intact.
-    pub new: Vec<CaCertificate>,
-    /// The certificates that were.
-    pub already: Vec<CaCertificate>,
-    /// Whether the system's bundle of roots had certificates twice, in part, or not at all, and was
-    /// made anew.
-    pub repaired: bool,
-    /// Whether the engine was restarted.
-    pub restarted: bool,
-    /// Whether the engine still works with older roots.
-    pub restart_due: bool,
-}
-
-/// What a removal did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Removed {
-    /// The certificate that is gone.
-    pub certificate: CaCertificate,
-    /// Whether the engine was restarted.
-    pub restarted: bool,
-    /// Whether the engine still works with older roots.
-    pub restart_due: bool,
-}
-
-/// A certificate with what it is trusted for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Anchor {
-    /// The registry it is for; none if for everything.
-    pub registry: Option<Registry>,
-    /// The certificate.
-    pub certificate: CaCertificate,
-}
-
-/// An [`Anchor`] by name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AnchorName {
-    /// The registry it is for; none if for everything.
-    pub registry: Option<Registry>,
-    /// The certificate's fingerprint, whole.
-    pub fingerprint: String,
-}
-
-impl Anchor {
-    /// What names it.
-    pub fn name(&self) -> AnchorName {
-        let fingerprint = self.certificate.fingerprint().to_owned();
-        AnchorName { registry: self.registry.clone(), fingerprint }
-    }
-}
 
 /// What was done to a machine's certificates.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -106,39 +40,8 @@ pub struct Listed {
     /// The certificate, if the file is intact.
     pub certificate: Option<CaCertificate>,
     /// Whether a program that starts now trusts it. (An engine may be older: see
-    /// [`Installed::restart_due`].)
+    /// [`Changed::restart_due`].)
     pub trusted: bool,
-}
-
-/// Makes a machine trust `certificates`: for everything, or for one registry only. What is there
-/// already, and intact, is left alone; if all of it is, nothing is updated or restarted.
-///
-/// # Errors
-/// As [`Guest::run`]; [`GuestError::NotReady`] if the engine does not answer after its restart.
-pub async fn install(
-    guest: &Guest,
-    certificates: &[CaCertificate],
-    registry: Option<&Registry>,
-    restart: Restart,
-    cancel: &CancellationToken,
-) -> Result<Installed, GuestError> {
-    let wanted: Vec<_> = certificates
-        .iter()
-        .map(|certificate| Anchor { registry: registry.cloned(), certificate: certificate.clone() })
-        .collect();
-    let Changed { new, repaired, restart_due, .. } =
-        bring_up_to_date(guest, &wanted, &[], cancel).await?;
-    let is_new = |certificate: &&CaCertificate| {
-        new.iter().any(|name| name.fingerprint == certificate.fingerprint())
-    };
-    let (new, already) = certificates.iter().partition::<Vec<_>, _>(is_new);
-    let [new, already] = [new, already].map(|some| some.into_iter().cloned().collect());
-    let restarted = registry.is_none() && restart_due && restart == Restart::Now;
-    if restarted {
-        restart_engine(guest, cancel).await?;
-    }
-    let restart_due = restart_due && !restarted;
-    Ok(Installed { new, already, repaired, restarted, restart_due })
 }
 
 /// Makes a machine trust `wanted`, and nothing of `unwanted` any more. What is so already is left
@@ -168,7 +71,7 @@ pub async fn bring_up_to_date(
     for place in places {
         let own = new.iter().filter(|anchor| anchor.registry.as_ref() == place);
         let own: Vec<_> = own.map(|anchor| &anchor.certificate).collect();
-        let directory = place.map_or(script::SYSTEM.into(), Registry::directory);
+        let directory = place.map_or(script::SYSTEM.into(), script::registry_directory);
         let place = Command::exclusive("copying CA certificates", script::PLACE)
             .args([directory, own.len().to_string()])
             .stdin(archive(&own));
@@ -213,36 +116,6 @@ pub async fn list(guest: &Guest, cancel: &CancellationToken) -> Result<Vec<Liste
         trusted: file.trusted,
     });
     Ok(listed.collect())
-}
-
-/// Removes the one certificate that `selector` means: the beginning of its fingerprint (colons and
-/// upper case allowed), or a part of its subject.
-///
-/// # Errors
-/// [`CertificateError::NotInstalled`], [`CertificateError::Ambiguous`] in
-/// [`GuestError::Certificate`]; else as [`install`].
-pub async fn remove(
-    guest: &Guest,
-    selector: &str,
-    registry: Option<&Registry>,
-    restart: Restart,
-    cancel: &CancellationToken,
-) -> Result<Removed, GuestError> {
-    let state = look(guest, cancel).await?;
-    let installed: Vec<_> = state
-        .of(registry)
-        .filter_map(|file| Some((file.path.clone(), file.certificate()?)))
-        .collect();
-    let (path, certificate) = select(guest.machine(), selector, installed)?;
-    let what = "removing a CA certificate";
-    let script = if registry.is_some() { script::REMOVE } else { script::SET_ASIDE };
-    guest.run(&Command::exclusive(what, script).arg(path), cancel).await?;
-    if registry.is_some() {
-        return Ok(Removed { certificate, restarted: false, restart_due: state.restart });
-    }
-    update(guest, true, cancel).await?;
-    let (restarted, restart_due) = settle(guest, true, &state, restart, cancel).await?;
-    Ok(Removed { certificate, restarted, restart_due })
 }
 
 /// Removes every certificate that skep installed, those of single registries too. Returns whether the
@@ -307,50 +180,6 @@ async fn update(
     // Only a fresh start forgets what is no longer there.
     let update = if removed { update.arg("--fresh") } else { update };
     guest.run(&update, cancel).await.map(drop)
-}
-
-/// Sees to the engine after a look at the machine, and perhaps an update of its roots: whether it
-/// was restarted, and whether it should still be.
-async fn settle(
-    guest: &Guest,
-    updated: bool,
-    state: &State,
-    restart: Restart,
-    cancel: &CancellationToken,
-) -> Result<(bool, bool), GuestError> {
-    let due = if updated { look(guest, cancel).await?.restart } else { state.restart };
-    if due && restart == Restart::Now {
-        restart_engine(guest, cancel).await?;
-        return Ok((true, false));
-    }
-    Ok((false, due))
-}
-
-fn select(
-    machine: &str,
-    selector: &str,
-    installed: Vec<(String, CaCertificate)>,
-) -> Result<(String, CaCertificate), CertificateError> {
-    let lines = |found: &[(String, CaCertificate)]| {
-        found.iter().map(|(_, certificate)| certificate.to_string()).collect()
-    };
-    let all = lines(&installed);
-    let mut meant: Vec<_> = installed
-        .into_iter()
-        .filter(|(_, certificate)| certificate.is_meant_by(selector))
-        .collect();
-    match meant.pop() {
-        Some(one) if meant.is_empty() => Ok(one),
-        Some(one) => {
-            meant.push(one);
-            let (machine, selector) = (machine.to_owned(), selector.to_owned());
-            Err(CertificateError::Ambiguous { machine, selector, matching: lines(&meant) })
-        }
-        None => {
-            let (machine, selector) = (machine.to_owned(), selector.to_owned());
-            Err(CertificateError::NotInstalled { machine, selector, installed: all })
-        }
-    }
 }
 
 /// An archive with each certificate under its name.

@@ -8,7 +8,26 @@
 //! | SUSE | `/etc/pki/trust/anchors` | `update-ca-certificates` | `/var/lib/ca-certificates/ca-bundle.pem` |
 //! | boot2docker | `/var/lib/boot2docker/certs`, linked at boot | `update-ca-certificates` | as Debian's |
 
-use super::{CaCertificate, Registry, SYSTEM_DIRECTORIES};
+use skep_pki::{CaCertificate, Registry, is_file_name_of};
+
+/// Where Debian's `update-ca-certificates` looks for a machine's own roots.
+pub const SYSTEM_DIRECTORY: &str = "/usr/local/share/ca-certificates";
+
+/// Where the systems that skep knows look for a machine's own roots.
+const SYSTEM_DIRECTORIES: [&str; 5] = [
+    SYSTEM_DIRECTORY,
+    "/etc/pki/ca-trust/source/anchors",
+    "/etc/ca-certificates/trust-source/anchors",
+    "/etc/pki/trust/anchors",
+    "/var/lib/boot2docker/certs",
+];
+
+/// Where an engine looks for the roots of one registry, in a directory named `HOST[:PORT]`.
+pub const REGISTRY_DIRECTORY: &str = "/etc/docker/certs.d";
+
+pub(super) fn registry_directory(registry: &Registry) -> String {
+    format!("{REGISTRY_DIRECTORY}/{registry}")
+}
 
 /// Finds out where the machine keeps its roots. On skep's own guest it is one test and no program.
 ///
@@ -326,14 +345,12 @@ impl File {
 
     /// Whether it is the certificate's of this fingerprint, intact or not.
     pub(super) fn is_named(&self, fingerprint: &str) -> bool {
-        let name = self.path.rsplit('/').next().unwrap_or_default();
-        let digits = name.strip_prefix("skep-").and_then(|name| name.strip_suffix(".crt"));
-        digits.is_some_and(|digits| !digits.is_empty() && fingerprint.starts_with(digits))
+        is_file_name_of(self.path.rsplit('/').next().unwrap_or_default(), fingerprint)
     }
 
     /// The certificate, if the file still holds one.
     pub(super) fn certificate(&self) -> Option<CaCertificate> {
-        CaCertificate::parse_trusted([&self.content]).ok()?.pop()
+        CaCertificate::from_pem(&self.content).ok()
     }
 }
 

@@ -337,6 +337,12 @@ async fn place(
 }
 
 #[test]
+fn a_registry_has_a_directory_of_its_own() {
+    let registry = "[fd00::2]:5000".parse().unwrap();
+    assert_eq!(registry_directory(&registry), "/etc/docker/certs.d/[fd00::2]:5000");
+}
+
+#[test]
 fn a_machines_answer_is_read() {
     let text = "@ /usr/local/share/ca-certificates/skep-1.crt no\nA\nB\n\n\
         @ /etc/docker/certs.d/[::1]:5000/skep-2.crt yes\nC\n\n\

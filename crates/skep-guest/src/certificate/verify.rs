@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use skep_pki::{CaCertificate, Registry, Server, printable};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    CaCertificate, Registry, Server, install::restart_due, printable, script::with_places,
+    install::restart_due,
+    script::{registry_directory, with_places},
 };
 use crate::{Command, Guest, GuestError};
 
@@ -118,7 +120,7 @@ pub async fn verify(
 }
 
 fn command(server: &Server, bundle: &str, registry: Option<&Registry>) -> Command {
-    let directory = registry.map_or("/nonexistent".into(), Registry::directory);
+    let directory = registry.map_or("/nonexistent".into(), registry_directory);
     let command = Command::script("a TLS handshake", SCRIPT)
         .args([server.with_port(HTTPS), bundle.to_owned(), directory])
         .deadline(Duration::from_secs(HANDSHAKE * 2))

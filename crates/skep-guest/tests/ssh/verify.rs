@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::SystemTime};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use skep_guest::certificate::{CaCertificate, CaCertificates, Handshake, Purpose, Server, verify};
+use skep_guest::certificate::{Handshake, verify};
+use skep_pki::{CaCertificate, CaCertificates, Purpose, Server};
 use tokio::{io::AsyncWriteExt, net::TcpListener};
 use tokio_rustls::{TlsAcceptor, rustls};
 

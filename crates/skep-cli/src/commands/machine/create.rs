@@ -5,9 +5,7 @@ use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
 use skep_cluster::{
     ClusterError, EngineOptions, Home,
     machines::{NewMachine, Stage, check_name, create as make},
-    up::Options,
 };
-use skep_guest::certificate::Purpose;
 use skep_machine::{
     DriverKind, DriverOptions,
     none::EngineUrl,
@@ -16,6 +14,7 @@ use skep_machine::{
 };
 use skep_model::{MachineName, Size, Verdict};
 use skep_os::{Import, import::Origin};
+use skep_pki::Purpose;
 
 use super::flags;
 use crate::{
@@ -87,8 +86,8 @@ pub(super) async fn create(context: &Context, args: Create) -> Result<(), Failur
         }
         Stage::Ready => context.message("Docker is up and running!"),
     };
-    let options = Options { timeout, events: &context.events, cancel: &context.cancel };
-    make(&home, machine, told, options).await.map_err(failure)?;
+    let operation = context.operation().within(timeout);
+    make(&home, machine, told, operation).await.map_err(failure)?;
     context.message(format_args!(
         "To see how to connect your Docker Client to the Docker Engine running on this virtual \
          machine, run: docker-machine env {name}"

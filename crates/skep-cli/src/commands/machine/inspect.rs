@@ -4,12 +4,13 @@
 //! value it has in a machine of docker-machine's that nothing was said about.
 
 use serde_json::{Value, json};
-use skep_engine::pki::store::{AUTHORITY, AUTHORITY_KEY, CLIENT, CLIENT_KEY};
 use skep_machine::{
     DriverOptions,
     virtualbox::{Iso, Options, Share},
 };
 use skep_model::Size;
+use skep_pki::store::{AUTHORITY, AUTHORITY_KEY, CLIENT, CLIENT_KEY};
+use skep_template::{Objects, Template};
 
 use super::{
     facts::{Found, driver_name, text},
@@ -20,7 +21,6 @@ use crate::{
     context::Context,
     failure::{Exit, Failure},
     persona::Persona,
-    template::{Objects, Template},
     visible,
 };
 
@@ -60,7 +60,7 @@ fn misuse(persona: Persona) -> Exit {
 }
 
 fn pretty(config: &Value) -> Result<String, Failure> {
-    crate::template::pretty(config).map_err(Failure::failed)
+    skep_template::pretty(config).map_err(Failure::failed)
 }
 
 /// A machine's configuration, as docker-machine keeps it.

@@ -11,7 +11,6 @@ use skep_cluster::{
     import::{Source, import as take_over},
     machines::{provision as set_up, regenerate_certificates, remove, upgrade as renew},
     reach::Cluster,
-    up::Options,
 };
 use skep_model::{Events, MachineName};
 
@@ -28,10 +27,6 @@ use crate::{
 
 /// How long a machine may take where the verb has no option to say so.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
-
-fn options(context: &Context, timeout: std::time::Duration) -> Options<'_> {
-    Options { timeout, events: &context.events, cancel: &context.cancel }
-}
 
 /// Asks, and reads one line: yes is whatever begins with y, as for docker-machine. `None` is the
 /// end of the input.
@@ -90,8 +85,7 @@ pub(super) async fn rm(
     // Before the question: who answers it is told what a yes costs.
     let mut cleared = Vec::new();
     for (cluster, names) in found {
-        let guarded =
-            guard(&cluster, &names, Loss::Remove, force, &context.events, &context.cancel).await;
+        let guarded = guard(&cluster, &names, Loss::Remove, force, context.operation()).await;
         match guarded {
             Ok(machines) => cleared.push((cluster, names, machines)),
             Err(error @ ClusterError::Guarded { .. }) => return Err(error.into()),
@@ -107,7 +101,7 @@ pub(super) async fn rm(
         }
     }
     for (cluster, names, machines) in cleared {
-        let ended = remove(&cluster, &machines, force, options(context, PATIENCE)).await;
+        let ended = remove(&cluster, &machines, force, context.operation().within(PATIENCE)).await;
         match ended {
             Ok(()) => {}
             Err(error) if error.is_cancelled() => return Err(error.into()),
@@ -165,7 +159,9 @@ pub(super) async fn allowed(
         let names = names.iter().map(|name| Ok(cluster.machine(name)?.name.clone()));
         let names: Vec<_> = names.collect::<Result<_, ClusterError>>()?;
         // Warnings are given when it is done.
-        guard(cluster, &names, loss, false, &Events::none(), &context.cancel).await?;
+        let quiet = Events::none();
+        let operation = skep_context::Context::new(&quiet, &context.cancel);
+        guard(cluster, &names, loss, false, operation).await?;
     }
     Ok(())
 }
@@ -205,7 +201,7 @@ pub(super) async fn provision(context: &Context, args: &Take) -> Result<(), Fail
         allowed(context, &clusters, Loss::Restart).await?;
     }
     for (cluster, names) in clusters {
-        set_up(&cluster, &names, *force, options(context, args.timeout)).await?;
+        set_up(&cluster, &names, *force, context.operation().within(args.timeout)).await?;
     }
     done(context, &machines)
 }
@@ -237,7 +233,14 @@ pub(super) async fn regenerate(
     for (place, (cluster, names)) in clusters.iter().enumerate() {
         // The store has one client certificate, for all of them.
         let client = client && place == 0;
-        regenerate_certificates(cluster, names, client, force, options(context, PATIENCE)).await?;
+        regenerate_certificates(
+            cluster,
+            names,
+            client,
+            force,
+            context.operation().within(PATIENCE),
+        )
+        .await?;
     }
     done(context, &machines)
 }
@@ -250,7 +253,8 @@ pub(super) async fn upgrade(context: &Context, args: &Take) -> Result<(), Failur
         allowed(context, &clusters, Loss::Restart).await?;
     }
     for (cluster, names) in clusters {
-        let renewed = renew(&cluster, &names, *force, options(context, args.timeout)).await;
+        let renewed =
+            renew(&cluster, &names, *force, context.operation().within(args.timeout)).await;
         renewed.map_err(|error| {
             let failure = Failure::from(error);
             match failure.exit {
@@ -289,7 +293,6 @@ pub(super) async fn import(
         Failure::usage("HOME is not set: say where docker-machine's store is with --from")
     })?;
     let home = context.home()?;
-    let options = options(context, PATIENCE);
     let source = Source {
         from: &from,
         only: machines,
@@ -298,7 +301,7 @@ pub(super) async fn import(
         default_cluster: default_cluster(),
         dry_run,
     };
-    let imported = take_over(&home, &source, options).await?;
+    let imported = take_over(&home, &source, context.operation().within(PATIENCE)).await?;
     let mut failed = Vec::new();
     let mut taken = 0;
     for one in &imported {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use skep_cluster::{ClusterError, find::everything, reach::Cluster, status::states};
 use skep_model::{MachineState, natural};
+use skep_template::{ExecutionError, Objects, Template};
 use tokio::time::{Instant, timeout};
 
 use self::{
@@ -21,7 +22,6 @@ use crate::{
     context::Context,
     failure::{Exit, Failure},
     persona::Persona,
-    template::{Objects, Template},
 };
 
 /// How a list is printed.
@@ -177,7 +177,7 @@ fn show(form: &Form, items: &[Item]) -> Result<(), Failure> {
 }
 
 /// A template that names what is not there is told what is.
-fn wrong_field(error: crate::template::ExecutionError) -> Failure {
+fn wrong_field(error: ExecutionError) -> Failure {
     let failure = Failure::failed(error.to_string());
     match error.missing {
         Some(_) => failure.with_fix(format!("the fields are {}", FIELDS.join(", "))),

@@ -72,21 +72,22 @@ pub(super) async fn switch(
 ) -> Result<(), Failure> {
     let machines = named(context, &args.machines)?;
     let power = match step {
-        Step::On => Power::On { timeout: args.timeout },
+        Step::On => Power::On,
         Step::Off => Power::Off,
         Step::Cut => Power::Cut,
-        Step::Again => Power::Again { timeout: args.timeout },
+        Step::Again => Power::Again,
     };
     let clusters = context.clusters_of(&machines)?;
     let at_once = clusters.len() == 1 && context.persona == Persona::Skep;
     if let (Some(loss), false, false) = (power.loss(), force, at_once) {
         super::keep::allowed(context, &clusters, loss).await?;
     }
+    let operation = context.operation().within(args.timeout);
     if context.persona == Persona::DockerMachine {
-        return as_docker_machine(context, &clusters, step, power, force).await;
+        return as_docker_machine(context, &clusters, step, power, force, operation).await;
     }
     for (cluster, names) in &clusters {
-        change(cluster, names, power, force, &context.events, &context.cancel).await?;
+        change(cluster, names, power, force, operation).await?;
     }
     print_lines(&machines)
 }
@@ -98,6 +99,7 @@ async fn as_docker_machine(
     step: Step,
     power: Power,
     force: bool,
+    operation: skep_context::Context<'_>,
 ) -> Result<(), Failure> {
     let mut wrong = Vec::new();
     for (cluster, names) in clusters {
@@ -116,7 +118,7 @@ async fn as_docker_machine(
                 _ => meant.push(name.clone()),
             }
         }
-        let changed = change(cluster, &meant, power, force, &context.events, &context.cancel).await;
+        let changed = change(cluster, &meant, power, force, operation).await;
         let failures = match changed {
             Ok(()) => Vec::new(),
             Err(ClusterError::Partly { failures, .. }) => failures,

@@ -3,6 +3,7 @@
 use skep_cluster::{ClusterError, find::everything, machines::engine_release};
 use skep_engine::EngineError;
 use skep_machine::{DriverOptions, System};
+use skep_pki::store::{AUTHORITY, CLIENT, CLIENT_KEY};
 
 use super::{facts::Found, named, named_one};
 use crate::{
@@ -95,9 +96,9 @@ pub(super) async fn config(
     let file = |name: &str| access.certificates.join(name).display().to_string();
     print(&format!(
         "--tlsverify\n--tlscacert=\"{}\"\n--tlscert=\"{}\"\n--tlskey=\"{}\"\n-H={}\n",
-        file("ca.pem"),
-        file("cert.pem"),
-        file("key.pem"),
+        file(AUTHORITY),
+        file(CLIENT),
+        file(CLIENT_KEY),
         access.host
     ))
 }

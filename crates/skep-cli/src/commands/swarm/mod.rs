@@ -110,9 +110,8 @@ async fn join(context: &Context, args: &JoinArgs) -> Result<(), Failure> {
             true => format!("{} is in the swarm already.\n", machine.name),
             false => format!("{} joined the swarm as a {role}.\n", machine.name),
         })?;
-        let (events, cancel) = (&context.events, &context.cancel);
-        let own = &joined.node;
-        cluster.replace_former_nodes(&swarm, &machine.name, own, events, cancel).await?;
+        let (own, operation) = (&joined.node, context.operation());
+        cluster.replace_former_nodes(&swarm, &machine.name, own, operation).await?;
     }
     Ok(remember(&cluster, &context.cancel).await?)
 }

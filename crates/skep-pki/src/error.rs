@@ -1,0 +1,63 @@
+//! Why there is no certificate of the authority's.
+
+use std::path::PathBuf;
+
+use skep_store::StoreError;
+
+/// Why there is no certificate.
+#[derive(Debug, thiserror::Error)]
+pub enum PkiError {
+    /// A name that cannot stand in a certificate.
+    #[error("`{name}` is not a host name or an IP address a certificate can be issued for")]
+    BadName {
+        /// The name.
+        name: String,
+    },
+    /// The text is not what it should be.
+    #[error("the {what} is not readable: {reason}")]
+    Unreadable {
+        /// What was read: `certificate of the authority`, `key of the authority`.
+        what: &'static str,
+        /// Why it cannot be read.
+        reason: String,
+    },
+    /// The authority's key does not belong to its certificate.
+    #[error("the key of the authority does not belong to its certificate")]
+    KeyMismatch,
+    /// Making a key or signing failed.
+    #[error("cannot make the {what}")]
+    Make {
+        /// What was to be made.
+        what: &'static str,
+        /// What the cryptography library said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The stored authority cannot be used, and machines may rely on it.
+    #[error(
+        "the certificate authority in {} cannot be used: {reason}; put the right `{file}` back, \
+         or move the directory away for a new authority (the machines made so far then need \
+         `skep machine regenerate-certs`)",
+        .directory.display()
+    )]
+    Stored {
+        /// The directory of the store's certificates.
+        directory: PathBuf,
+        /// The file at fault.
+        file: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The store could not be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl PkiError {
+    pub(crate) fn make<E>(what: &'static str) -> impl FnOnce(E) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        move |source| PkiError::Make { what, source: Box::new(source) }
+    }
+}
