@@ -2,7 +2,7 @@
 
 use skep_engine::EngineError;
 
-use crate::{find::Kind, spec::SpecError};
+use crate::{kind::Kind, spec::SpecError};
 
 /// Why an operation on services failed.
 #[derive(Debug, thiserror::Error)]

@@ -1,45 +1,14 @@
 //! Finding one object by what a person writes: its identifier, its name, or the beginning of its
 //! identifier, looked for in that order, as the engine does.
 
-use std::fmt;
-
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Services,
     api::{Id, Node, Service},
     error::ServiceError,
+    kind::Kind,
 };
-
-/// A kind of object, as messages name it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A service.
-    Service,
-    /// A secret.
-    Secret,
-    /// A config.
-    Config,
-    /// A network.
-    Network,
-    /// A node.
-    Node,
-    /// A stack.
-    Stack,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Kind::Service => "service",
-            Kind::Secret => "secret",
-            Kind::Config => "config",
-            Kind::Network => "network",
-            Kind::Node => "node",
-            Kind::Stack => "stack",
-        })
-    }
-}
 
 /// Something with an identifier and a name.
 pub trait Named {

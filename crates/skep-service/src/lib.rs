@@ -16,6 +16,7 @@ pub mod drain;
 pub mod error;
 pub mod find;
 pub mod inspect;
+mod kind;
 mod list;
 pub mod logs;
 pub mod make;
@@ -30,7 +31,7 @@ pub mod stack;
 use skep_engine::Engine;
 
 pub use error::ServiceError;
-pub use find::Kind;
+pub use kind::Kind;
 pub use skep_api as api;
 
 /// One manager's engine, asked about services.

@@ -12,7 +12,7 @@ use crate::{
     Services,
     api::{Id, PublishedPort, Service, Version},
     error::ServiceError,
-    find::Kind,
+    kind::Kind,
     spec::{
         Mount, Options, Removals, Resolved, ServiceCreate, ServiceUpdate, SpecError, image,
         port::Claims,

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use skep_engine::EngineError;
 
-use crate::{cause::Cause, local::LocalNodeState, node::NodeId, pool::PoolError};
+use crate::{cause::Cause, local_state::LocalNodeState, node::NodeId, pool::PoolError};
 
 /// Why an operation on a swarm failed. Join tokens never appear in one.
 #[derive(Debug, thiserror::Error)]

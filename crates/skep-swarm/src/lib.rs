@@ -29,6 +29,7 @@ pub mod authority;
 pub mod cause;
 pub mod error;
 pub mod local;
+mod local_state;
 pub mod lock;
 mod membership;
 pub mod node;
@@ -50,7 +51,8 @@ pub use address::NodeAddress;
 pub use authority::{CaRotation, Rotation};
 pub use cause::Cause;
 pub use error::SwarmError;
-pub use local::{LocalNodeState, LocalState, RemoteManager};
+pub use local::{LocalState, RemoteManager};
+pub use local_state::LocalNodeState;
 pub use lock::Unlocked;
 pub use node::{
     Availability, ManagerStatus, Node, NodeId, NodeRole, NodeState, Platform, Reachability,

@@ -2,44 +2,11 @@
 //!
 //! Source: the `Swarm` object in `GET /info` of the Docker Engine API.
 
-use std::fmt;
-
 use serde::Deserialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Swarm, cause::Cause, error::SwarmError, node::NodeId};
-
-/// How an engine stands to swarm mode.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LocalNodeState {
-    /// In no swarm. Engines send an empty text for it too.
-    #[default]
-    #[serde(alias = "")]
-    Inactive,
-    /// On its way into one.
-    Pending,
-    /// In one.
-    Active,
-    /// In one, and something is wrong.
-    Error,
-    /// In one, as a manager whose keys are encrypted.
-    Locked,
-}
-
-impl fmt::Display for LocalNodeState {
-    /// As `docker info` prints it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            LocalNodeState::Inactive => "inactive",
-            LocalNodeState::Pending => "pending",
-            LocalNodeState::Active => "active",
-            LocalNodeState::Error => "error",
-            LocalNodeState::Locked => "locked",
-        })
-    }
-}
+use crate::{Swarm, cause::Cause, error::SwarmError, local_state::LocalNodeState, node::NodeId};
 
 /// A manager an engine knows of.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

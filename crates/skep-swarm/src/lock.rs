@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use skep_engine::EngineError;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Swarm, error::SwarmError, local::LocalNodeState, spec::is_autolocked};
+use crate::{Swarm, error::SwarmError, local_state::LocalNodeState, spec::is_autolocked};
 
 const UNLOCK: &str = "unlock the swarm";
 const KEY: &str = "fetch the unlock key";

@@ -44,7 +44,7 @@ pub(crate) fn perform(root: &Path) -> Result<()> {
     let tree = Tree::read(root)?;
     let mut findings = Vec::new();
     findings.extend(arrows::check(&tree));
-    findings.extend(circles::check(&tree));
+
     findings.extend(sources::check(&tree));
     findings.extend(reading::check(&tree));
     findings.extend(documents::check(&tree));

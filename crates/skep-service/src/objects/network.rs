@@ -11,7 +11,8 @@ use crate::{
     Services,
     api::{Id, or_default},
     error::ServiceError,
-    find::{Kind, Named, find},
+    find::{Named, find},
+    kind::Kind,
     list::filters_json,
     spec::{KeyValue, Label},
 };

@@ -12,7 +12,8 @@ use crate::{
     Services,
     api::{Id, PortStatus, PublishedPort, TaskState},
     error::ServiceError,
-    find::{Kind, find},
+    find::find,
+    kind::Kind,
     list::filters_json,
 };
 

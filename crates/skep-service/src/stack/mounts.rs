@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
-
 use super::{
     normal::World,
     objects::Volume,
     reader::{Spot, unknown},
 };
-use crate::spec::{BindOptions, DriverConfig, Memory, Mount, TmpfsOptions, VolumeOptions};
+use crate::spec::{BindOptions, Memory, Mount, TmpfsOptions, VolumeOptions};
 
 /// Reads one mount in its long form. `volumes` are those of the stack.
 pub(super) fn mount(
@@ -107,18 +105,4 @@ fn tmpfs(spot: &Spot<'_>) -> Option<TmpfsOptions> {
     let size = fields.take("size").and_then(|spot| spot.parse::<Memory>());
     fields.end(unknown);
     Some(TmpfsOptions { size_bytes: size.map(Memory::bytes), mode: None })
-}
-
-/// Labels and driver of a volume that is made where a task needs it.
-pub(super) fn volume_options(
-    labels: Map<String, Value>,
-    driver: Option<String>,
-    options: Option<BTreeMap<String, String>>,
-) -> VolumeOptions {
-    let driver_config = (driver.is_some() || options.is_some()).then(|| DriverConfig {
-        name: driver,
-        options: options
-            .map(|all| all.into_iter().map(|(key, value)| (key, value.into())).collect()),
-    });
-    VolumeOptions { labels: Some(labels), driver_config, ..VolumeOptions::default() }
 }

@@ -9,12 +9,11 @@ use skep_read::limit;
 use super::{
     NAMESPACE_LABEL,
     fault::Place,
-    mounts::volume_options,
     normal::World,
     reader::{Spot, unknown},
     scope,
 };
-use crate::spec::VolumeOptions;
+use crate::spec::{DriverConfig, VolumeOptions};
 
 /// The network driver of a swarm.
 const OVERLAY: &str = "overlay";
@@ -190,6 +189,20 @@ fn ipam(spot: &Spot<'_>) -> Option<Value> {
     put(&mut map, "Config", pools);
     fields.end(unknown);
     Some(map).filter(|map| !map.is_empty()).map(Value::Object)
+}
+
+/// Labels and driver of a volume that is made where a task needs it.
+pub(super) fn volume_options(
+    labels: Map<String, Value>,
+    driver: Option<String>,
+    options: Option<BTreeMap<String, String>>,
+) -> VolumeOptions {
+    let driver_config = (driver.is_some() || options.is_some()).then(|| DriverConfig {
+        name: driver,
+        options: options
+            .map(|all| all.into_iter().map(|(key, value)| (key, value.into())).collect()),
+    });
+    VolumeOptions { labels: Some(labels), driver_config, ..VolumeOptions::default() }
 }
 
 /// Reads a member of the top-level `volumes`.
