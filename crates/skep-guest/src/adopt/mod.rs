@@ -18,6 +18,7 @@ mod error;
 pub mod look;
 pub mod name;
 pub mod pin;
+mod places;
 pub mod profile;
 pub mod settings;
 mod sudo;
