@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use skep_cluster::{
     ClusterError, Home,
-    certificates::{self, Installed, Scope, all, sort},
+    answers::{Scope, all, sort},
+    certificates::{self, Installed},
     reach::Cluster,
     trust,
 };
