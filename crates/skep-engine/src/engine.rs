@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     error::EngineError,
-    image::{Pieces, frames},
     info::EngineInfo,
+    pieces::{Pieces, frames},
     stream::EngineStream,
     version::ApiVersion,
     wire::{Answer, Ask, Wire},

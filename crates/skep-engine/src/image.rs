@@ -2,18 +2,12 @@
 //!
 //! Source: Docker Engine API 1.41 to 1.45, `Image`; `/images/get` and `/images/load`.
 
-use std::{io, pin::Pin};
-
-use futures_util::Stream;
 pub use hyper::body::Bytes;
-use hyper::body::Frame;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::pieces::Pieces;
 use crate::{Engine, EngineError, EngineStream};
-
-/// Pieces of an archive.
-pub type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 /// An image as an engine's list has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -140,14 +134,6 @@ fn refusal(answer: &[u8]) -> Option<String> {
     }
     let lines = serde_json::Deserializer::from_slice(answer).into_iter::<Line>();
     lines.map_while(Result::ok).find_map(|line| line.error)
-}
-
-/// A body of pieces.
-pub(crate) fn frames(
-    pieces: Pieces,
-) -> Pin<Box<dyn Stream<Item = io::Result<Frame<Bytes>>> + Send>> {
-    use futures_util::StreamExt as _;
-    Box::pin(pieces.map(|piece| piece.map(Frame::data)))
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod error;
 pub mod fake;
 pub mod image;
 pub mod info;
+mod pieces;
 pub mod stream;
 pub mod tcp;
 pub mod version;

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
 
 use skep_process::ProcessError;
 
-use crate::{obstacle::Obstacle, ready::Unmet};
+use crate::{obstacle::Obstacle, unmet::Unmet};
 
 /// Why something inside a machine could not be done. Each names the machine.
 #[derive(Debug, thiserror::Error)]

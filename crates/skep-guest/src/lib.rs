@@ -33,6 +33,7 @@ mod probe;
 pub mod ready;
 pub mod run;
 pub mod transfer;
+mod unmet;
 
 pub use access::{Access, check_user};
 pub use command::Command;

@@ -1,12 +1,13 @@
 //! Readiness: a list of requirements, each with a description, a check, and a hint for when it is
 //! not met.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use skep_model::{Events, Span};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+pub use crate::unmet::Unmet;
 use crate::{Command, Guest, GuestError};
 
 /// How often unmet requirements are looked at again.
@@ -207,21 +208,4 @@ fn one_line(error: &GuestError) -> String {
 
 fn cancelled(guest: &Guest) -> GuestError {
     Guest::cancelled(guest.access(), "waiting until ready")
-}
-
-/// A requirement that was not met in time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unmet {
-    /// What is required: `the engine answers`.
-    pub description: String,
-    /// Why it is not met, with what the machine says about it.
-    pub reason: String,
-    /// What to do about it.
-    pub hint: String,
-}
-
-impl fmt::Display for Unmet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}\n({})", self.description, self.reason.trim(), self.hint)
-    }
 }

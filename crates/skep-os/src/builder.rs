@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Definition, Image, OsError, Source,
     cache::{Record, holder},
-    debootstrap::{Run, Variant, quoted},
+    debootstrap::{Debootstrap, Run, Variant, quoted},
     definition::{GuestFile, SETUP},
     place::Place,
     preflight::{self, CACHE_BYTES, Mode, SCRATCH_BYTES, User},
@@ -56,6 +56,11 @@ impl Builder {
             scratch: "/var/tmp".into(),
             host: "/".into(),
         }
+    }
+
+    pub(crate) fn debootstrap(&self) -> Debootstrap<'_> {
+        let Self { mmdebstrap: program, source, cache, scratch, .. } = self;
+        Debootstrap { program, source, cache, scratch }
     }
 
     /// Uses another mmdebstrap, by its path.
@@ -212,13 +217,14 @@ impl Builder {
             environment: Vec::new(),
             result: Some(&partial),
         };
-        self.debootstrap(place, run, cancel, |line| {
-            if let Some(text) = progress::step(line) {
-                span.progress(text);
-            }
-            engine = engine.take().or_else(|| progress::engine_version(line));
-        })
-        .await?;
+        self.debootstrap()
+            .run(place, run, cancel, |line| {
+                if let Some(text) = progress::step(line) {
+                    span.progress(text);
+                }
+                engine = engine.take().or_else(|| progress::engine_version(line));
+            })
+            .await?;
 
         skep_store::file::remove(&files)?;
         let size = fs::metadata(&partial).map_err(OsError::io("read", &partial))?.len();

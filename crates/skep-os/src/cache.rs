@@ -15,39 +15,16 @@
 //!     …                anything else is a build under way, or what a killed one left
 //! ```
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    time::SystemTime,
-};
+use std::{io, path::Path};
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use skep_store::{Lock, StoreError};
 
-use crate::{OsError, iso, place::Place, scratch, vm};
+use crate::{OsError, image::Image, iso, place::Place, scratch, vm};
 
 /// The newest schema of `image.json` this program knows.
 const SCHEMA: u64 = 1;
-
-/// A built guest system.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
-    /// The digest of its definition, 64 hex digits.
-    pub digest: String,
-    /// Its root file system: an uncompressed tar.
-    pub rootfs: PathBuf,
-    /// The size of that tar, in bytes.
-    pub size: u64,
-    /// The release it was built from: `Debian trixie`.
-    pub release: String,
-    /// Its architecture, in Debian's words.
-    pub architecture: String,
-    /// The version of its engine's package, if the build told.
-    pub engine: Option<String>,
-    /// When it was built.
-    pub built: SystemTime,
-}
 
 /// What a cache directory holds for one digest.
 #[derive(Debug, Clone, PartialEq, Eq)]

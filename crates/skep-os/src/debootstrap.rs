@@ -11,7 +11,7 @@ use skep_process::{ProcessError, Program};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Builder, OsError, apt_options::AptOptions, diagnosis::Diagnosis, place::Place, preflight::Mode,
+    OsError, Source, apt_options::AptOptions, diagnosis::Diagnosis, place::Place, preflight::Mode,
     scratch,
 };
 
@@ -61,13 +61,26 @@ pub(crate) struct Run<'a> {
     pub(crate) result: Option<&'a Path>,
 }
 
-impl Builder {
-    /// Runs mmdebstrap in a directory of its own, which is noted in `place` and gone afterwards;
+/// mmdebstrap, and what it works with.
+#[derive(Debug)]
+pub(crate) struct Debootstrap<'a> {
+    /// The program, by its path.
+    pub(crate) program: &'a Path,
+    /// Where packages come from.
+    pub(crate) source: &'a Source,
+    /// Where the results are kept.
+    pub(crate) cache: &'a Path,
+    /// Where directories to unpack in are made.
+    pub(crate) scratch: &'a Path,
+}
+
+impl Debootstrap<'_> {
+    /// Runs it in a directory of its own, which is noted in `place` and gone afterwards;
     /// `line` sees what it prints.
     ///
     /// # Errors
     /// [`OsError`], by what mmdebstrap, apt and dpkg said.
-    pub(crate) async fn debootstrap(
+    pub(crate) async fn run(
         &self,
         place: &Place,
         run: Run<'_>,
@@ -79,18 +92,18 @@ impl Builder {
         let isolation = isolation(cancel).await?;
         let mut diagnosis = Diagnosis::default();
         let ran = self
-            .program(&isolation, &scratch, &run, &apt)
+            .command(&isolation, &scratch, &run, &apt)
             .run_with(cancel, |text| {
                 diagnosis.note(text);
                 line(text);
             })
             .await;
-        ran.map_err(|error| diagnosis.explain(error, &self.source, &self.cache, &self.scratch))?;
+        ran.map_err(|error| diagnosis.explain(error, self.source, self.cache, self.scratch))?;
         scratch::remove(&scratch)?;
         Ok(skep_store::file::remove(&place.scratch_note())?)
     }
 
-    fn program(
+    fn command(
         &self,
         isolation: &[&str],
         scratch: &Path,
@@ -99,8 +112,8 @@ impl Builder {
     ) -> Program {
         let mirrors = self.source.mirrors.iter().map(crate::source::Mirror::line);
         let mmdebstrap = match isolation.split_first() {
-            Some((first, rest)) => Program::new(first).args(rest).arg(&self.mmdebstrap),
-            None => Program::new(&self.mmdebstrap),
+            Some((first, rest)) => Program::new(first).args(rest).arg(self.program),
+            None => Program::new(self.program),
         };
         let (format, result) = match run.result {
             Some(path) => ("tar", path),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AdoptError, Init, Packages, System, settings::Places, sudo, system::Release, unit::Unit,
+    AdoptError, Init, Packages, System, places::Places, sudo, system::Release, unit::Unit,
 };
 use crate::{Command, Guest};
 

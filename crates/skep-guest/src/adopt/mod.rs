@@ -15,9 +15,11 @@
 pub mod daemon;
 pub mod engine;
 mod error;
+mod find;
 pub mod look;
 pub mod name;
 pub mod pin;
+mod places;
 pub mod profile;
 pub mod settings;
 mod sudo;
@@ -26,6 +28,7 @@ pub mod unit;
 
 pub use engine::{add_to_group, install};
 pub use error::AdoptError;
+pub use find::{NoAddress, own_key, resolve};
 pub use look::{Found, Membership, Owner, look};
 pub use name::rename;
 pub use pin::{explain, is_pin, pin};

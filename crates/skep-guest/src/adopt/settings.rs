@@ -16,7 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use super::{AdoptError, Found, Init, Owner, System, daemon, name, profile, unit};
+use super::{AdoptError, Found, Init, Owner, daemon, name, places::Places, profile, unit};
 use crate::{
     Command, Guest,
     certificate::{RESTART_SCRIPT, remove_all},
@@ -110,35 +110,6 @@ pub struct Settings {
     pub env: Vec<String>,
     /// Options by their names in `daemon.json`.
     pub options: Map<String, Value>,
-}
-
-/// Where the files of a kind of system lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Places {
-    pub(super) state: &'static str,
-    ca: &'static str,
-    certificate: &'static str,
-    key: &'static str,
-}
-
-impl Places {
-    pub(super) fn of(system: System) -> Self {
-        if system.has_profile() {
-            Self {
-                state: "/var/lib/boot2docker/skep",
-                ca: "/var/lib/boot2docker/ca.pem",
-                certificate: "/var/lib/boot2docker/server.pem",
-                key: "/var/lib/boot2docker/server-key.pem",
-            }
-        } else {
-            Self {
-                state: "/etc/skep",
-                ca: "/etc/skep/tls/ca.pem",
-                certificate: "/etc/skep/tls/server-cert.pem",
-                key: "/etc/skep/tls/server-key.pem",
-            }
-        }
-    }
 }
 
 const DAEMON: &str = "/etc/docker/daemon.json";

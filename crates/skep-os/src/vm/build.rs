@@ -180,12 +180,13 @@ impl Builder {
             environment: vec![("MODULES", kernel.modules())],
             result: None,
         };
-        self.debootstrap(place, run, cancel, |line| {
-            if let Some(text) = progress::step(line) {
-                span.progress(text);
-            }
-        })
-        .await
+        self.debootstrap()
+            .run(place, run, cancel, |line| {
+                if let Some(text) = progress::step(line) {
+                    span.progress(text);
+                }
+            })
+            .await
     }
 
     fn kernel(&self) -> Option<Kernel> {

@@ -1,11 +1,12 @@
 //! `machine create`: from docker-machine's flags to a machine that is wanted.
 
-use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use skep_cluster::{
     ClusterError, EngineOptions, Home,
     machines::{NewMachine, Stage, check_name, create as make},
 };
+use skep_guest::adopt::{own_key, resolve};
 use skep_machine::{
     DriverKind, DriverOptions,
     none::EngineUrl,
@@ -25,12 +26,6 @@ use crate::{
     failure::{Exit, Failure, one_line},
     persona::Persona,
 };
-
-/// How long a host's name may take to be resolved.
-const RESOLVE: Duration = Duration::from_secs(10);
-
-/// The names of a user's own keys, in the order `ssh` tries them.
-const KEYS: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 
 pub(super) async fn create(context: &Context, args: Create) -> Result<(), Failure> {
     refuse_classic_swarm(&args.swarm)?;
@@ -230,32 +225,16 @@ async fn host(generic: &Generic) -> Result<DriverOptions, Failure> {
                  the --generic-ip-address option",
             )
     })?;
+    let resolved = resolve(address).await.map_err(|why| {
+        Failure::preflight(format!("the host {address} has no address: {why}"))
+            .with_fix("look at the name, or give its IPv4 address")
+    })?;
     Ok(DriverOptions::Ssh(Some(Host {
-        address: resolve(address).await?,
+        address: resolved,
         ssh_port: generic.generic_ssh_port,
         engine_port: generic.generic_engine_port,
         user: generic.generic_ssh_user.clone(),
     })))
-}
-
-/// A host's IPv4 address, which nodes of a swarm know each other by.
-async fn resolve(host: &str) -> Result<Ipv4Addr, Failure> {
-    if let Ok(address) = host.parse() {
-        return Ok(address);
-    }
-    let cannot = |why: String| {
-        Failure::preflight(format!("the host {host} has no address: {why}"))
-            .with_fix("look at the name, or give its IPv4 address")
-    };
-    let found = tokio::time::timeout(RESOLVE, tokio::net::lookup_host((host, 0))).await;
-    let found = found
-        .map_err(|_| cannot(format!("nobody answered within {} s", RESOLVE.as_secs())))?
-        .map_err(|error| cannot(error.to_string()))?;
-    let mut addresses = found.filter_map(|address| match address.ip() {
-        std::net::IpAddr::V4(address) => Some(address),
-        std::net::IpAddr::V6(_) => None,
-    });
-    addresses.next().ok_or_else(|| cannot("it has none of IPv4's".into()))
 }
 
 /// The key a host is logged in to with: the one named, else the first of the user's own.
@@ -265,8 +244,7 @@ fn key(context: &Context, generic: &Generic) -> Result<PathBuf, Failure> {
         return Ok(key);
     }
     let directory = set(context, "HOME").map(|home| PathBuf::from(home).join(".ssh"));
-    let mut own = directory.iter().flat_map(|directory| KEYS.map(|name| directory.join(name)));
-    own.find(|key| key.is_file()).ok_or_else(|| {
+    directory.and_then(|directory| own_key(&directory)).ok_or_else(|| {
         Failure::usage("there is no key to log in with: none of your own is in ~/.ssh")
             .with_fix("name the private key that the host knows with --ssh-key")
     })
