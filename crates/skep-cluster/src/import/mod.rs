@@ -30,6 +30,7 @@ use skep_store::{Journal, write_private};
 use self::store::{Driver, Entry, Login};
 use crate::{
     ClusterError, ClusterRecord, Home, MachineRecord,
+    choice::passed,
     find::everything,
     locks,
     machines::{self, place_for},
@@ -345,13 +346,7 @@ async fn look(
         options: taken.record.options.clone(),
     };
     let checks = home.driver(taken.kind).preflight(&request, context.cancel).await;
-    if context.cancel.is_cancelled() {
-        return Err(ClusterError::Cancelled);
-    }
-    if checks.iter().any(|check| check.verdict == Verdict::Fail) {
-        return Err(ClusterError::Preflight { driver: taken.kind.to_string(), checks });
-    }
-    Ok(())
+    passed(taken.kind, checks, context.cancel).map(drop)
 }
 
 /// Adds a machine to its cluster's record, where its address has its place.

@@ -7,7 +7,7 @@ use skep_context::Context;
 use skep_machine::{
     Driver, DriverKind, DriverOptions, Request, System, Work, subnet::MAX_MACHINES, virtualbox,
 };
-use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Verdict};
+use skep_model::{Check, ClusterName, Events, MachineName, MachineState};
 use skep_pki::Anchor;
 use skep_store::{Journal, Lock};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,8 @@ use super::{
 use crate::{
     ClusterError, ClusterRecord, Home, MachineRecord,
     adopt::Allowed,
-    choose, engine_options,
+    choice::{self, choose_as_step, passed},
+    engine_options,
     find::everything,
     locks, pending,
     provision::{MachineProvisioner, Maker},
@@ -238,7 +239,6 @@ async fn look(
     machine: &NewMachine,
     context: Context<'_>,
 ) -> Result<(ClusterName, DriverKind), ClusterError> {
-    let Context { events, cancel, .. } = context;
     let place = machine.cluster.as_ref().unwrap_or(&machine.default_cluster);
     let there = ClusterRecord::load(home, place)?;
     let kind = match (machine.driver, &there) {
@@ -264,11 +264,7 @@ async fn look(
     let (kind, checked) = match kind {
         Some(kind) => (kind, None),
         None => {
-            let step = events.step("", "choosing a driver");
-            let choice = choose(home, &request(None, place), cancel).await;
-            let reason = choice.reason.clone();
-            let (kind, checks) = step.end_with(choice.taken())?;
-            events.step("", format!("driver {kind}: {reason}")).done();
+            let (kind, checks) = choose_as_step(home, &request(None, place), context).await?;
             (kind, Some(checks))
         }
     };
@@ -282,16 +278,11 @@ async fn look(
     add(&mut record, machine)?;
     let checks = match checked {
         Some(checks) => checks,
-        None => home.driver(kind).preflight(&request(Some(&record), &name), cancel).await,
+        None => home.driver(kind).preflight(&request(Some(&record), &name), context.cancel).await,
     };
-    if cancel.is_cancelled() {
-        return Err(ClusterError::Cancelled);
-    }
-    if checks.iter().any(|check| check.verdict == Verdict::Fail) {
-        return Err(ClusterError::Preflight { driver: kind.to_string(), checks });
-    }
-    for check in checks.iter().filter(|check| fresh && check.verdict == Verdict::Warn) {
-        events.warn("", format!("{}: {}; {}", check.what, check.found, check.fix));
+    let checks = passed(kind, checks, context.cancel)?;
+    if fresh {
+        choice::warn(&checks, context.events);
     }
     Ok((name, kind))
 }
