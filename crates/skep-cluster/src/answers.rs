@@ -3,7 +3,6 @@
 use futures_util::future::join_all;
 use skep_context::Context;
 use skep_guest::Guest;
-use skep_machine::System;
 use skep_model::{MachineName, MachineState};
 
 use crate::{ClusterError, MachineFailure, MachineRecord, reach::Cluster};
@@ -68,7 +67,7 @@ impl<'a> Scope<'a> {
             match states.get(&machine.name).copied().unwrap_or(MachineState::Absent) {
                 MachineState::Running => running.push(machine),
                 // Of an engine's URL nobody knows whether it runs.
-                _ if machine.options.system() == System::Nothing => running.push(machine),
+                _ if !machine.system().has_login() => running.push(machine),
                 state => off.push((machine.name.clone(), state)),
             }
         }

@@ -34,7 +34,7 @@ impl Bench {
         let home = Home::open(settings).unwrap().with_driver(driver.clone());
         let cancel = CancellationToken::new();
         let desired = Desired {
-            driver: Some(DriverKind::Fake),
+            driver: Some(DriverKind::Container),
             workers: Some(1),
             ca_certificates: roots()[..2].to_vec(),
             ..Desired::default()

@@ -159,7 +159,7 @@ async fn give_hosts_back(
     let hosts = record
         .machines
         .iter()
-        .filter(|host| host.options.system() == System::Found && machines.contains(&host.name));
+        .filter(|host| host.system() == System::Found && machines.contains(&host.name));
     join_all(hosts.map(|host| adopt::give_back(cluster, host, context))).await;
 }
 

@@ -145,9 +145,14 @@ mod tests {
     }
 
     fn record() -> ClusterRecord {
-        let mut record = ClusterRecord::new("demo".parse().unwrap(), DriverKind::Fake);
+        let mut record = ClusterRecord::new("demo".parse().unwrap(), DriverKind::Container);
         record.subnet = Some("10.0.0.0/24".parse().unwrap());
-        let mut machine = MachineRecord::new("worker1".parse().unwrap(), None, 0);
+        let mut machine = MachineRecord::new(
+            "worker1".parse().unwrap(),
+            None,
+            0,
+            skep_machine::DriverKind::Container,
+        );
         machine.address = Some([10, 0, 0, 5].into());
         record.machines.push(machine);
         record

@@ -116,7 +116,7 @@ pub fn judge(
             continue;
         }
         // A host is given back with its engine, which stays what it is in its swarm.
-        if loss == Loss::Remove && machine.options.system() == System::Found {
+        if loss == Loss::Remove && machine.system() == System::Found {
             continue;
         }
         match standing(record, survey, machine) {

@@ -39,7 +39,7 @@ pub(crate) async fn pin(
     let pinned = skep_read::text(&access.known_hosts, skep_read::limit::KEY).unwrap_or_default();
     // An address that has changed since is another host's until somebody says otherwise; boot2docker
     // gets its address from a server, and keeps its key.
-    if adopt::is_pin(&pinned) && machine.options.system() != System::Boot2docker {
+    if adopt::is_pin(&pinned) && machine.system() != System::Boot2docker {
         return Ok(());
     }
     let here = skep_guest::known_hosts_line(access.host, access.port, "");

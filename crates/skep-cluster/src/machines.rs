@@ -15,7 +15,6 @@ mod remove;
 use std::time::Duration;
 
 use skep_engine::Engine;
-use skep_machine::System;
 use skep_swarm::{LocalState, Swarm};
 use tokio_util::sync::CancellationToken;
 
@@ -60,7 +59,7 @@ pub async fn engine_release(
 ) -> Result<String, ClusterError> {
     let machine = cluster.machine(machine)?;
     let asked = async {
-        if machine.options.system() != System::Nothing {
+        if machine.system().has_login() {
             let socket = cluster.access(machine)?.engine;
             // The forward of an earlier command; where there is none, this fails at once.
             if let Ok(engine) = Engine::connect(&socket, RELEASE, cancel).await {

@@ -107,7 +107,7 @@ async fn switch(
 ) -> Result<(), ClusterError> {
     let Context { timeout, events, cancel } = context;
     let id = MachineId { cluster: cluster.record().name.clone(), machine: machine.name.clone() };
-    let system = machine.options.system();
+    let system = machine.system();
     if let (Power::Again, System::Found) = (power, system) {
         return reboot(cluster, machine, context).await;
     }
@@ -121,7 +121,7 @@ async fn switch(
         return Ok(());
     }
     at(events, machine, "starting", driver.start(&id, cancel)).await?;
-    if system == System::Nothing {
+    if !system.has_login() {
         return Ok(());
     }
     let guest = Guest::wait(&cluster.access(machine)?, timeout, events, cancel).await?;
@@ -137,7 +137,7 @@ async fn at(
     step: &str,
     work: impl Future<Output = Result<(), MachineError>>,
 ) -> Result<(), MachineError> {
-    if machine.options.system() == System::Nothing {
+    if !machine.system().has_login() {
         return work.await;
     }
     let step = events.step(&machine.name, step);

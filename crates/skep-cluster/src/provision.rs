@@ -55,7 +55,7 @@ impl<'a> MachineProvisioner<'a> {
         machine: &MachineRecord,
         state: MachineState,
     ) -> Result<Provisioned, ClusterError> {
-        if matches!(machine.options.system(), System::Found | System::Boot2docker) {
+        if machine.system().is_configured_over_ssh() {
             let engine = self.adopt(machine).await?;
             return Ok(Provisioned { engine, restart_due: false });
         }
@@ -86,7 +86,7 @@ impl<'a> MachineProvisioner<'a> {
         let Maker { cluster, authority, context, .. } = self.maker;
         // It is long, and not every machine goes that way.
         let adopted = Box::pin(adopt::adopt(cluster, machine, authority, self.allowed, context));
-        if machine.options.system() == System::Found {
+        if machine.system() == System::Found {
             // Whether a host runs is asked of its sshd, which has a limit for those who only look.
             return adopted.await;
         }

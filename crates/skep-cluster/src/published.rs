@@ -4,7 +4,6 @@
 use std::{net::SocketAddr, time::Duration};
 
 use skep_guest::Command;
-use skep_machine::DriverKind;
 use skep_model::Protocol;
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +25,7 @@ impl Cluster {
     ) -> Result<SocketAddr, ClusterError> {
         let host = self.reach(machine)?.host;
         let record = self.record();
-        if record.driver != DriverKind::Qemu {
+        if !machine.options.features().forwards_ports {
             return Ok(SocketAddr::new(host, port));
         }
         let mut forwarded =

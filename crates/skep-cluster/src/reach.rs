@@ -101,7 +101,7 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::address`]; [`ClusterError::Machine`].
     pub fn reach(&self, machine: &MachineRecord) -> Result<Reach, ClusterError> {
-        let address = match machine.options.system() {
+        let address = match machine.system() {
             System::Nothing => Ipv4Addr::UNSPECIFIED,
             _ => self.cluster_address(machine)?,
         };
@@ -114,7 +114,7 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::reach`].
     pub fn access(&self, machine: &MachineRecord) -> Result<Access, ClusterError> {
-        if machine.options.system() == System::Nothing {
+        if !machine.system().has_login() {
             return Err(ClusterError::Request {
                 reason: format!(
                     "machine {} is an engine's URL and nothing else: there is nothing to log in to",
@@ -125,10 +125,10 @@ impl Cluster {
         let reach = self.reach(machine)?;
         let files = self.home.layout().cluster(self.record.name.as_str());
         let files = files.machine(machine.name.as_str());
-        keys::mend_login(&files, &machine.name, &reach, machine.options.system())?;
+        keys::mend_login(&files, &machine.name, &reach, machine.system())?;
         let access = access(&self.home, &self.record.name, &machine.name, Some(reach));
         Ok(match &machine.options {
-            DriverOptions::Ssh(host) => Access { user: host.user.clone(), ..access },
+            DriverOptions::Ssh(Some(host)) => Access { user: host.user.clone(), ..access },
             _ => access,
         })
     }
@@ -143,7 +143,7 @@ impl Cluster {
         cancel: &CancellationToken,
     ) -> Result<Guest, ClusterError> {
         let access = self.access(machine)?;
-        match machine.options.system() {
+        match machine.system() {
             System::Found | System::Boot2docker => {
                 Box::pin(host_key::connect(machine, &access, cancel)).await
             }

@@ -19,7 +19,6 @@ use std::{collections::BTreeMap, ops::ControlFlow, time::Duration};
 use futures_util::future::join_all;
 use skep_context::{Context, Polled, after, poll_until};
 use skep_guest::certificate::restart_engine;
-use skep_machine::System;
 use skep_model::MachineName;
 use skep_service::{Services, api::Id};
 use skep_swarm::{Expected, Swarm};
@@ -179,7 +178,7 @@ impl Restart<'_> {
 
     /// What tells one run of an engine from another.
     async fn engine_process(&self, machine: &MachineRecord) -> Option<String> {
-        if machine.options.system() == System::Nothing {
+        if !machine.system().has_login() {
             return None;
         }
         let script = "cat /run/docker.pid /var/run/docker.pid 2>/dev/null || :";

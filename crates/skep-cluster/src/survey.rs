@@ -11,7 +11,6 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
 use skep_engine::Engine;
-use skep_machine::System;
 use skep_model::{ClusterName, MachineName, MachineState, Role};
 use skep_store::StoreError;
 use skep_swarm::{LocalNodeState, LocalState, Node, NodeId, Swarm};
@@ -90,7 +89,7 @@ pub async fn survey_with(
 ) -> Result<Survey, ClusterError> {
     let asked = join_all(cluster.record().machines.iter().map(|machine| async move {
         let state = states.get(&machine.name).copied().unwrap_or(MachineState::Absent);
-        if state != MachineState::Running || machine.options.system() == System::Nothing {
+        if state != MachineState::Running || !machine.system().has_login() {
             return (machine.name.clone(), Part::Off(state), None, None);
         }
         match tokio::time::timeout(PATIENCE, ask(cluster, machine, cancel)).await {

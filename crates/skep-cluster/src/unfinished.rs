@@ -207,9 +207,14 @@ mod tests {
     use crate::MachineRecord;
 
     fn record(machines: &[(&str, Option<Role>)]) -> ClusterRecord {
-        let mut record = ClusterRecord::new("demo".parse().unwrap(), DriverKind::Fake);
+        let mut record = ClusterRecord::new("demo".parse().unwrap(), DriverKind::Container);
         for (place, (name, role)) in machines.iter().enumerate() {
-            record.machines.push(MachineRecord::new(name.parse().unwrap(), *role, place));
+            record.machines.push(MachineRecord::new(
+                name.parse().unwrap(),
+                *role,
+                place,
+                record.driver,
+            ));
         }
         record
     }

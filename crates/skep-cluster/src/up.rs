@@ -86,7 +86,7 @@ pub async fn up(
         observed::look_ahead(&record, &found, desired.replace_swarm)?;
     }
     let (kind, checks) = look(home, &record, desired, fresh, context).await?;
-    let driver = home.driver(kind);
+    let driver = home.driver(desired.driver_options(kind));
     let desired = &Desired { driver: Some(kind), ..desired.clone() };
     if fresh {
         choice::warn(&checks, events);

@@ -16,7 +16,8 @@ use skep_swarm::{LocalNodeState, SwarmError, quorum};
 use super::{print, print_json, wish};
 use crate::{
     args::{Format, StatusArgs, Up},
-    context::{Context, name_option},
+    cluster_name::name_option,
+    context::Context,
     failure::{Exit, Failure, one_line, way_out_of},
     node_ls::capitalized,
     table::Table,
@@ -25,7 +26,7 @@ use crate::{
 pub(super) async fn up(context: &Context, args: Up) -> Result<(), Failure> {
     let mut desired = wish::desired(&args.wish)?;
     desired.replace_swarm = args.new_swarm;
-    let home = context.home()?.with_qemu(wish::qemu(&args.wish)?);
+    let home = context.home()?;
     let name = context.cluster_name(&home)?;
     // One that is chosen is known afterwards only.
     let driver = match desired.driver {

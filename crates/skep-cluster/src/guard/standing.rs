@@ -1,6 +1,5 @@
 //! What machines are to the swarms that were found.
 
-use skep_machine::System;
 use skep_model::{MachineState, Role};
 use skep_swarm::{LocalNodeState, Node, NodeId, Reachability};
 
@@ -94,8 +93,7 @@ pub(crate) fn corrected(record: &ClusterRecord, survey: &Survey, place: usize) -
         return Vec::new();
     };
     let off = record.machines.iter().filter(|machine| {
-        matches!(survey.part(&machine.name), Some(Part::Off(_)))
-            && machine.options.system() != System::Nothing
+        matches!(survey.part(&machine.name), Some(Part::Off(_))) && machine.system().has_login()
     });
     for machine in off {
         let gone = entries(record, machine, None, &nodes);

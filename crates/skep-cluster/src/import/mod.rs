@@ -74,7 +74,6 @@ pub struct Imported {
 #[derive(Debug)]
 struct Taken {
     name: MachineName,
-    kind: DriverKind,
     record: MachineRecord,
     keys: Option<Keys>,
 }
@@ -194,7 +193,7 @@ async fn take_over(
     }
     let cluster = match &source.cluster {
         Some(name) => name.clone(),
-        None => place_for(home, taken.kind, &source.default_cluster)?,
+        None => place_for(home, taken.record.options.kind(), &source.default_cluster)?,
     };
     look(home, &cluster, &taken, context).await?;
     if !source.dry_run {
@@ -229,8 +228,9 @@ fn read(source: &Source<'_>, directory: &Path, entry: &str) -> Result<Taken, Clu
             no(format!("{error}; `--as {old}={other}` takes it over under that name"))
         })?,
     };
-    let mut record = MachineRecord { engine, ..MachineRecord::new(name.clone(), None, 0) };
-    let (kind, login) = match driver {
+    let mut record =
+        MachineRecord { engine, ..MachineRecord::new(name.clone(), None, 0, DriverKind::None) };
+    let login = match driver {
         Driver::Other(driver) => {
             return Err(no(format!(
                 "its driver is {driver}, and only virtualbox, generic and none are taken over; a \
@@ -240,20 +240,20 @@ fn read(source: &Source<'_>, directory: &Path, entry: &str) -> Result<Taken, Clu
         Driver::None { url } => {
             let url = EngineUrl(url);
             url.authority().map_err(|error| no(error.to_string()))?;
-            record.options = DriverOptions::None(url);
-            (DriverKind::None, None)
+            record.options = DriverOptions::None(Some(url));
+            None
         }
         Driver::Generic(login) => {
             let address = login.address.ok_or_else(|| no("it has no address"))?;
             skep_guest::check_user(&login.user).map_err(|error| no(error.to_string()))?;
             record.address = Some(address);
-            record.options = DriverOptions::Ssh(Host {
+            record.options = DriverOptions::Ssh(Some(Host {
                 address,
                 ssh_port: login.port,
                 engine_port: login.engine_port,
                 user: login.user.clone(),
-            });
-            (DriverKind::Ssh, Some(login))
+            }));
+            Some(login)
         }
         Driver::Virtualbox(found) => {
             skep_guest::check_user(&found.login.user).map_err(|error| no(error.to_string()))?;
@@ -268,7 +268,7 @@ fn read(source: &Source<'_>, directory: &Path, entry: &str) -> Result<Taken, Clu
                 cpus: Some(found.cpus).filter(|&cpus| cpus > 0),
                 disk: found.disk.checked_mul(MEGABYTE).filter(|&bytes| bytes > 0),
             };
-            record.options = DriverOptions::Virtualbox(Box::new(virtualbox::Options {
+            record.options = DriverOptions::Virtualbox(Some(Box::new(virtualbox::Options {
                 iso: Iso::Boot2docker(directory.join("boot2docker.iso")),
                 host_only,
                 host_only_nic: found.host_only_nic,
@@ -276,12 +276,12 @@ fn read(source: &Source<'_>, directory: &Path, entry: &str) -> Result<Taken, Clu
                 ui: found.ui,
                 vm: Some(old),
                 ..virtualbox::Options::default()
-            }));
-            (DriverKind::Virtualbox, Some(found.login))
+            })));
+            Some(found.login)
         }
     };
     let keys = login.map(|login| keys(source, directory, &login)).transpose()?;
-    Ok(Taken { name, kind, record, keys })
+    Ok(Taken { name, record, keys })
 }
 
 /// A machine's key: beside its configuration, since the store may have been moved since that was
@@ -330,9 +330,9 @@ async fn look(
     taken: &Taken,
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let mut record = machines::record_for(home, cluster, taken.kind)?;
+    let mut record = machines::record_for(home, cluster, taken.record.options.kind())?;
     add(&mut record, taken)?;
-    if taken.kind != DriverKind::Virtualbox {
+    if !taken.record.options.features().makes_machines {
         // A host that does not answer now is taken over all the same, and may do so tomorrow.
         return Ok(());
     }
@@ -345,8 +345,9 @@ async fn look(
         publish: Vec::new(),
         options: taken.record.options.clone(),
     };
-    let checks = home.driver(taken.kind).preflight(&request, context.cancel).await;
-    passed(taken.kind, checks, context.cancel).map(drop)
+    let kind = taken.record.options.kind();
+    let checks = home.driver(kind).preflight(&request, context.cancel).await;
+    passed(kind, checks, context.cancel).map(drop)
 }
 
 /// Adds a machine to its cluster's record, where its address has its place.
@@ -354,7 +355,7 @@ fn add(record: &mut ClusterRecord, taken: &Taken) -> Result<MachineRecord, Clust
     if record.machines.len() >= MAX_MACHINES {
         return Err(no(format!("cluster {} has as many machines as fit", record.name)));
     }
-    if let DriverOptions::Virtualbox(options) = &taken.record.options {
+    if let DriverOptions::Virtualbox(Some(options)) = &taken.record.options {
         // Its network is there: machines made later go on it, too.
         record.subnet = record.subnet.or(Some(options.host_only.trunc()));
     }
@@ -381,7 +382,7 @@ async fn write(
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
     let lock = locks::cluster(home, name, context).await?;
-    let mut record = machines::record_for(home, name, taken.kind)?;
+    let mut record = machines::record_for(home, name, taken.record.options.kind())?;
     if record.machine(taken.name.as_str()).is_some() {
         let cluster = name.clone();
         return Err(ClusterError::MachineExists { machine: taken.name.clone(), cluster });
@@ -393,7 +394,7 @@ async fn write(
     drop(lock);
     let cluster = Cluster::new(home, record);
     let step = context.events.step(&own.name, "taking it over");
-    let driver = home.driver(taken.kind);
+    let driver = home.driver(taken.record.options.kind());
     let work = async {
         let files = home.layout().cluster(name.as_str());
         let journal = Journal::open(&files.journal())?;

@@ -49,23 +49,24 @@ pub async fn create(
 ) -> Result<Cluster, ClusterError> {
     let Context { events, cancel, .. } = context;
     check_name(home, &machine.name)?;
-    let system = machine.options.system();
+    // What `auto` takes runs skep's own guest.
+    let system = machine.driver.as_ref().map_or(System::Skep, |one| one.features().system);
     if system == System::Skep {
         engine_options::daemon_json(&machine.engine)?;
     }
-    if system != System::Nothing {
+    if system.has_login() {
         engine_options::check(&machine.engine)?;
     }
     let key = machine.key.as_deref().map(read_key).transpose()?;
     told(Stage::Looking);
-    let (name, kind) = Box::pin(look(home, &machine, context)).await?;
+    let (name, asked) = Box::pin(look(home, &machine, context)).await?;
     told(Stage::Making);
 
     Box::pin(half_made::take_away(home, &machine.name, context)).await?;
-    let (lock, record, own) = Box::pin(enter(home, &machine, name, kind, context)).await?;
+    let (lock, record, own) = Box::pin(enter(home, &machine, name, &asked, context)).await?;
     let name = record.name.clone();
-    let driver = home.driver(kind);
-    let prepare = prepare(home, record, &own, &machine.options, driver.as_ref(), context);
+    let driver = home.driver(asked);
+    let prepare = prepare(home, record, &own, driver.as_ref(), context);
     let prepared = Box::pin(prepare).await;
     let (cluster, machine_lock) = match prepared {
         Ok(prepared) => prepared,
@@ -93,7 +94,7 @@ pub async fn create(
             journal: &journal,
             context,
         };
-        if system == System::Nothing {
+        if !system.has_login() {
             return maker.create(&own).await;
         }
         let allowed = Allowed {
@@ -125,9 +126,10 @@ async fn enter(
     home: &Home,
     machine: &NewMachine,
     mut name: ClusterName,
-    kind: DriverKind,
+    asked: &DriverOptions,
     context: Context<'_>,
 ) -> Result<(Lock, ClusterRecord, MachineRecord), ClusterError> {
+    let kind = asked.kind();
     loop {
         let lock = locks::cluster(home, &name, context).await?;
         let of_another =
@@ -143,7 +145,7 @@ async fn enter(
             check_name(home, &machine.name)?;
             let mut record = record_for(home, &name, kind)?;
             trust::note_before(home, &record)?;
-            let own = add(&mut record, machine)?;
+            let own = add(&mut record, machine, asked)?;
             if let Some(begun) = unfinished::load(home, &name)
                 && begun.command == Begun::Down
             {
@@ -238,36 +240,40 @@ async fn look(
     home: &Home,
     machine: &NewMachine,
     context: Context<'_>,
-) -> Result<(ClusterName, DriverKind), ClusterError> {
+) -> Result<(ClusterName, DriverOptions), ClusterError> {
     let place = machine.cluster.as_ref().unwrap_or(&machine.default_cluster);
     let there = ClusterRecord::load(home, place)?;
-    let kind = match (machine.driver, &there) {
-        (Some(kind), _) => Some(kind),
+    let asked = match (&machine.driver, &there) {
+        (Some(asked), _) => Some(asked.clone()),
         // What is there has answered the question, unless it makes no machines.
-        (None, Some(record)) if machine.cluster.is_some() || record.driver.makes_machines() => {
-            Some(record.driver)
+        (None, Some(record))
+            if machine.cluster.is_some() || record.driver.features().makes_machines =>
+        {
+            Some(record.driver.into())
         }
         (None, _) => None,
     };
-    let request = |record: Option<&ClusterRecord>, name: &ClusterName| {
+    let request = |record: Option<&ClusterRecord>, name: &ClusterName, options: DriverOptions| {
         let there = record.map_or(Default::default(), |record| record.size);
         Request {
             cluster: name.clone(),
             new_machines: 1,
-            subnet: record.and_then(|record| record.subnet).or(host_only(&machine.options)),
+            subnet: record.and_then(|record| record.subnet).or(host_only(&options)),
             new_network: record.is_none_or(|record| record.subnet.is_none()),
             size: machine.size.or(there),
             publish: machine.publish.clone(),
-            options: machine.options.clone(),
+            options,
         }
     };
-    let (kind, checked) = match kind {
-        Some(kind) => (kind, None),
+    let (asked, checked) = match asked {
+        Some(asked) => (asked, None),
         None => {
-            let (kind, checks) = choose_as_step(home, &request(None, place), context).await?;
-            (kind, Some(checks))
+            let request = request(None, place, DriverOptions::Container);
+            let (kind, checks) = choose_as_step(home, &request, context).await?;
+            (kind.into(), Some(checks))
         }
     };
+    let kind = asked.kind();
     let name = match &machine.cluster {
         Some(name) => name.clone(),
         None => place_for(home, kind, &machine.default_cluster)?,
@@ -275,16 +281,19 @@ async fn look(
     let mut record = record_for(home, &name, kind)?;
     let fresh = record.machines.is_empty();
     // Whether it can be written down at all; nothing is kept of this.
-    add(&mut record, machine)?;
+    add(&mut record, machine, &asked)?;
     let checks = match checked {
         Some(checks) => checks,
-        None => home.driver(kind).preflight(&request(Some(&record), &name), context.cancel).await,
+        None => {
+            let request = request(Some(&record), &name, asked.clone());
+            home.driver(kind).preflight(&request, context.cancel).await
+        }
     };
     let checks = passed(kind, checks, context.cancel)?;
     if fresh {
         choice::warn(&checks, context.events);
     }
-    Ok((name, kind))
+    Ok((name, asked))
 }
 
 /// The record of the cluster as it is, or of one without machines.
@@ -305,7 +314,11 @@ pub(crate) fn record_for(
 }
 
 /// Adds the machine to its cluster's record.
-fn add(record: &mut ClusterRecord, machine: &NewMachine) -> Result<MachineRecord, ClusterError> {
+fn add(
+    record: &mut ClusterRecord,
+    machine: &NewMachine,
+    asked: &DriverOptions,
+) -> Result<MachineRecord, ClusterError> {
     if record.machines.len() >= MAX_MACHINES {
         return refuse(format!(
             "cluster {} has {MAX_MACHINES} machines, which is as many as fit: choose another one \
@@ -313,7 +326,7 @@ fn add(record: &mut ClusterRecord, machine: &NewMachine) -> Result<MachineRecord
             record.name
         ));
     }
-    if let (Some(there), Some(asked)) = (record.subnet, host_only(&machine.options))
+    if let (Some(there), Some(asked)) = (record.subnet, host_only(asked))
         && there != asked
         && asked != virtualbox::Options::default().host_only.trunc()
     {
@@ -328,14 +341,13 @@ fn add(record: &mut ClusterRecord, machine: &NewMachine) -> Result<MachineRecord
         record.add_for_all(&anchor);
     }
     let own = MachineRecord {
-        address: match &machine.options {
-            DriverOptions::Ssh(host) => Some(host.address),
+        address: match asked {
+            DriverOptions::Ssh(Some(host)) => Some(host.address),
             _ => None,
         },
         size: machine.size,
-        options: machine.options.clone(),
         engine: machine.engine.clone(),
-        ..MachineRecord::new(machine.name.clone(), None, record.free_place())
+        ..MachineRecord::new(machine.name.clone(), None, record.free_place(), asked.clone())
     };
     record.machines.push(own.clone());
     Ok(own)
@@ -344,7 +356,7 @@ fn add(record: &mut ClusterRecord, machine: &NewMachine) -> Result<MachineRecord
 /// The network that VirtualBox's options ask for.
 fn host_only(options: &DriverOptions) -> Option<ipnet::Ipv4Net> {
     match options {
-        DriverOptions::Virtualbox(options) => Some(options.host_only.trunc()),
+        DriverOptions::Virtualbox(Some(options)) => Some(options.host_only.trunc()),
         _ => None,
     }
 }
@@ -354,7 +366,6 @@ async fn prepare(
     home: &Home,
     mut record: ClusterRecord,
     own: &MachineRecord,
-    asked: &DriverOptions,
     driver: &dyn Driver,
     Context { events, cancel, .. }: Context<'_>,
 ) -> Result<(Cluster, Lock), ClusterError> {
@@ -367,7 +378,7 @@ async fn prepare(
     if let Ok(_all) = locks::machines(home, &name, others) {
         pending::complete(driver, &name, work).await?;
     }
-    record.subnet = driver.prepare(&name, record.subnet.or(host_only(asked)), work).await?;
+    record.subnet = driver.prepare(&name, record.subnet.or(host_only(&own.options)), work).await?;
     record.save(home)?;
     home.authority()?;
     let machine_lock = locks::machine(home, &name, &own.name)?;

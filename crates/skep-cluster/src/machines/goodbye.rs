@@ -143,7 +143,7 @@ impl Party<'_> {
         let Context { events, cancel, .. } = self.context;
         let name = &one.machine.name;
         if is_manager && let Err(error) = self.may_go(one).await {
-            let text = match one.machine.options.system() {
+            let text = match one.machine.system() {
                 System::Found => format!("the host stays a manager of its swarm: {error}"),
                 _ if self.force => format!("removed without taking leave: {error}"),
                 _ => return Err(error),

@@ -119,7 +119,7 @@ pub async fn upgrade(
     let (cleared, _locks) = clear(cluster, names, force, context).await?;
     let Context { timeout, events, cancel } = context;
     each(cluster, &cleared, context, async |machine| {
-        if machine.options.system() == System::Boot2docker {
+        if machine.system() == System::Boot2docker {
             return refuse(format!(
                 "there is no newer boot2docker than 19.03.12: make {} anew without \
                  --virtualbox-boot2docker-url for skep's own system",
@@ -145,7 +145,7 @@ async fn renew(
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
     let Context { timeout, events, cancel } = context;
-    match machine.options.system() {
+    match machine.system() {
         System::Nothing => {}
         System::Found | System::Boot2docker => {
             let adopted = adopt::adopt(cluster, machine, authority, allowed, context);
@@ -189,7 +189,7 @@ async fn each(
     let machines = cleared.machines.iter().map(|name| cluster.machine(name.as_str()));
     let machines: Vec<_> = machines.collect::<Result<_, _>>()?;
     let done = restarts::in_order(cluster, &machines, How::default(), context, async |machine| {
-        match machine.options.system() {
+        match machine.system() {
             System::Nothing => refuse(
                 "it is an engine's URL and nothing else: there is nothing to log in to".into(),
             ),

@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use skep_machine::{DriverKind, DriverOptions};
+use skep_machine::DriverOptions;
 use skep_model::{ClusterName, MachineName, Port, Size};
-
 use skep_pki::CaCertificate;
 
 use crate::EngineOptions;
@@ -18,12 +17,10 @@ pub struct NewMachine {
     pub cluster: Option<ClusterName>,
     /// The cluster that is chosen first.
     pub default_cluster: ClusterName,
-    /// The driver, or `None` for what `auto` takes.
-    pub driver: Option<DriverKind>,
+    /// The driver, with what it is configured with, or `None` for what `auto` takes.
+    pub driver: Option<DriverOptions>,
     /// How big it is to be.
     pub size: Size,
-    /// What only its driver understands.
-    pub options: DriverOptions,
     /// What its engine is told.
     pub engine: EngineOptions,
     /// The ports it answers on at its host address.

@@ -50,7 +50,7 @@ pub async fn remove(
         let machine = machine.clone();
         let runs = states.get(&machine.name) == Some(&MachineState::Running);
         async move {
-            if runs && machine.options.system() == System::Found {
+            if runs && machine.system() == System::Found {
                 adopt::give_back(cluster, &machine, context).await;
             }
             let removed = take_down(home, &record.name, &machine.name, driver, context).await;

@@ -18,7 +18,7 @@ pub(super) fn plan(
     authority: &Authority,
 ) -> Result<MachinePlan, ClusterError> {
     let record = cluster.record();
-    let system = machine.options.system();
+    let system = machine.system();
     Ok(MachinePlan {
         id: cluster.id(machine),
         address: match system {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use skep_machine::System;
 use skep_model::{Availability, MachineName, MachineState};
 use skep_service::{
     ServiceError, Services,
@@ -63,7 +62,7 @@ pub(super) async fn look(
     machines: &[&MachineRecord],
     cancel: &CancellationToken,
 ) -> Result<World, ClusterError> {
-    if machines.iter().all(|machine| machine.options.system() == System::Nothing) {
+    if machines.iter().all(|machine| !machine.system().has_login()) {
         return Ok(World::None);
     }
     let asked = async {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use skep_context::Context;
-use skep_machine::{DriverKind, DriverOptions, Request};
+use skep_machine::{DriverKind, Request};
 use skep_model::{Check, ClusterName, MachineState};
 use tokio_util::sync::CancellationToken;
 
@@ -31,12 +31,13 @@ pub(super) async fn look(
         new_network: record.subnet.is_none(),
         size: record.size,
         publish: record.publish.clone(),
-        options: DriverOptions::Default,
+        options: desired.driver_options(record.driver),
     };
     let (kind, checks) = if fresh && desired.driver.is_none() {
+        request.options = desired.driver_options(DriverKind::Qemu);
         choose_as_step(home, &request, context).await?
     } else {
-        let driver = home.driver(record.driver);
+        let driver = home.driver(request.options.clone());
         // A driver that cannot say so now says why in its preflight.
         let states = driver.states(&record.name).await.unwrap_or_default();
         let runs =
