@@ -5,8 +5,9 @@
 //! has not, and containers all the same, with that drawback, where there is no QEMU either.
 
 use futures_util::future::join_all;
+use skep_context::Context;
 use skep_machine::{DriverKind, DriverOptions, Request, container::IPVS};
-use skep_model::{Check, Verdict};
+use skep_model::{Check, Events, Verdict};
 use tokio_util::sync::CancellationToken;
 
 use crate::{ClusterError, Home};
@@ -36,6 +37,45 @@ pub async fn choose(home: &Home, request: &Request, cancel: &CancellationToken) 
         (kind, driver.preflight(&request, cancel).await)
     });
     decide(join_all(looks).await)
+}
+
+/// As [`choose`], as a step that says which driver is taken and why.
+pub(crate) async fn choose_as_step(
+    home: &Home,
+    request: &Request,
+    context: Context<'_>,
+) -> Result<(DriverKind, Vec<Check>), ClusterError> {
+    let step = context.events.step("", "choosing a driver");
+    let choice = choose(home, request, context.cancel).await;
+    let reason = choice.reason.clone();
+    let (kind, checks) = step.end_with(choice.taken())?;
+    context.events.step("", format!("driver {kind}: {reason}")).done();
+    Ok((kind, checks))
+}
+
+/// The checks of a driver that were passed.
+///
+/// # Errors
+/// [`ClusterError::Preflight`] if one was not; [`ClusterError::Cancelled`].
+pub(crate) fn passed(
+    driver: DriverKind,
+    checks: Vec<Check>,
+    cancel: &CancellationToken,
+) -> Result<Vec<Check>, ClusterError> {
+    if cancel.is_cancelled() {
+        return Err(ClusterError::Cancelled);
+    }
+    if checks.iter().any(|check| check.verdict == Verdict::Fail) {
+        return Err(ClusterError::Preflight { driver: driver.to_string(), checks });
+    }
+    Ok(checks)
+}
+
+/// Says what the driver of a new cluster warns of.
+pub(crate) fn warn(checks: &[Check], events: &Events) {
+    for check in checks.iter().filter(|check| check.verdict == Verdict::Warn) {
+        events.warn("", format!("{}: {}; {}", check.what, check.found, check.fix));
+    }
 }
 
 impl Choice {

@@ -9,7 +9,7 @@ use skep_model::{Events, MachineName};
 use tokio::time::Instant;
 
 use crate::{
-    ClusterError, ClusterRecord, MachineRecord, ca_certificates,
+    ClusterError, MachineRecord, ca_certificates,
     guard::{Cleared, Loss, guard, one_by_one},
     locks,
     reach::Cluster,
@@ -79,13 +79,7 @@ pub async fn power(
         let names: Vec<MachineName> = machines.iter().map(|one| one.name.clone()).collect();
         cleared = guard(cluster, &names, loss, force, context).await?;
         // A machine that is off cannot be asked any more.
-        if let Some(mut record) = ClusterRecord::load(cluster.home(), &record.name)? {
-            let before = record.clone();
-            cleared.survey.tell(&mut record);
-            if record != before {
-                record.save(cluster.home())?;
-            }
-        }
+        cleared.survey.save_in(cluster.home(), &record.name, |_| {})?;
     }
     if !cleared.takes_managers(record) {
         drop(lock.take());

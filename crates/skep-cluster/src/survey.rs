@@ -11,12 +11,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
 use skep_engine::Engine;
-use skep_model::{MachineName, MachineState, Role};
+use skep_model::{ClusterName, MachineName, MachineState, Role};
+use skep_store::StoreError;
 use skep_swarm::{LocalNodeState, LocalState, Node, NodeId, Swarm};
 use tokio_util::sync::CancellationToken;
 
 pub use crate::swarms::Found;
-use crate::{ClusterError, ClusterRecord, MachineRecord, reach::Cluster, swarms::Doubt};
+use crate::{ClusterError, ClusterRecord, Home, MachineRecord, reach::Cluster, swarms::Doubt};
 
 /// How long one engine may take to answer. An emulated machine on a busy host takes seconds.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -74,13 +75,7 @@ pub async fn remember(cluster: &Cluster, cancel: &CancellationToken) -> Result<(
     let found = survey(cluster, cancel).await?;
     let (home, name) = (cluster.home(), &cluster.record().name);
     let Ok(_lock) = home.lock(name) else { return Ok(()) };
-    let Some(before) = ClusterRecord::load(home, name)? else { return Ok(()) };
-    let mut record = before.clone();
-    found.tell(&mut record);
-    if record != before {
-        record.save(home)?;
-    }
-    Ok(())
+    Ok(found.save_in(home, name, |_| {})?)
 }
 
 /// As [`survey`], with the states that the driver has just given.
@@ -207,6 +202,21 @@ impl Survey {
                 machine.node = Some(node);
             }
         }
+    }
+
+    /// Writes what was found into the record of a cluster, with what else changes there. The cluster's
+    /// lock is held.
+    pub(crate) fn save_in(
+        &self,
+        home: &Home,
+        name: &ClusterName,
+        also: impl FnOnce(&mut ClusterRecord),
+    ) -> Result<(), StoreError> {
+        let Some(before) = ClusterRecord::load(home, name)? else { return Ok(()) };
+        let mut record = before.clone();
+        self.tell(&mut record);
+        also(&mut record);
+        if record == before { Ok(()) } else { record.save(home) }
     }
 
     /// Refuses to let `machine` found a swarm while another machine is in one, or may be. A machine

@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::join_all;
 use skep_context::Context;
 use skep_machine::{MachineError, Work};
-use skep_model::{ClusterName, MachineName, MachineState, Verdict};
+use skep_model::{ClusterName, MachineName, MachineState};
 use skep_store::Journal;
 
 use self::{
@@ -37,7 +37,7 @@ pub use crate::swarms::Doubt;
 use crate::{
     ClusterError, ClusterRecord, Desired, Home, MachineFailure, MachineRecord,
     adopt::Allowed,
-    locks, machines, pending,
+    choice, locks, machines, pending,
     provision::{MachineProvisioner, Maker, Provisioned},
     reach::Cluster,
     restarts, trust,
@@ -88,8 +88,8 @@ pub async fn up(
     let (kind, checks) = look(home, &record, desired, fresh, context).await?;
     let driver = home.driver(desired.driver_options(kind));
     let desired = &Desired { driver: Some(kind), ..desired.clone() };
-    for check in checks.iter().filter(|check| fresh && check.verdict == Verdict::Warn) {
-        events.warn("", format!("{}: {}; {}", check.what, check.found, check.fix));
+    if fresh {
+        choice::warn(&checks, events);
     }
 
     let _lock = home.lock(name)?;

@@ -30,6 +30,7 @@ use skep_store::{Journal, write_private};
 use self::store::{Driver, Entry, Login};
 use crate::{
     ClusterError, ClusterRecord, Home, MachineRecord,
+    choice::passed,
     find::everything,
     locks,
     machines::{self, place_for},
@@ -344,17 +345,9 @@ async fn look(
         publish: Vec::new(),
         options: taken.record.options.clone(),
     };
-    let checks = home.driver(taken.record.options.kind()).preflight(&request, context.cancel).await;
-    if context.cancel.is_cancelled() {
-        return Err(ClusterError::Cancelled);
-    }
-    if checks.iter().any(|check| check.verdict == Verdict::Fail) {
-        return Err(ClusterError::Preflight {
-            driver: taken.record.options.kind().to_string(),
-            checks,
-        });
-    }
-    Ok(())
+    let kind = taken.record.options.kind();
+    let checks = home.driver(kind).preflight(&request, context.cancel).await;
+    passed(kind, checks, context.cancel).map(drop)
 }
 
 /// Adds a machine to its cluster's record, where its address has its place.

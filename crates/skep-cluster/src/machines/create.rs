@@ -7,7 +7,7 @@ use skep_context::Context;
 use skep_machine::{
     Driver, DriverKind, DriverOptions, Request, System, Work, subnet::MAX_MACHINES, virtualbox,
 };
-use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Verdict};
+use skep_model::{Check, ClusterName, Events, MachineName, MachineState};
 use skep_pki::Anchor;
 use skep_store::{Journal, Lock};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,8 @@ use super::{
 use crate::{
     ClusterError, ClusterRecord, Home, MachineRecord,
     adopt::Allowed,
-    choose, engine_options,
+    choice::{self, choose_as_step, passed},
+    engine_options,
     find::everything,
     locks, pending,
     provision::{MachineProvisioner, Maker},
@@ -240,7 +241,6 @@ async fn look(
     machine: &NewMachine,
     context: Context<'_>,
 ) -> Result<(ClusterName, DriverOptions), ClusterError> {
-    let Context { events, cancel, .. } = context;
     let place = machine.cluster.as_ref().unwrap_or(&machine.default_cluster);
     let there = ClusterRecord::load(home, place)?;
     let asked = match (&machine.driver, &there) {
@@ -268,12 +268,8 @@ async fn look(
     let (asked, checked) = match asked {
         Some(asked) => (asked, None),
         None => {
-            let step = events.step("", "choosing a driver");
             let request = request(None, place, DriverOptions::Container);
-            let choice = choose(home, &request, cancel).await;
-            let reason = choice.reason.clone();
-            let (kind, checks) = step.end_with(choice.taken())?;
-            events.step("", format!("driver {kind}: {reason}")).done();
+            let (kind, checks) = choose_as_step(home, &request, context).await?;
             (kind.into(), Some(checks))
         }
     };
@@ -290,17 +286,12 @@ async fn look(
         Some(checks) => checks,
         None => {
             let request = request(Some(&record), &name, asked.clone());
-            home.driver(kind).preflight(&request, cancel).await
+            home.driver(kind).preflight(&request, context.cancel).await
         }
     };
-    if cancel.is_cancelled() {
-        return Err(ClusterError::Cancelled);
-    }
-    if checks.iter().any(|check| check.verdict == Verdict::Fail) {
-        return Err(ClusterError::Preflight { driver: kind.to_string(), checks });
-    }
-    for check in checks.iter().filter(|check| fresh && check.verdict == Verdict::Warn) {
-        events.warn("", format!("{}: {}; {}", check.what, check.found, check.fix));
+    let checks = passed(kind, checks, context.cancel)?;
+    if fresh {
+        choice::warn(&checks, context.events);
     }
     Ok((name, asked))
 }

@@ -101,18 +101,12 @@ async fn remember<'a>(
     let (home, name) = (cluster.home(), &cluster.record().name);
     let patient = CancellationToken::new();
     let _lock = locks::cluster(home, name, context.ended_by(&patient)).await?;
-    let Some(mut record) = ClusterRecord::load(home, name)? else { return Ok(()) };
-    let before = record.clone();
-    cleared.survey.tell(&mut record);
-    for name in left {
-        if let Some(machine) = record.machines.iter_mut().find(|machine| machine.name == *name) {
+    let left: Vec<_> = left.collect();
+    Ok(cleared.survey.save_in(home, name, |record| {
+        for machine in record.machines.iter_mut().filter(|machine| left.contains(&&machine.name)) {
             machine.node = None;
         }
-    }
-    if record != before {
-        record.save(home)?;
-    }
-    Ok(())
+    })?)
 }
 
 /// Removes one machine and forgets it, whatever was made of it, and the cluster if it was the last.

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use skep_context::Context;
 use skep_machine::{DriverKind, Request};
-use skep_model::{Check, ClusterName, MachineState, Verdict};
+use skep_model::{Check, ClusterName, MachineState};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ClusterError, ClusterRecord, Desired, Home, MachineRecord, choose,
+    ClusterError, ClusterRecord, Desired, Home, MachineRecord,
+    choice::{choose_as_step, passed},
     reach::Cluster,
     survey::{Survey, survey_with},
     unmade,
@@ -21,7 +22,7 @@ pub(super) async fn look(
     record: &ClusterRecord,
     desired: &Desired,
     fresh: bool,
-    Context { events, cancel, .. }: Context<'_>,
+    context: Context<'_>,
 ) -> Result<(DriverKind, Vec<Check>), ClusterError> {
     let mut request = Request {
         cluster: record.name.clone(),
@@ -33,13 +34,8 @@ pub(super) async fn look(
         options: desired.driver_options(record.driver),
     };
     let (kind, checks) = if fresh && desired.driver.is_none() {
-        let step = events.step("", "choosing a driver");
         request.options = desired.driver_options(DriverKind::Qemu);
-        let choice = choose(home, &request, cancel).await;
-        let reason = choice.reason.clone();
-        let (kind, checks) = step.end_with(choice.taken())?;
-        events.step("", format!("driver {kind}: {reason}")).done();
-        (kind, checks)
+        choose_as_step(home, &request, context).await?
     } else {
         let driver = home.driver(request.options.clone());
         // A driver that cannot say so now says why in its preflight.
@@ -47,15 +43,9 @@ pub(super) async fn look(
         let runs =
             |machine: &&MachineRecord| states.get(&machine.name) == Some(&MachineState::Running);
         request.new_machines -= record.machines.iter().filter(runs).count();
-        (record.driver, driver.preflight(&request, cancel).await)
+        (record.driver, driver.preflight(&request, context.cancel).await)
     };
-    if cancel.is_cancelled() {
-        return Err(ClusterError::Cancelled);
-    }
-    if checks.iter().any(|check| check.verdict == Verdict::Fail) {
-        return Err(ClusterError::Preflight { driver: kind.to_string(), checks });
-    }
-    Ok((kind, checks))
+    Ok((kind, passed(kind, checks, context.cancel)?))
 }
 
 /// Asks the engines of the machines that run what they are in a swarm, and refuses two swarms,
