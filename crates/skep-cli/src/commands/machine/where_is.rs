@@ -4,7 +4,10 @@ use skep_cluster::{ClusterError, find::everything, machines::engine_release};
 use skep_engine::EngineError;
 use skep_pki::store::{AUTHORITY, CLIENT, CLIENT_KEY};
 
-use super::{facts::Found, named, named_one};
+use super::{
+    facts::Found,
+    named::{named, named_one},
+};
 use crate::{
     commands::{print, print_lines},
     context::Context,
