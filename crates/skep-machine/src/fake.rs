@@ -16,7 +16,8 @@ use skep_store::Resource;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work, subnet,
+    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work, shelf,
+    subnet,
 };
 
 /// Machines in memory.
@@ -109,7 +110,7 @@ fn on_loopback(taken: &[subnet::Taken]) -> Result<Ipv4Net, MachineError> {
 }
 
 fn resource(id: &MachineId) -> Resource {
-    Resource::new("machine", format!("{}/{}", id.cluster, id.machine))
+    shelf::of_machine(shelf::kind::MACHINE, id)
 }
 
 #[async_trait]

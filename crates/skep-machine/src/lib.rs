@@ -22,6 +22,7 @@ mod limits;
 pub mod none;
 mod options;
 pub mod qemu;
+mod shelf;
 pub mod ssh;
 pub mod subnet;
 pub mod virtualbox;

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Driver, DriverOptions, Features, MachineError, MachineId, MachinePlan, Reach, Request, System,
-    Work,
+    Work, shelf::Shelf,
 };
 
 /// What machines of this driver are like.
@@ -38,7 +38,7 @@ const PORTS: (u16, u16) = (2376, 2375);
 /// Engines by URL.
 #[derive(Debug)]
 pub struct NoneDriver {
-    layout: Layout,
+    shelf: Shelf,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -50,18 +50,21 @@ struct Record {
 impl NoneDriver {
     /// A driver of the machines of a store.
     pub fn new(layout: Layout) -> Self {
-        Self { layout }
-    }
-
-    fn record(&self, cluster: &ClusterName, machine: &str) -> std::path::PathBuf {
-        self.layout.cluster(cluster.as_str()).machine(machine).none()
+        Self { shelf: Shelf::new(layout, "none") }
     }
 
     /// The machines that have a record, whole or not.
-    fn machines(&self, cluster: &ClusterName) -> Result<Vec<MachineName>, StoreError> {
-        let names = skep_store::file::names(&self.layout.cluster(cluster.as_str()).machines())?;
-        let recorded = names.into_iter().filter(|name| self.record(cluster, name).exists());
-        Ok(recorded.filter_map(|name| name.parse().ok()).collect())
+    fn machines(&self, cluster: &ClusterName) -> Result<Vec<MachineId>, StoreError> {
+        let mut machines = self.shelf.machines(cluster)?;
+        machines.retain(|id| self.shelf.machine_record(id).exists());
+        Ok(machines)
+    }
+
+    fn forget(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
+        let resource = resource(id);
+        work.journal.going(&resource)?;
+        file::remove(&self.shelf.machine_record(id))?;
+        Ok(work.journal.gone(&resource)?)
     }
 
     fn refused(id: &MachineId, action: &'static str, done: &str) -> MachineError {
@@ -147,13 +150,13 @@ impl Driver for NoneDriver {
         };
         let resource = resource(&plan.id);
         work.journal.intent(&resource)?;
-        let path = self.record(&plan.id.cluster, plan.id.machine.as_str());
+        let path = self.shelf.machine_record(&plan.id);
         write_record(&path, &Record { schema: SCHEMA, url: url.clone() })?;
         Ok(work.journal.made(&resource)?)
     }
 
     async fn start(&self, id: &MachineId, _: &CancellationToken) -> Result<(), MachineError> {
-        let path = self.record(&id.cluster, id.machine.as_str());
+        let path = self.shelf.machine_record(id);
         match read_json::<Record>(&path, SCHEMA)? {
             Some(_) => Ok(()),
             None => Err(MachineError::NoSuchMachine { machine: id.machine.clone() }),
@@ -173,7 +176,7 @@ impl Driver for NoneDriver {
         cluster: &ClusterName,
     ) -> Result<BTreeMap<MachineName, MachineState>, MachineError> {
         let machines = self.machines(cluster)?.into_iter();
-        Ok(machines.map(|machine| (machine, MachineState::Running)).collect())
+        Ok(machines.map(|id| (id.machine, MachineState::Running)).collect())
     }
 
     async fn console(&self, _: &MachineId) -> Result<String, MachineError> {
@@ -181,15 +184,11 @@ impl Driver for NoneDriver {
     }
 
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
-        file::remove(&self.record(&id.cluster, id.machine.as_str()))?;
-        Ok(work.journal.gone(&resource(id))?)
+        self.forget(id, work)
     }
 
     async fn resources(&self, cluster: &ClusterName) -> Result<Vec<Resource>, MachineError> {
-        let machines = self.machines(cluster)?.into_iter();
-        let cluster = cluster.clone();
-        let id = |machine| MachineId { cluster: cluster.clone(), machine };
-        Ok(machines.map(|machine| resource(&id(machine))).collect())
+        Ok(self.machines(cluster)?.iter().map(resource).collect())
     }
 
     async fn remove_resource(
@@ -199,10 +198,12 @@ impl Driver for NoneDriver {
         work: Work<'_>,
     ) -> Result<(), MachineError> {
         // A name that is none would lead out of the machines' directory.
-        if resource.kind == "engine" && resource.name.parse::<MachineName>().is_ok() {
-            file::remove(&self.record(cluster, &resource.name))?;
+        match resource.name.parse() {
+            Ok(machine) if resource.kind == "engine" => {
+                self.forget(&MachineId { cluster: cluster.clone(), machine }, work)
+            }
+            _ => Ok(work.journal.gone(resource)?),
         }
-        Ok(work.journal.gone(resource)?)
     }
 }
 

@@ -5,8 +5,6 @@
 //!   store.json                     the store's own id
 //!   certs/                         the store's CA and the client certificate it issued
 //!   os/                            built guest systems, by digest
-//!   accel.json                     whether this host can run virtual machines by itself
-//!   qemu.lock                      held while a network for virtual machines is chosen
 //!   clusters/NAME/
 //!     lock                         held by the one command that changes the cluster
 //!     locks/NAME                   held by whoever works on one machine of it
@@ -14,16 +12,13 @@
 //!     journal                      what was made (see `journal`)
 //!     making/NAME                  there while a `machine create` is at it
 //!     unfinished.json              an `up` or a `down` that was begun and has not ended well
-//!     qemu.json                    the network of a cluster of virtual machines
-//!     virtualbox.json              the host-only network of a cluster of VirtualBox
+//!     DRIVER.json                  what a driver's machines share, if anything
 //!     machines/NAME/
 //!       id_ed25519, id_ed25519.pub                            how to log in
 //!       ssh_host_ed25519_key, ssh_host_ed25519_key.pub        how it proves that it is itself
 //!       known_hosts                                           that proof, pinned
-//!       qemu/                                                 a virtual machine: disks, record, console
-//!       virtualbox/                                           the same of VirtualBox
-//!       ssh.json                                              a host that was there before
-//!       none.json                                             an engine that is known by its URL alone
+//!       DRIVER/                                               what a driver's machine consists of
+//!       DRIVER.json                                           or its record, if that is all
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -58,16 +53,6 @@ impl Layout {
     /// The cache of guest systems.
     pub fn os(&self) -> PathBuf {
         self.root.join("os")
-    }
-
-    /// What was found out about virtual machines on this host.
-    pub fn accel(&self) -> PathBuf {
-        self.root.join("accel.json")
-    }
-
-    /// The lock under which a network for virtual machines is chosen.
-    pub fn qemu_lock(&self) -> PathBuf {
-        self.root.join("qemu.lock")
     }
 
     /// All clusters.
@@ -124,16 +109,6 @@ impl ClusterLayout {
         self.directory.join("making").join(machine)
     }
 
-    /// The record of what the cluster's virtual machines share.
-    pub fn qemu(&self) -> PathBuf {
-        self.directory.join("qemu.json")
-    }
-
-    /// The record of the host-only network that the cluster's machines of VirtualBox share.
-    pub fn virtualbox(&self) -> PathBuf {
-        self.directory.join("virtualbox.json")
-    }
-
     /// All machines of the cluster.
     pub fn machines(&self) -> PathBuf {
         self.directory.join("machines")
@@ -155,26 +130,6 @@ impl MachineLayout {
     /// The machine's directory.
     pub fn directory(&self) -> &Path {
         &self.directory
-    }
-
-    /// What a virtual machine consists of.
-    pub fn qemu(&self) -> PathBuf {
-        self.directory.join("qemu")
-    }
-
-    /// What a machine of VirtualBox consists of.
-    pub fn virtualbox(&self) -> PathBuf {
-        self.directory.join("virtualbox")
-    }
-
-    /// The record of a host that was there before.
-    pub fn ssh(&self) -> PathBuf {
-        self.directory.join("ssh.json")
-    }
-
-    /// The record of an engine that is known by its URL alone.
-    pub fn none(&self) -> PathBuf {
-        self.directory.join("none.json")
     }
 
     /// Which CA certificates the machine has been given.

@@ -167,7 +167,8 @@ mod tests {
     use super::*;
 
     fn launch() -> Launch {
-        let layout = Layout::new("/store").cluster("demo").machine("worker1");
+        let layout =
+            Layout::new("/store").cluster("demo").machine("worker1").directory().join("qemu");
         Launch {
             name: "demo/worker1".into(),
             architecture: "x86_64",
@@ -177,7 +178,7 @@ mod tests {
             kernel: "/store/os/d/vmlinuz".into(),
             initramfs: "/store/os/d/initramfs".into(),
             base: "/store/os/d/base.squashfs".into(),
-            files: Files::of(&layout),
+            files: Files::at(layout),
             monitor: "/run/skep/0123.qmp".into(),
             host: Ipv4Addr::new(127, 70, 3, 101),
             publish: vec!["8080:80".parse().unwrap(), "53/udp".parse().unwrap()],

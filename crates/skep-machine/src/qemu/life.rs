@@ -7,7 +7,7 @@ use skep_process::{ProcessError, Program};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    QemuDriver,
+    ACCEL, QemuDriver,
     accel::NATIVE,
     addresses::{self, ALWAYS},
     arguments::Launch,
@@ -149,7 +149,7 @@ impl QemuDriver {
                 other => {
                     if let Ok(RunState::internal_error) = other {
                         // Whatever was known of the accelerator is true no longer.
-                        skep_store::file::remove(&self.layout.accel())?;
+                        skep_store::file::remove(&self.shelf.of_store(ACCEL))?;
                     }
                     end(place, &process, "start").await?;
                 }

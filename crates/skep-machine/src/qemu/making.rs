@@ -3,38 +3,26 @@
 use std::time::Duration;
 
 use ipnet::Ipv4Net;
-use skep_model::{ClusterName, MachineName};
+use skep_model::ClusterName;
 use skep_os::vm;
-use skep_store::{Lock, Resource, StoreError, file::names};
+use skep_store::{Lock, Resource, StoreError};
 
 use super::{
     QemuDriver, Segment, addresses,
     life::{Place, end_by_force},
     monitor,
-    record::{Cluster, Machine, Power, Wire},
+    record::{Cluster, Machine, Power, SCHEMA, Wire},
 };
-use crate::{MachineError, MachinePlan, Work, subnet};
+use crate::{
+    MachineError, MachinePlan, Work,
+    shelf::{self, kind::MACHINE, of_machine},
+    subnet,
+};
 
 /// How often a lock that somebody holds for a moment is tried again.
 const POLL: Duration = Duration::from_millis(20);
 /// How long QEMU may take to end once it was told to.
 const END: Duration = Duration::from_secs(5);
-
-/// The kinds of [`Resource`] of this driver.
-pub(super) mod kind {
-    pub(crate) const MACHINE: &str = "machine";
-    pub(crate) const NETWORK: &str = "network";
-}
-
-/// What a machine is called in the journal.
-pub(super) fn machine_resource(cluster: &ClusterName, machine: &MachineName) -> Resource {
-    Resource::new(kind::MACHINE, format!("{cluster}/{machine}"))
-}
-
-/// What a cluster's network is called there.
-pub(super) fn network_resource(cluster: &ClusterName) -> Resource {
-    Resource::new(kind::NETWORK, cluster.as_str())
-}
 
 /// Which networks there are.
 #[derive(Debug)]
@@ -53,16 +41,14 @@ impl QemuDriver {
     pub(super) fn networks(&self, cluster: &ClusterName) -> Result<Networks, StoreError> {
         let mut taken = self.host.routes();
         let (mut own, mut loopback) = (None, Vec::new());
-        for name in names(&self.layout.clusters())? {
-            match Cluster::read(&self.layout.cluster(&name).qemu())? {
-                Some(found) if name == cluster.as_str() => own = Some(found),
-                Some(found) => {
-                    let by = format!("the cluster {name}");
-                    taken.push(subnet::Taken { subnet: found.subnet, by });
-                    loopback.push(found.host);
-                }
-                None => {}
+        for (name, found) in self.shelf.clusters::<Cluster>(SCHEMA)? {
+            if name == *cluster {
+                own = Some(found);
+                continue;
             }
+            let by = format!("the cluster {name}");
+            taken.push(subnet::Taken { subnet: found.subnet, by });
+            loopback.push(found.host);
         }
         Ok(Networks { own, taken, loopback })
     }
@@ -102,7 +88,7 @@ impl QemuDriver {
         if let Some(own) = own.filter(|own| !self.is_elsewhere(own) || self.has_machines(cluster)) {
             let subnet = own.subnet;
             self.keep(cluster, own)?;
-            work.journal.made(&network_resource(cluster))?;
+            work.journal.made(&shelf::network(cluster))?;
             return Ok(subnet);
         }
         let subnet = self.choose_subnet(wanted, taken)?;
@@ -129,8 +115,8 @@ impl QemuDriver {
         };
         let (binary, accel) = (self.options.binary.clone(), self.options.accel);
         let record = Cluster::new(subnet, host, segment, binary, accel);
-        record.write(&self.layout.cluster(cluster.as_str()).qemu())?;
-        work.journal.made(&network_resource(cluster))?;
+        record.write(&self.shelf.cluster_record(cluster))?;
+        work.journal.made(&shelf::network(cluster))?;
         Ok(subnet)
     }
 
@@ -161,14 +147,18 @@ impl QemuDriver {
         record.binary = self.options.binary.clone().or(record.binary);
         record.accel = self.options.accel.or(record.accel);
         if record != before {
-            record.write(&self.layout.cluster(cluster.as_str()).qemu())?;
+            record.write(&self.shelf.cluster_record(cluster))?;
         }
         Ok(())
     }
 
     async fn lock(&self) -> Result<Lock, StoreError> {
         loop {
-            match Lock::try_acquire(&self.layout.qemu_lock(), "the choice of a network", "") {
+            match Lock::try_acquire(
+                &self.shelf.of_store("qemu.lock"),
+                "the choice of a network",
+                "",
+            ) {
                 Err(StoreError::Locked { .. }) => tokio::time::sleep(POLL).await,
                 other => return other,
             }
@@ -182,7 +172,7 @@ impl QemuDriver {
         plan: &MachinePlan,
         work: Work<'_>,
     ) -> Result<(), MachineError> {
-        let resource = machine_resource(&plan.id.cluster, &plan.id.machine);
+        let resource = of_machine(MACHINE, &plan.id);
         work.journal.intent(&resource)?;
         let macs = addresses::macs(&self.store, &plan.id);
         let cluster = self.cluster(&plan.id.cluster)?;
@@ -228,17 +218,11 @@ impl QemuDriver {
 
     /// Everything that exists for a cluster, machines first.
     pub(super) fn found(&self, cluster: &ClusterName) -> Result<Vec<Resource>, StoreError> {
-        let layout = self.layout.cluster(cluster.as_str());
-        let mut found = Vec::new();
-        for name in names(&layout.machines())? {
-            if let Ok(machine) = name.parse::<MachineName>()
-                && layout.machine(&name).qemu().exists()
-            {
-                found.push(machine_resource(cluster, &machine));
-            }
-        }
-        if layout.qemu().exists() {
-            found.push(network_resource(cluster));
+        let mut machines = self.shelf.machines(cluster)?;
+        machines.retain(|id| self.shelf.machine_directory(id).exists());
+        let mut found: Vec<_> = machines.iter().map(|id| of_machine(MACHINE, id)).collect();
+        if self.shelf.cluster_record(cluster).exists() {
+            found.push(shelf::network(cluster));
         }
         Ok(found)
     }

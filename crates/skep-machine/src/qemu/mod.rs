@@ -33,7 +33,7 @@ use ipnet::Ipv4Net;
 use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Port, Verdict};
 use skep_os::{Entry, VmImage};
 use skep_process::ProcessError;
-use skep_store::{Layout, Resource, StoreError, file::names};
+use skep_store::{Layout, Resource, StoreError};
 use tokio::sync::{Mutex, OnceCell};
 use tokio_util::sync::CancellationToken;
 
@@ -41,13 +41,21 @@ pub use self::options::{Accel, OptionError, Options, Segment};
 use self::{
     accel::{Host, NATIVE, Native},
     life::Place,
-    making::{kind, machine_resource, network_resource},
     program::Qemu,
     record::{Cluster, Files, Machine},
 };
 use crate::{
     Driver, DriverOptions, Features, MachineError, MachineId, MachinePlan, Reach, Request, System,
-    Work, cancel::cancellable, console, container::GuestSystems, host::HostRoot,
+    Work,
+    cancel::cancellable,
+    console,
+    container::GuestSystems,
+    host::HostRoot,
+    shelf::{
+        self, Shelf,
+        kind::{MACHINE, NETWORK},
+        of_machine,
+    },
 };
 
 /// What machines of this driver are like.
@@ -58,10 +66,13 @@ pub(crate) const FEATURES: Features = Features {
     system: System::Skep,
 };
 
+/// What was found out about this host, in the store's root.
+const ACCEL: &str = "accel.json";
+
 /// The `qemu` driver.
 pub struct QemuDriver {
     host: HostRoot,
-    layout: Layout,
+    shelf: Shelf,
     sockets: PathBuf,
     store: String,
     os: GuestSystems,
@@ -73,7 +84,9 @@ pub struct QemuDriver {
 
 impl fmt::Debug for QemuDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QemuDriver").field("root", &self.layout.root()).finish_non_exhaustive()
+        f.debug_struct("QemuDriver")
+            .field("root", &self.shelf.layout.root())
+            .finish_non_exhaustive()
     }
 }
 
@@ -90,22 +103,22 @@ impl QemuDriver {
         options: Options,
     ) -> Self {
         let (host, qemu, trial) = (HostRoot::new(root), OnceCell::new(), Mutex::new(()));
-        Self { host, layout, sockets, store: store.into(), os, options, qemu, trial }
+        let shelf = Shelf::new(layout, "qemu");
+        Self { host, shelf, sockets, store: store.into(), os, options, qemu, trial }
     }
 
     /// Where a machine's files and its monitor are, whether or not it exists.
     fn place(&self, id: &MachineId) -> Place {
-        let layout = self.layout.cluster(id.cluster.as_str()).machine(id.machine.as_str());
         Place {
             id: id.clone(),
-            files: Files::of(&layout),
+            files: Files::at(self.shelf.machine_directory(id)),
             monitor: self.sockets.join(addresses::socket_name(&self.store, id)),
         }
     }
 
     /// The record of a cluster that has been prepared.
     fn cluster(&self, cluster: &ClusterName) -> Result<Cluster, MachineError> {
-        let path = self.layout.cluster(cluster.as_str()).qemu();
+        let path = self.shelf.cluster_record(cluster);
         Cluster::read(&path)?.ok_or_else(|| MachineError::Host {
             action: format!("find the network of cluster {cluster}"),
             reason: format!("{} is gone: `skep up` writes it again", path.display()),
@@ -171,7 +184,8 @@ impl QemuDriver {
         let binary = self.binary(cluster);
         let qemu = self.qemu.get_or_try_init(|| Qemu::ask(&binary, cancel));
         let version = &qemu.await.map_err(refuse)?.version;
-        let host = Host { root: &self.host, record: self.layout.accel(), binary: &binary, version };
+        let host =
+            Host { root: &self.host, record: self.shelf.of_store(ACCEL), binary: &binary, version };
 
         let _turn = self.trial.lock().await;
         match host.known(guest) {
@@ -226,10 +240,7 @@ impl QemuDriver {
 
     /// The places of everything that may be a machine of a cluster.
     fn machines(&self, cluster: &ClusterName) -> Result<Vec<Place>, StoreError> {
-        let names = names(&self.layout.cluster(cluster.as_str()).machines())?;
-        let machine = |name: String| name.parse::<MachineName>().ok();
-        let id = |machine| MachineId { cluster: cluster.clone(), machine };
-        Ok(names.into_iter().filter_map(machine).map(|name| self.place(&id(name))).collect())
+        Ok(self.shelf.machines(cluster)?.iter().map(|id| self.place(id)).collect())
     }
 }
 
@@ -248,9 +259,9 @@ impl Driver for QemuDriver {
         work: Work<'_>,
     ) -> Result<Option<Ipv4Net>, MachineError> {
         let guest = (self.os)()?.ensure_vm(work.events, work.cancel).await?;
-        let known = Cluster::read(&self.layout.cluster(cluster.as_str()).qemu())?;
+        let known = Cluster::read(&self.shelf.cluster_record(cluster))?;
         self.accel(known.as_ref(), &guest, Some(work.events), work.cancel).await?;
-        let network = network_resource(cluster);
+        let network = shelf::network(cluster);
         work.journal.intent(&network)?;
         let made = cancellable(work.cancel, self.make_network(cluster, wanted, work)).await;
         if let Err(MachineError::Subnet { .. } | MachineError::NoFreeSubnet) = &made {
@@ -269,7 +280,7 @@ impl Driver for QemuDriver {
         Ok(addresses::reach(self.cluster(&id.cluster)?.host, address))
     }
     fn resource(&self, id: &MachineId) -> Resource {
-        machine_resource(&id.cluster, &id.machine)
+        of_machine(MACHINE, id)
     }
 
     async fn publish(
@@ -323,7 +334,7 @@ impl Driver for QemuDriver {
     }
 
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
-        let resource = machine_resource(&id.cluster, &id.machine);
+        let resource = of_machine(MACHINE, id);
         cancellable(work.cancel, async {
             work.journal.going(&resource)?;
             self.clear(&self.place(id), "remove").await
@@ -342,20 +353,16 @@ impl Driver for QemuDriver {
         resource: &Resource,
         work: Work<'_>,
     ) -> Result<(), MachineError> {
-        let own = resource.name.split_once('/').filter(|(owner, _)| *owner == cluster.as_str());
-        match (resource.kind.as_str(), own) {
-            (kind::MACHINE, Some((_, machine))) => {
-                if let Ok(machine) = machine.parse() {
-                    let id = MachineId { cluster: cluster.clone(), machine };
-                    cancellable(work.cancel, async {
-                        work.journal.going(resource)?;
-                        self.clear(&self.place(&id), "remove").await
-                    })
-                    .await?;
-                }
+        match (resource.kind.as_str(), shelf::owner(cluster, resource)) {
+            (MACHINE, Some(id)) => {
+                cancellable(work.cancel, async {
+                    work.journal.going(resource)?;
+                    self.clear(&self.place(&id), "remove").await
+                })
+                .await?;
             }
-            (kind::NETWORK, _) if resource.name == cluster.as_str() => {
-                let path = self.layout.cluster(cluster.as_str()).qemu();
+            (NETWORK, _) if resource.name == cluster.as_str() => {
+                let path = self.shelf.cluster_record(cluster);
                 cancellable(work.cancel, async { Ok(skep_store::file::remove(&path)?) }).await?;
             }
             _ => {}

@@ -7,7 +7,7 @@ use skep_process::ProcessError;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Accel, QemuDriver, Segment,
+    ACCEL, Accel, QemuDriver, Segment,
     accel::{Host, NATIVE, Native, closed},
     addresses, bridge,
     life::MEMORY,
@@ -51,7 +51,7 @@ pub(super) async fn look(
             checks.push(networks(&qemu, segment.as_ref()));
             let host = Host {
                 root: &driver.host,
-                record: driver.layout.accel(),
+                record: driver.shelf.of_store(ACCEL),
                 binary: &binary,
                 version: &qemu.version,
             };
@@ -80,7 +80,7 @@ pub(super) async fn look(
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     checks.extend(size(request.size, processors, driver.host.total_memory()));
     let machines = request.new_machines as u64;
-    checks.extend(host::disk(driver.layout.root(), shared + machines * DISK_PER_MACHINE));
+    checks.extend(host::disk(driver.shelf.layout.root(), shared + machines * DISK_PER_MACHINE));
     let each = request.size.memory.unwrap_or(MEMORY).saturating_add(MEMORY_FOR_QEMU);
     checks.extend(driver.host.memory(
         machines.saturating_mul(each),

@@ -18,12 +18,12 @@ use std::{
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use skep_model::{Port, Size};
-use skep_store::{StoreError, layout::MachineLayout};
+use skep_store::StoreError;
 
 use super::{Accel, Segment};
 
 /// The newest schema of both records that this program knows.
-const SCHEMA: u64 = 1;
+pub(super) const SCHEMA: u64 = 1;
 
 /// `qemu.json`: what the machines of a cluster share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,8 +144,8 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub(super) fn of(machine: &MachineLayout) -> Self {
-        Self { directory: machine.qemu() }
+    pub(super) fn at(directory: PathBuf) -> Self {
+        Self { directory }
     }
 
     pub(super) fn directory(&self) -> &Path {

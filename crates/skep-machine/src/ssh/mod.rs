@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
     time::Duration,
 };
 
@@ -25,7 +24,9 @@ use tokio_util::sync::CancellationToken;
 use self::probe::{Answer, probe};
 use crate::{
     Driver, DriverOptions, Features, MachineError, MachineId, MachinePlan, Reach, Request, System,
-    Work, cancel::cancellable,
+    Work,
+    cancel::cancellable,
+    shelf::{Shelf, of_machine, owner},
 };
 
 /// What machines of this driver are like.
@@ -52,7 +53,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Hosts over SSH.
 #[derive(Debug)]
 pub struct SshDriver {
-    layout: Layout,
+    shelf: Shelf,
 }
 
 /// A host, and how it is logged in to.
@@ -85,26 +86,29 @@ struct HostRecord {
 impl SshDriver {
     /// A driver of the machines of a store.
     pub fn new(layout: Layout) -> Self {
-        Self { layout }
-    }
-
-    fn record(&self, cluster: &ClusterName, machine: &str) -> PathBuf {
-        self.layout.cluster(cluster.as_str()).machine(machine).ssh()
+        Self { shelf: Shelf::new(layout, "ssh") }
     }
 
     fn load(&self, id: &MachineId) -> Result<Host, MachineError> {
-        let path = self.record(&id.cluster, id.machine.as_str());
-        match skep_store::read_json::<HostRecord>(&path, SCHEMA)? {
+        match skep_store::read_json::<HostRecord>(&self.shelf.machine_record(id), SCHEMA)? {
             Some(record) => Ok(record.host),
             None => Err(MachineError::NoSuchMachine { machine: id.machine.clone() }),
         }
     }
 
     /// The machines of a cluster that are hosts, in order. A damaged record is one all the same.
-    fn recorded(&self, cluster: &ClusterName) -> Result<Vec<MachineName>, MachineError> {
-        let names = skep_store::file::names(&self.layout.cluster(cluster.as_str()).machines())?;
-        let recorded = names.into_iter().filter(|name| self.record(cluster, name).exists());
-        Ok(recorded.filter_map(|name| name.parse().ok()).collect())
+    fn recorded(&self, cluster: &ClusterName) -> Result<Vec<MachineId>, MachineError> {
+        let mut machines = self.shelf.machines(cluster)?;
+        machines.retain(|id| self.shelf.machine_record(id).exists());
+        Ok(machines)
+    }
+
+    /// Forgets which host a machine is.
+    fn forget(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
+        let resource = of_machine(KIND, id);
+        work.journal.going(&resource)?;
+        skep_store::file::remove(&self.shelf.machine_record(id))?;
+        Ok(work.journal.gone(&resource)?)
     }
 
     /// A host's power is its owner's.
@@ -116,10 +120,6 @@ impl SshDriver {
             fix: format!("{id} is a host that was there before; log in to it for that"),
         })
     }
-}
-
-fn resource(id: &MachineId) -> Resource {
-    Resource::new(KIND, format!("{}/{}", id.cluster, id.machine))
 }
 
 fn check(host: &Host, answer: Answer) -> Check {
@@ -179,7 +179,7 @@ impl Driver for SshDriver {
     }
 
     fn resource(&self, id: &MachineId) -> Resource {
-        resource(id)
+        of_machine(KIND, id)
     }
 
     /// Every port of a host answers at its address as it is.
@@ -204,9 +204,9 @@ impl Driver for SshDriver {
         if work.cancel.is_cancelled() {
             return Err(MachineError::Cancelled);
         }
-        let resource = resource(&plan.id);
+        let resource = of_machine(KIND, &plan.id);
         work.journal.intent(&resource)?;
-        let path = self.record(&plan.id.cluster, plan.id.machine.as_str());
+        let path = self.shelf.machine_record(&plan.id);
         skep_store::write_record(&path, &HostRecord { schema: SCHEMA, host: host.clone() })?;
         Ok(work.journal.made(&resource)?)
     }
@@ -233,8 +233,7 @@ impl Driver for SshDriver {
         &self,
         cluster: &ClusterName,
     ) -> Result<BTreeMap<MachineName, MachineState>, MachineError> {
-        let each = self.recorded(cluster)?.into_iter().map(|machine| async move {
-            let id = MachineId { cluster: cluster.clone(), machine };
+        let each = self.recorded(cluster)?.into_iter().map(|id| async move {
             let state = match self.load(&id) {
                 Err(_) => MachineState::Failed,
                 Ok(host) => match probe(host.sshd(), LOOK).await {
@@ -253,14 +252,11 @@ impl Driver for SshDriver {
 
     /// Forgets which host the machine is. The host stays as it is.
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
-        skep_store::file::remove(&self.record(&id.cluster, id.machine.as_str()))?;
-        Ok(work.journal.gone(&resource(id))?)
+        self.forget(id, work)
     }
 
     async fn resources(&self, cluster: &ClusterName) -> Result<Vec<Resource>, MachineError> {
-        let machines = self.recorded(cluster)?.into_iter();
-        let id = |machine| MachineId { cluster: cluster.clone(), machine };
-        Ok(machines.map(|machine| resource(&id(machine))).collect())
+        Ok(self.recorded(cluster)?.iter().map(|id| of_machine(KIND, id)).collect())
     }
 
     async fn remove_resource(
@@ -269,13 +265,10 @@ impl Driver for SshDriver {
         found: &Resource,
         work: Work<'_>,
     ) -> Result<(), MachineError> {
-        let of_cluster = format!("{cluster}/");
-        match found.name.strip_prefix(&of_cluster) {
-            Some(machine) if found.kind == KIND && !machine.contains('/') => {
-                skep_store::file::remove(&self.record(cluster, machine))?;
-                Ok(work.journal.gone(found)?)
-            }
-            _ => Ok(()),
+        match owner(cluster, found) {
+            Some(id) if found.kind == KIND => self.forget(&id, work),
+            // There is nothing of that name, as of other drivers' resources.
+            _ => Ok(work.journal.gone(found)?),
         }
     }
 }

@@ -129,7 +129,7 @@ async fn what_keeps_a_host_from_being_taken_is_known_before() {
 async fn a_record_of_another_program_is_a_failed_machine() {
     let bench = Bench::new();
     let one = bench.create("one", closed().await).await;
-    let path = bench.driver.record(&cluster(), "one");
+    let path = bench.driver.shelf.machine_record(&one);
     std::fs::write(path, "{\"schema\":99}").unwrap();
     let states = bench.driver.states(&cluster()).await.unwrap();
     assert_eq!(states[&one.machine], MachineState::Failed);

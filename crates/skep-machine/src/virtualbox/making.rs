@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use skep_model::{ClusterName, MachineName};
+use skep_model::ClusterName;
 use skep_os::{Seed, vm};
-use skep_store::{Resource, file::names};
+use skep_store::Resource;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -16,7 +16,10 @@ use super::{
     program::Call,
     record::{Cluster, Machine, Wanted},
 };
-use crate::{DriverOptions, MachineError, MachinePlan, Work};
+use crate::{
+    DriverOptions, MachineError, MachineId, MachinePlan, Work,
+    shelf::{self, kind::MACHINE, of_machine},
+};
 
 /// What a machine has in memory if nothing else is asked for, in bytes: docker-machine's.
 pub(super) const MEMORY: u64 = 1 << 30;
@@ -29,12 +32,6 @@ const MEGABYTE: usize = 1 << 20;
 /// The controller all drives are on.
 const CONTROLLER: &str = "SATA";
 
-/// The kinds of [`Resource`] of this driver.
-pub(super) mod kind {
-    pub(crate) const MACHINE: &str = "machine";
-    pub(crate) const NETWORK: &str = "network";
-}
-
 /// Why a machine is cleared away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Clearing {
@@ -44,16 +41,6 @@ pub(super) enum Clearing {
     Up,
     /// Because somebody named it.
     ByName,
-}
-
-/// What a machine is called in the journal.
-pub(super) fn machine_resource(cluster: &ClusterName, machine: &MachineName) -> Resource {
-    Resource::new(kind::MACHINE, format!("{cluster}/{machine}"))
-}
-
-/// What a cluster's network is called there.
-pub(super) fn network_resource(cluster: &ClusterName) -> Resource {
-    Resource::new(kind::NETWORK, cluster.as_str())
 }
 
 /// The options of a machine.
@@ -72,7 +59,7 @@ impl VirtualBoxDriver {
         plan: &MachinePlan,
         work: Work<'_>,
     ) -> Result<(), MachineError> {
-        let resource = machine_resource(&plan.id.cluster, &plan.id.machine);
+        let resource = of_machine(MACHINE, &plan.id);
         let options = options(&plan.options);
         work.journal.intent(&resource)?;
         if self.is_kept(place, work.cancel).await? {
@@ -312,7 +299,7 @@ impl VirtualBoxDriver {
     /// What the machine is called in VirtualBox: by its name, or, if another cluster of this store
     /// has one of that name, by its cluster's too.
     fn free_name(&self, place: &Place, all: &[Vm]) -> Result<String, MachineError> {
-        let clusters = self.layout.clusters();
+        let clusters = self.shelf.layout.clusters();
         let with = |name: &str| all.iter().find(|vm| vm.name == name).cloned();
         let name = place.id.machine.to_string();
         let longer = format!("{}-{name}", place.id.cluster);
@@ -466,27 +453,27 @@ impl VirtualBoxDriver {
         cluster: &ClusterName,
         cancel: &CancellationToken,
     ) -> Result<Vec<Resource>, MachineError> {
-        let layout = self.layout.cluster(cluster.as_str());
-        let mut names = names(&layout.machines())?;
-        names.retain(|name| layout.machine(name).virtualbox().exists());
+        let mut machines = self.shelf.machines(cluster)?;
+        machines.retain(|id| self.shelf.machine_directory(id).exists());
+        let directory = self.shelf.layout.cluster(cluster.as_str()).machines();
         match self.vms(cancel).await {
             Ok(all) => {
                 // Their files may be gone, and they are still VirtualBox's.
-                let settings = all.iter().filter_map(|vm| below(&vm.settings, &layout.machines()));
-                names.extend(settings);
+                let names = all.iter().filter_map(|vm| below(&vm.settings, &directory));
+                let names = names.filter_map(|name| name.parse().ok());
+                machines
+                    .extend(names.map(|machine| MachineId { cluster: cluster.clone(), machine }));
             }
             Err(VBoxError::Missing) => {}
             Err(error) => {
                 return Err(self.refuse(&format!("list the machines of cluster {cluster}"), error));
             }
         }
-        names.sort_unstable();
-        names.dedup();
-        let machines = names.iter().filter_map(|name| name.parse::<MachineName>().ok());
-        let mut found: Vec<Resource> =
-            machines.map(|machine| machine_resource(cluster, &machine)).collect();
-        if layout.virtualbox().exists() {
-            found.push(network_resource(cluster));
+        machines.sort_unstable();
+        machines.dedup();
+        let mut found: Vec<_> = machines.iter().map(|id| of_machine(MACHINE, id)).collect();
+        if self.shelf.cluster_record(cluster).exists() {
+            found.push(shelf::network(cluster));
         }
         Ok(found)
     }

@@ -44,20 +44,28 @@ use std::{collections::BTreeMap, fmt, io, net::Ipv4Addr, path::PathBuf, time::Du
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
 use skep_model::{Check, ClusterName, MachineName, MachineState, Port};
-use skep_store::{Layout, Resource, StoreError, file::names};
+use skep_store::{Layout, Resource, StoreError};
 use tokio_util::sync::CancellationToken;
 
 pub use self::options::{Iso, Options, Share};
 use self::{
     failure::VBoxError,
     life::Place,
-    making::{Clearing, kind, machine_resource, network_resource},
+    making::Clearing,
     program::VBoxManage,
     record::{Cluster, Files},
 };
 use crate::{
     Driver, DriverOptions, Features, MachineError, MachineId, MachinePlan, Reach, Request, System,
-    Work, cancel::cancellable, console, container::GuestSystems,
+    Work,
+    cancel::cancellable,
+    console,
+    container::GuestSystems,
+    shelf::{
+        self, Shelf,
+        kind::{MACHINE, NETWORK},
+        of_machine,
+    },
 };
 
 /// What machines with these options are like.
@@ -107,7 +115,7 @@ pub struct Host {
 
 /// The `virtualbox` driver.
 pub struct VirtualBoxDriver {
-    layout: Layout,
+    shelf: Shelf,
     store: String,
     os: GuestSystems,
     host: Host,
@@ -118,7 +126,7 @@ pub struct VirtualBoxDriver {
 impl fmt::Debug for VirtualBoxDriver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VirtualBoxDriver")
-            .field("root", &self.layout.root())
+            .field("root", &self.shelf.layout.root())
             .field("vbox", &self.vbox)
             .finish_non_exhaustive()
     }
@@ -129,7 +137,8 @@ impl VirtualBoxDriver {
     /// gives. Nothing is touched or asked yet.
     pub fn new(layout: Layout, store: impl Into<String>, os: GuestSystems, host: Host) -> Self {
         let vbox = VBoxManage::new(host.runtime.join("virtualbox.lock"), host.holder.clone());
-        Self { layout, store: store.into(), os, host, vbox, given_iso: None }
+        let shelf = Shelf::new(layout, "virtualbox");
+        Self { shelf, store: store.into(), os, host, vbox, given_iso: None }
     }
 
     /// The same with a VBoxManage that is not looked for.
@@ -153,13 +162,12 @@ impl VirtualBoxDriver {
 
     /// Where a machine's files are, whether or not it exists.
     fn place(&self, id: &MachineId) -> Place {
-        let layout = self.layout.cluster(id.cluster.as_str()).machine(id.machine.as_str());
-        Place { id: id.clone(), files: Files::of(&layout) }
+        Place { id: id.clone(), files: Files::at(self.shelf.machine_directory(id)) }
     }
 
     /// The record of a cluster that has been prepared.
     fn cluster(&self, cluster: &ClusterName) -> Result<Cluster, MachineError> {
-        let path = self.layout.cluster(cluster.as_str()).virtualbox();
+        let path = self.shelf.cluster_record(cluster);
         Cluster::read(&path)?.ok_or_else(|| MachineError::Host {
             action: format!("find the network of cluster {cluster}"),
             reason: format!("{} is gone: `skep up` writes it again", path.display()),
@@ -176,10 +184,7 @@ impl VirtualBoxDriver {
 
     /// The places of everything that may be a machine of a cluster.
     fn machines(&self, cluster: &ClusterName) -> Result<Vec<Place>, StoreError> {
-        let names = names(&self.layout.cluster(cluster.as_str()).machines())?;
-        let machine = |name: String| name.parse::<MachineName>().ok();
-        let id = |machine| MachineId { cluster: cluster.clone(), machine };
-        Ok(names.into_iter().filter_map(machine).map(|name| self.place(&id(name))).collect())
+        Ok(self.shelf.machines(cluster)?.iter().map(|id| self.place(id)).collect())
     }
 }
 
@@ -197,14 +202,14 @@ impl Driver for VirtualBoxDriver {
         wanted: Option<Ipv4Net>,
         work: Work<'_>,
     ) -> Result<Option<Ipv4Net>, MachineError> {
-        let network = network_resource(cluster);
+        let network = shelf::network(cluster);
         if work.cancel.is_cancelled() {
             return Err(MachineError::Cancelled);
         }
         work.journal.intent(&network)?;
         // It looks at the token itself, since a part of it must not be given up halfway.
         let made = Box::pin(self.make_network(cluster, wanted, work)).await;
-        let is_there = self.layout.cluster(cluster.as_str()).virtualbox().exists();
+        let is_there = self.shelf.cluster_record(cluster).exists();
         if matches!(&made, Err(MachineError::Subnet { .. } | MachineError::NoFreeSubnet))
             && !is_there
         {
@@ -223,7 +228,7 @@ impl Driver for VirtualBoxDriver {
         Ok(Reach::direct(address))
     }
     fn resource(&self, id: &MachineId) -> Resource {
-        machine_resource(&id.cluster, &id.machine)
+        of_machine(MACHINE, id)
     }
 
     async fn publish(
@@ -269,7 +274,7 @@ impl Driver for VirtualBoxDriver {
 
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
         let place = self.place(id);
-        let resource = machine_resource(&id.cluster, &id.machine);
+        let resource = of_machine(MACHINE, id);
         let clear = Box::pin(async {
             work.journal.going(&resource)?;
             self.clear(&place, Clearing::ByName, work.cancel).await
@@ -288,19 +293,16 @@ impl Driver for VirtualBoxDriver {
         resource: &Resource,
         work: Work<'_>,
     ) -> Result<(), MachineError> {
-        let own = resource.name.split_once('/').filter(|(owner, _)| *owner == cluster.as_str());
-        match (resource.kind.as_str(), own) {
-            (kind::MACHINE, Some((_, machine))) => {
-                if let Ok(machine) = machine.parse() {
-                    let place = self.place(&MachineId { cluster: cluster.clone(), machine });
-                    let clear = Box::pin(async {
-                        work.journal.going(resource)?;
-                        self.clear(&place, Clearing::Up, work.cancel).await
-                    });
-                    cancellable(work.cancel, clear).await?;
-                }
+        match (resource.kind.as_str(), shelf::owner(cluster, resource)) {
+            (MACHINE, Some(id)) => {
+                let place = self.place(&id);
+                let clear = Box::pin(async {
+                    work.journal.going(resource)?;
+                    self.clear(&place, Clearing::Up, work.cancel).await
+                });
+                cancellable(work.cancel, clear).await?;
             }
-            (kind::NETWORK, _) if resource.name == cluster.as_str() => {
+            (NETWORK, _) if resource.name == cluster.as_str() => {
                 let removed = Box::pin(async {
                     work.journal.going(resource)?;
                     self.remove_network(cluster, work.cancel).await

@@ -11,20 +11,18 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use skep_model::ClusterName;
-use skep_store::file::names;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Os, VirtualBoxDriver,
     failure::{Cause, VBoxError},
-    making::network_resource,
     networks_conf::Allowed,
     parse,
     program::Call,
-    record::{Cluster, Wire},
+    record::{Cluster, SCHEMA, Wire},
     version::{NETS, RESTRICTED},
 };
-use crate::{MachineError, Work, host::HostRoot, subnet};
+use crate::{MachineError, Work, host::HostRoot, shelf, subnet};
 
 /// A host-only interface or network that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,17 +124,13 @@ impl VirtualBoxDriver {
 
     /// The networks of the store's other clusters on VirtualBox.
     fn others(&self, cluster: &ClusterName) -> Result<Vec<subnet::Taken>, MachineError> {
-        let mut taken = Vec::new();
-        for name in names(&self.layout.clusters())? {
-            if name == cluster.as_str() {
-                continue;
-            }
-            if let Some(other) = Cluster::read(&self.layout.cluster(&name).virtualbox())? {
-                let by = format!("the cluster {name}");
-                taken.push(subnet::Taken { subnet: other.subnet, by });
-            }
-        }
-        Ok(taken)
+        let all = self.shelf.clusters::<Cluster>(SCHEMA)?;
+        let others = all.into_iter().filter(|(name, _)| name != cluster);
+        let taken = |(name, other): (ClusterName, Cluster)| subnet::Taken {
+            subnet: other.subnet,
+            by: format!("the cluster {name}"),
+        };
+        Ok(others.map(taken).collect())
     }
 
     /// Makes what the machines of a cluster share, or finds it.
@@ -147,7 +141,7 @@ impl VirtualBoxDriver {
         work: Work<'_>,
     ) -> Result<Ipv4Net, MachineError> {
         let _lock = self.vbox.lock(work.cancel).await?;
-        let path = self.layout.cluster(cluster.as_str()).virtualbox();
+        let path = self.shelf.cluster_record(cluster);
         let found = Cluster::read(&path)?;
         let refuse = |error| self.refuse(&format!("make the network of cluster {cluster}"), error);
         let there = self.host_only(work.cancel).await.map_err(refuse)?;
@@ -163,7 +157,7 @@ impl VirtualBoxDriver {
             }
         };
         record.write(&path)?;
-        work.journal.made(&network_resource(cluster))?;
+        work.journal.made(&shelf::network(cluster))?;
         Ok(record.subnet)
     }
 
@@ -187,7 +181,7 @@ impl VirtualBoxDriver {
         let there = self.host_only(cancel).await.map_err(refuse)?;
         let mended = self.mend(cluster, record.clone(), &there, cancel).await?;
         if mended != record {
-            mended.write(&self.layout.cluster(cluster.as_str()).virtualbox())?;
+            mended.write(&self.shelf.cluster_record(cluster))?;
         }
         Ok(mended)
     }
@@ -224,7 +218,7 @@ impl VirtualBoxDriver {
         cancel: &CancellationToken,
     ) -> Result<Cluster, MachineError> {
         let refuse = |error| self.refuse(&format!("make the network of cluster {cluster}"), error);
-        let path = self.layout.cluster(cluster.as_str()).virtualbox();
+        let path = self.shelf.cluster_record(cluster);
         if self.has_nets(cancel).await.map_err(refuse)? {
             let record = Cluster::new(net, Wire::Net(format!("skep-{cluster}")), true);
             record.write(&path)?;
@@ -341,7 +335,7 @@ impl VirtualBoxDriver {
         cluster: &ClusterName,
         cancel: &CancellationToken,
     ) -> Result<(), MachineError> {
-        let path = self.layout.cluster(cluster.as_str()).virtualbox();
+        let path = self.shelf.cluster_record(cluster);
         let Some(record) = Cluster::read(&path)? else { return Ok(()) };
         if record.is_ours {
             let _lock = self.vbox.lock(cancel).await?;

@@ -83,7 +83,7 @@ pub(super) async fn look(
         checks.extend(network(driver, request, &options, cancel).await);
     }
     let machines = request.new_machines as u64;
-    checks.extend(host::disk(driver.layout.root(), machines * DISK_PER_MACHINE));
+    checks.extend(host::disk(driver.shelf.layout.root(), machines * DISK_PER_MACHINE));
     checks.extend(host.memory(
         machines.saturating_mul(request.size.memory.unwrap_or(MEMORY)),
         "close something, make fewer machines, or give each less memory",
@@ -285,7 +285,7 @@ async fn network(
             return vec![Check::fail(WHAT, "VirtualBox does not list any", error.reason())];
         }
     };
-    let path = driver.layout.cluster(request.cluster.as_str()).virtualbox();
+    let path = driver.shelf.cluster_record(&request.cluster);
     let record = match Cluster::read(&path) {
         Ok(record) => record,
         Err(error) => return vec![Check::fail(WHAT, error.to_string(), "remove the file")],

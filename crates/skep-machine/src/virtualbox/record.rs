@@ -18,10 +18,10 @@ use std::{
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
-use skep_store::{StoreError, layout::MachineLayout};
+use skep_store::StoreError;
 
 /// The newest schema of both records that this program knows.
-const SCHEMA: u64 = 1;
+pub(super) const SCHEMA: u64 = 1;
 
 /// `virtualbox.json`: what the machines of a cluster share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,8 +135,8 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub(super) fn of(machine: &MachineLayout) -> Self {
-        Self { directory: machine.virtualbox() }
+    pub(super) fn at(directory: PathBuf) -> Self {
+        Self { directory }
     }
 
     pub(super) fn directory(&self) -> &Path {

@@ -65,7 +65,11 @@ impl Bench {
     }
 
     fn files(&self, machine: &str) -> PathBuf {
-        Layout::new(self.path("store")).cluster("skep").machine(machine).virtualbox()
+        Layout::new(self.path("store"))
+            .cluster("skep")
+            .machine(machine)
+            .directory()
+            .join("virtualbox")
     }
 
     async fn prepare(&self) -> Ipv4Net {
