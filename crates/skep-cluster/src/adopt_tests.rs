@@ -2,8 +2,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use skep_guest::{KeyPair, adopt::Membership, known_hosts_line};
+use skep_guest::{GuestError, KeyPair, adopt::Membership, known_hosts_line};
 use skep_machine::{DriverKind, DriverOptions, ssh::Host};
+use skep_model::Events;
 use tempfile::TempDir;
 
 use super::*;

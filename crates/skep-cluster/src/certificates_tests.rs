@@ -5,10 +5,11 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use skep_context::Context;
 use skep_machine::{Driver, DriverKind, MachineId, fake::FakeDriver};
-use skep_model::{Events, MachineName};
+use skep_model::{Events, MachineName, MachineState};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::{Desired, Home, Settings, trust::behind, trust::tests::roots, up::up};
+use crate::{Desired, Home, Settings, reach::Cluster, trust::behind, trust::tests::roots, up::up};
 
 struct Bench {
     _directory: tempfile::TempDir,

@@ -61,7 +61,10 @@ pub fn host(cluster: &Cluster, machine: &MachineRecord) -> Result<String, Cluste
 }
 
 /// The way to a machine's engine over TCP.
-pub(crate) fn doorway(cluster: &Cluster, machine: &MachineRecord) -> Result<Doorway, ClusterError> {
+pub(crate) fn engine_endpoint(
+    cluster: &Cluster,
+    machine: &MachineRecord,
+) -> Result<Doorway, ClusterError> {
     let directory = cluster.home().layout().certs();
     let certificates = ClientFiles {
         authority: directory.join(AUTHORITY),

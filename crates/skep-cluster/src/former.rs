@@ -5,20 +5,14 @@
 //! availability) is gone without a word. So whoever lets a machine join hands over what was set,
 //! and takes the old node off the list.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use skep_context::Context;
 use skep_model::{Availability, MachineName};
 use skep_swarm::{Node, NodeId, NodeUpdate, Swarm, SwarmError};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{ClusterError, ClusterRecord, MachineRecord, reach::Cluster};
-
-/// How long a manager that is gone may take to be dropped from the managers.
-const DROPPED: Duration = Duration::from_secs(10);
-/// How often that is looked at.
-const INTERVAL: Duration = Duration::from_millis(50);
 
 impl Cluster {
     /// Hands what was set on a machine's former nodes over to the node `own` that it is now, and
@@ -81,24 +75,7 @@ pub(crate) async fn demote(
 ) -> Result<(), SwarmError> {
     if node.manager.is_some() {
         swarm.update(&node.id, &NodeUpdate::demote(), cancel).await?;
-        see_dropped(swarm, &node.id, cancel).await?;
-    }
-    Ok(())
-}
-
-/// Waits until a node that was demoted is no manager any more.
-async fn see_dropped(
-    swarm: &Swarm,
-    node: &NodeId,
-    cancel: &CancellationToken,
-) -> Result<(), SwarmError> {
-    let end = Instant::now() + DROPPED;
-    while Instant::now() < end {
-        let nodes = swarm.nodes(cancel).await?;
-        if !nodes.iter().any(|other| other.id == *node && other.manager.is_some()) {
-            break;
-        }
-        let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
+        swarm.until_role_settled(&node.id, cancel).await?;
     }
     Ok(())
 }

@@ -16,11 +16,11 @@ use crate::{
     environment::{host, url},
     find::{cluster_of, clusters_of, everything},
     guard::{Loss, guard},
+    locks,
     machines::{NewMachine, Stage, create, place_for, provision, remove as take_away},
     power::{Power, power},
     reach::Cluster,
     status::status,
-    turn,
 };
 
 struct Bench {
@@ -448,7 +448,7 @@ async fn whoever_waits_for_a_cluster_gets_it_or_says_who_has_it() {
     let held = bench.home.lock(&name).unwrap();
     let events = Events::none();
     let short = Context { timeout: Duration::ZERO, ..bench.context(&events) };
-    let error = turn::cluster(&bench.home, &name, short).await.unwrap_err().to_string();
+    let error = locks::cluster(&bench.home, &name, short).await.unwrap_err().to_string();
     assert!(error.contains("in use by another skep (a test)"), "{error}");
     let waiting = Arc::new(tokio::sync::Notify::new());
     let heard = waiting.clone();
@@ -457,7 +457,7 @@ async fn whoever_waits_for_a_cluster_gets_it_or_says_who_has_it() {
             heard.notify_one();
         }
     });
-    let waits = turn::cluster(&bench.home, &name, bench.context(&events));
+    let waits = locks::cluster(&bench.home, &name, bench.context(&events));
     let frees = async {
         waiting.notified().await;
         drop(held);
@@ -552,7 +552,7 @@ async fn a_create_that_was_killed_is_made_anew_by_the_same_and_a_whole_machine_i
     skep_store::write_private(&mark, b"{\"schema\": 1}").unwrap();
     {
         let name = "skep".parse().unwrap();
-        let _maker = turn::machine(&home, &name, &"web1".parse().unwrap()).unwrap();
+        let _maker = locks::machine(&home, &name, &"web1".parse().unwrap()).unwrap();
         let error = bench.make(&home, machine("web1")).await.unwrap_err();
         assert!(matches!(error, ClusterError::MachineExists { .. }), "its maker lives: {error}");
     }

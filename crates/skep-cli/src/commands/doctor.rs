@@ -9,7 +9,8 @@ use skep_model::{Check, Verdict};
 use super::{print, print_json_with, wish};
 use crate::{
     args::{DoctorArgs, Format},
-    context::{Context, default_cluster},
+    cluster_name::default_cluster,
+    context::Context,
     failure::{Exit, Failure},
 };
 

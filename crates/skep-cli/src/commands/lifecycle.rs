@@ -16,7 +16,8 @@ use skep_swarm::{LocalNodeState, SwarmError, quorum};
 use super::{print, print_json, wish};
 use crate::{
     args::{Format, StatusArgs, Up},
-    context::{Context, name_option},
+    cluster_name::name_option,
+    context::Context,
     failure::{Exit, Failure, one_line, way_out_of},
     node_ls::capitalized,
     table::Table,

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 use skep_machine::DriverKind;
+use skep_model::{MachineState, Role};
 use skep_swarm::LocalState;
 
 use super::*;

@@ -11,7 +11,6 @@
 pub mod store;
 
 use std::{
-    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
 };
@@ -19,7 +18,7 @@ use std::{
 use secrecy::{ExposeSecret as _, SecretString};
 use skep_context::Context;
 use skep_machine::{
-    DriverKind, DriverOptions, Request, Work,
+    DriverKind, DriverOptions, Request,
     none::EngineUrl,
     ssh::Host,
     subnet::{MAX_MACHINES, machine_address},
@@ -31,12 +30,11 @@ use skep_store::{Journal, write_private};
 use self::store::{Driver, Entry, Login};
 use crate::{
     ClusterError, ClusterRecord, Home, MachineRecord,
-    adopt::Allowed,
     find::everything,
+    locks,
     machines::{self, place_for},
+    provision::Maker,
     reach::Cluster,
-    turn,
-    up::machine::Bringer,
 };
 
 /// A megabyte, as docker-machine counts, in bytes.
@@ -387,8 +385,7 @@ async fn write(
     taken: &Taken,
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let Context { timeout, events, cancel } = context;
-    let lock = turn::cluster(home, name, context).await?;
+    let lock = locks::cluster(home, name, context).await?;
     let mut record = machines::record_for(home, name, taken.kind)?;
     if record.machine(taken.name.as_str()).is_some() {
         let cluster = name.clone();
@@ -397,10 +394,10 @@ async fn write(
     let own = add(&mut record, taken)?;
     record.save(home)?;
     let authority = home.authority()?;
-    let turn = turn::machine(home, name, &own.name)?;
+    let machine_lock = locks::machine(home, name, &own.name)?;
     drop(lock);
     let cluster = Cluster::new(home, record);
-    let step = events.step(&own.name, "taking it over");
+    let step = context.events.step(&own.name, "taking it over");
     let driver = home.driver(taken.kind);
     let work = async {
         let files = home.layout().cluster(name.as_str());
@@ -412,21 +409,13 @@ async fn write(
             }
             skep_store::kept::write(&path, private.expose_secret().as_bytes())?;
         }
-        let bringer = Bringer {
-            cluster: &cluster,
-            driver: driver.as_ref(),
-            authority: &authority,
-            due: &std::sync::Mutex::default(),
-            states: &BTreeMap::new(),
-            allowed: Allowed::default(),
-            switched_on: &|| {},
-            timeout,
-            work: Work { journal: &journal, events, cancel },
-        };
-        bringer.create(&own).await
+        let (driver, journal) = (driver.as_ref(), &journal);
+        Maker { cluster: &cluster, driver, authority: &authority, journal, context }
+            .create(&own)
+            .await
     };
     let written = step.end_with(work.await);
-    drop(turn);
+    drop(machine_lock);
     if let Err(error) = written {
         // Forgotten, and by no means removed: it was there before, and is somebody's.
         machines::forget(home, name, std::slice::from_ref(&own.name), context).await?;

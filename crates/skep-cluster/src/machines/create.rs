@@ -1,28 +1,32 @@
 //! A machine made by itself.
 
-use std::{collections::BTreeMap, path::Path, sync::Mutex, time::Duration};
+use std::{path::Path, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use skep_context::Context;
 use skep_machine::{
     Driver, DriverKind, DriverOptions, Request, System, Work, subnet::MAX_MACHINES, virtualbox,
 };
-use skep_model::{Check, ClusterName, Events, MachineName, Verdict};
+use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Verdict};
 use skep_pki::Anchor;
 use skep_store::{Journal, Lock};
 use tokio_util::sync::CancellationToken;
 
-use super::{NewMachine, Stage, half_made, remove};
+use super::{
+    half_made, mark,
+    new::{NewMachine, Stage},
+    remove,
+};
 use crate::{
     ClusterError, ClusterRecord, Home, MachineRecord,
     adopt::Allowed,
     choose, engine_options,
     find::everything,
+    locks, pending,
+    provision::{MachineProvisioner, Maker},
     reach::Cluster,
-    settle::settle,
-    trust, turn,
+    trust,
     unfinished::{self, Begun},
-    up::machine::Bringer,
 };
 
 /// How long undoing may take; nobody who has interrupted a command waits for ever.
@@ -62,7 +66,7 @@ pub async fn create(
     let driver = home.driver(kind);
     let prepare = prepare(home, record, &own, &machine.options, driver.as_ref(), context);
     let prepared = Box::pin(prepare).await;
-    let (cluster, turn) = match prepared {
+    let (cluster, machine_lock) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
             drop(lock);
@@ -73,7 +77,6 @@ pub async fn create(
     // From here on others may change the cluster, and make machines in it.
     drop(lock);
 
-    let waiting = || told(Stage::Waiting);
     let bring = async {
         let files = home.layout().cluster(name.as_str());
         let journal = Journal::open(&files.journal())?;
@@ -82,31 +85,30 @@ pub async fn create(
             skep_store::kept::write(&path, key.expose_secret().as_bytes())?;
         }
         let authority = home.authority()?;
-        let bringer = Bringer {
+        let maker = Maker {
             cluster: &cluster,
             driver: driver.as_ref(),
             authority: &authority,
-            due: &Mutex::default(),
-            states: &BTreeMap::new(),
-            allowed: Allowed {
-                install_engine: machine.install_engine,
-                take_over: machine.force,
-                ..Allowed::default()
-            },
-            switched_on: &waiting,
-            timeout: context.timeout,
-            work: Work { journal: &journal, events, cancel },
+            journal: &journal,
+            context,
         };
         if system == System::Nothing {
-            return bringer.create(&own).await;
+            return maker.create(&own).await;
         }
-        bringer.bring(&own).await?;
+        let allowed = Allowed {
+            install_engine: machine.install_engine,
+            take_over: machine.force,
+            ..Allowed::default()
+        };
+        maker.make(&own, MachineState::Absent).await?;
+        told(Stage::Waiting);
+        MachineProvisioner { maker, allowed }.finish(&own, MachineState::Absent).await?;
         told(Stage::Ready);
         Ok(())
     };
     let made = Box::pin(bring).await;
-    let made = made.and_then(|()| Ok(half_made::end(home, &name, &own.name)?));
-    drop(turn);
+    let made = made.and_then(|()| Ok(mark::end(home, &name, &own.name)?));
+    drop(machine_lock);
     match made {
         Ok(()) => Ok(cluster),
         Err(error) => {
@@ -126,7 +128,7 @@ async fn enter(
     context: Context<'_>,
 ) -> Result<(Lock, ClusterRecord, MachineRecord), ClusterError> {
     loop {
-        let lock = turn::cluster(home, &name, context).await?;
+        let lock = locks::cluster(home, &name, context).await?;
         let of_another =
             |record: ClusterRecord| record.driver != kind && !record.machines.is_empty();
         if machine.cluster.is_none() && ClusterRecord::load(home, &name)?.is_some_and(of_another) {
@@ -152,7 +154,7 @@ async fn enter(
                 }
                 unfinished::end(home, &name)?;
             }
-            half_made::begin(home, &name, &own.name)?;
+            mark::begin(home, &name, &own.name)?;
             record.save(home)?;
             Ok((record, own))
         })();
@@ -199,7 +201,7 @@ pub fn check_name(home: &Home, name: &MachineName) -> Result<(), ClusterError> {
     let all = everything(home)?;
     let has_it = |cluster: &&Cluster| {
         let cluster = cluster.record();
-        cluster.machine(name.as_str()).is_some() && !half_made::is_left(home, &cluster.name, name)
+        cluster.machine(name.as_str()).is_some() && !mark::is_left(home, &cluster.name, name)
     };
     match all.clusters.iter().find(has_it) {
         None => Ok(()),
@@ -371,14 +373,14 @@ async fn prepare(
     let work = Work { journal: &journal, events, cancel };
     let others = record.machines.iter().map(|machine| &machine.name);
     // What the journal is uncertain of is a leftover, if nobody is making it just now.
-    if let Ok(_all) = turn::machines(home, &name, others) {
-        settle(driver, &name, work).await?;
+    if let Ok(_all) = locks::machines(home, &name, others) {
+        pending::complete(driver, &name, work).await?;
     }
     record.subnet = driver.prepare(&name, record.subnet.or(host_only(asked)), work).await?;
     record.save(home)?;
     home.authority()?;
-    let turn = turn::machine(home, &name, &own.name)?;
-    Ok((Cluster::new(home, record), turn))
+    let machine_lock = locks::machine(home, &name, &own.name)?;
+    Ok((Cluster::new(home, record), machine_lock))
 }
 
 /// Takes away what an unfinished create has made. It was asked for and is not wanted half: so it is

@@ -11,8 +11,16 @@ use skep_service::{
 use skep_swarm::{Node, NodeId, NodeState, Swarm};
 use tokio_util::sync::CancellationToken;
 
-use super::How;
 use crate::{ClusterError, MachineRecord, reach::Cluster};
+
+/// How engines are restarted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct How {
+    /// Tasks are moved to other nodes before their node's engine is restarted.
+    pub drain: bool,
+    /// Whether each of them is restarted; else it turns out one by one.
+    pub certain: bool,
+}
 
 /// What is known of the swarm that machines are in.
 #[derive(Debug)]

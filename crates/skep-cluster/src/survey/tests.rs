@@ -115,7 +115,7 @@ fn managers_without_a_quorum_know_each_other_and_are_known_by_their_workers() {
     assert_eq!(shown(&survey), ["?: w1 m1 m2"]);
     let swarm = &survey.swarms[0];
     assert_eq!((swarm.known_managers, swarm.managers.len()), (3, 2));
-    assert!(swarm.nodes.is_none() && !swarm.lacks_its_managers(&record));
+    assert!(swarm.nodes.is_none() && !swarm.lacks_its_managers(&record.addresses()));
 }
 
 #[test]

@@ -19,17 +19,15 @@ use skep_pki::Purpose;
 use super::flags;
 use crate::{
     args::machine::{ClassicSwarm, Create, EngineFlags, Generic, VirtualBox},
+    cluster_name::default_cluster,
     commands::{cert, print_lines},
-    context::{Context, default_cluster},
+    context::Context,
     failure::{Exit, Failure, one_line},
     persona::Persona,
 };
 
 /// How long a host's name may take to be resolved.
 const RESOLVE: Duration = Duration::from_secs(10);
-
-/// A megabyte, as docker-machine's flags count memory and disks, in bytes.
-const MEGABYTE: u64 = 1 << 20;
 
 /// The names of a user's own keys, in the order `ssh` tries them.
 const KEYS: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
@@ -281,25 +279,6 @@ fn key(context: &Context, generic: &Generic) -> Result<PathBuf, Failure> {
     })
 }
 
-/// As many processors as `--virtualbox-cpu-count` says.
-pub(super) fn vbox_cpus(count: i64) -> Result<u32, Failure> {
-    let cpus = match count {
-        -1 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64,
-        count => u64::try_from(count).unwrap_or_default(),
-    };
-    u32::try_from(cpus).ok().filter(|&count| count > 0).ok_or_else(|| {
-        Failure::usage(format!("{count} processors cannot be had"))
-            .with_fix("give --virtualbox-cpu-count 1 or more, or -1 for as many as the host has")
-    })
-}
-
-/// Bytes, of megabytes. What cannot be had is the driver's to refuse, none at all too: it knows the
-/// bounds.
-#[expect(clippy::unnecessary_wraps, reason = "a size's fields are what was asked for, if anything")]
-pub(super) fn vbox_megabytes(megabytes: u64) -> Option<u64> {
-    Some(megabytes.saturating_mul(MEGABYTE))
-}
-
 /// VirtualBox's options, and how big the machine is to be by its own flags.
 async fn virtualbox(
     context: &Context,
@@ -312,9 +291,9 @@ async fn virtualbox(
             .with_fix("write the host's own address with the network's prefix: 192.168.99.1/24")
     })?;
     let size = Size {
-        memory: vbox_megabytes(flags.virtualbox_memory),
-        cpus: Some(vbox_cpus(flags.virtualbox_cpu_count)?),
-        disk: vbox_megabytes(flags.virtualbox_disk_size),
+        memory: flags::vbox_megabytes(flags.virtualbox_memory),
+        cpus: Some(flags::vbox_cpus(flags.virtualbox_cpu_count)?),
+        disk: flags::vbox_megabytes(flags.virtualbox_disk_size),
     };
     let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
     let share = match given(&flags.virtualbox_share_folder) {

@@ -14,7 +14,7 @@ use skep_template::{Objects, Template};
 
 use super::{
     facts::{Found, driver_name, text},
-    named_one,
+    named::named_one,
 };
 use crate::{
     commands::hand_on,

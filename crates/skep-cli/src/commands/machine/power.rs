@@ -9,7 +9,7 @@ use skep_cluster::{
 use skep_machine::{DriverKind, MachineError};
 use skep_model::MachineState;
 
-use super::named;
+use super::named::named;
 use crate::{
     args::machine::Switch,
     commands::print_lines,

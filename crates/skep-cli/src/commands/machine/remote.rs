@@ -14,7 +14,7 @@ use skep_guest::{
 use skep_machine::System;
 use skep_model::MachineState;
 
-use super::{facts::Found, named_one, where_is::is_url};
+use super::{facts::Found, named::named_one, where_is::is_url};
 use crate::{context::Context, failure::Failure};
 
 /// Becomes `ssh`, so that terminal, standard input and exit status are its own.

@@ -5,7 +5,10 @@ use skep_engine::EngineError;
 use skep_machine::{DriverOptions, System};
 use skep_pki::store::{AUTHORITY, CLIENT, CLIENT_KEY};
 
-use super::{facts::Found, named, named_one};
+use super::{
+    facts::Found,
+    named::{named, named_one},
+};
 use crate::{
     commands::{print, print_lines},
     context::Context,

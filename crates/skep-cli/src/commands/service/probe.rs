@@ -152,7 +152,7 @@ fn door(cluster: Option<&Cluster>, place: &Place) -> Door {
     let address = match cluster {
         Some(cluster) => cluster
             .machine(&place.node)
-            .and_then(|machine| cluster.door(machine, port))
+            .and_then(|machine| cluster.published_address(machine, port))
             .map_err(|error: ClusterError| one_line(&error)),
         // A lone manager may know itself by no address.
         None => match place.address.parse().map(|ip: std::net::IpAddr| ip.is_unspecified()) {

@@ -19,7 +19,11 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError::Request`] if the port is not forwarded to this host, with the fix; as
     /// [`Cluster::reach`].
-    pub fn door(&self, machine: &MachineRecord, port: u16) -> Result<SocketAddr, ClusterError> {
+    pub fn published_address(
+        &self,
+        machine: &MachineRecord,
+        port: u16,
+    ) -> Result<SocketAddr, ClusterError> {
         let host = self.reach(machine)?.host;
         let record = self.record();
         if record.driver != DriverKind::Qemu {
