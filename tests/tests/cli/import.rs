@@ -149,7 +149,7 @@ fn what_is_no_store_is_refused() {
     nothing_was_touched(&lab);
 }
 
-/// The machine itself is VirtualBox's: it is looked at, written down, and left as it is.
+/// The machine itself is VirtualBox's: it is inspected, recorded, and not changed.
 #[test]
 fn a_machine_of_virtualbox_is_taken_over_by_its_name() {
     let (lab, script) = (Lab::without_machines(), Script::new(&Settings::default()));

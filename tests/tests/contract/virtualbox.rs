@@ -119,7 +119,7 @@ impl World for FakeVirtualBox {
     }
 
     fn clear(&self) {
-        // What stands behind the machines goes with the script.
+        // The containers that back the machines are removed with the script.
     }
 }
 

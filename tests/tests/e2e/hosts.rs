@@ -1,4 +1,4 @@
-//! A host that was there before, taken over SSH: refused while something stands in the way, with
+//! An existing host, adopted over SSH: refused while there is an obstacle, with
 //! nothing touched; an engine installed from packages; its TLS endpoint; a root it trusts; given back
 //! as it was.
 

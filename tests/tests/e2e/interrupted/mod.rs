@@ -87,8 +87,9 @@ struct Matrix {
 }
 
 impl Matrix {
-    /// One point: the command is cut, given again, and what there is looked at. `is_done` says
-    /// whether one that a signal ended had done all its work before. Says whether all is well.
+    /// One point: the command is interrupted and run again, and the result is checked. `is_done`
+    /// says whether a command that a signal ended had done all its work before. Returns whether
+    /// all is well.
     fn point(
         &mut self,
         lab: &Lab,
@@ -100,7 +101,7 @@ impl Matrix {
         self.point_healed_by(lab, subject, &words, is_done, is_right)
     }
 
-    /// As [`Matrix::point`], with another command that must go on from there.
+    /// As [`Matrix::point`], with another command that must continue from there.
     fn point_healed_by(
         &mut self,
         lab: &Lab,
