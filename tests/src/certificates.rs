@@ -5,7 +5,7 @@ use rcgen::{
     KeyPair, KeyUsagePurpose,
 };
 
-/// A CA nobody trusts by itself, with its key, which stays in memory.
+/// A CA that is not trusted by default, with its key, which stays in memory.
 #[derive(Debug)]
 pub struct Root {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -42,7 +42,7 @@ impl Root {
         self.issuer.der().to_vec()
     }
 
-    /// The private key as PEM, which belongs in no file that is handed to anybody.
+    /// The private key as PEM, which must not be in any file that is given away.
     pub fn key_pem(&self) -> String {
         self.issuer.key().serialize_pem()
     }

@@ -1,4 +1,4 @@
-//! The docker CLI and skep, asked the same of the same answers.
+//! The docker CLI and skep, running the same commands on the same answers.
 
 use std::{fmt::Write as _, path::Path};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{Ran, Run, host::block, replay::Answers, run};
 
-/// What is asked of both, after `docker` and after `skep`. A new screen is one line here and a new
+/// The commands for both, after `docker` and after `skep`. A new screen is one line here and a new
 /// recording.
 pub const COMMANDS: [&str; 67] = [
     "service ls",
@@ -79,7 +79,7 @@ pub const COMMANDS: [&str; 67] = [
     "stack ps no-such-stack",
 ];
 
-/// What both are asked too, and skep answers otherwise on purpose: `docs/differences.md`.
+/// Commands where skep intentionally answers differently: `docs/differences.md`.
 pub const DIFFERENT: [&str; 1] = ["node ps manager1 worker1"];
 
 /// A docker CLI: a program, and what comes before its own arguments.

@@ -48,7 +48,7 @@ impl Cut {
     }
 
     fn send(&self, pid: Pid) {
-        // One that has ended by itself tells by its status.
+        // If it has ended by itself, its status shows that.
         let _ = match self.group {
             true => kill_process_group(pid, self.signal),
             false => kill_process(pid, self.signal),
@@ -92,7 +92,7 @@ pub struct Ended {
 /// # Panics
 /// If it cannot be started, or takes longer than a few minutes.
 pub fn cut(lab: &Lab, words: &str, cut: &Cut) -> Ended {
-    // The shell says its number and becomes skep, which has that number from then on.
+    // The shell prints its process id and executes skep, which keeps that id.
     let words: Vec<_> = words.split_whitespace().collect();
     let mut program = Program::new("sh")
         .args(["-c", "echo $$ >&2; exec \"$@\"", "sh"])

@@ -1,4 +1,4 @@
-//! What the host's engine and the host itself hold, asked without any of skep's own code: the
+//! What exists on the host and in its engine, queried without any of skep's own code: through the
 //! docker CLI, `/proc` and directories.
 
 use std::{fmt::Write as _, os::unix::fs::FileTypeExt, path::Path};
@@ -10,7 +10,7 @@ pub fn docker<'a>(args: impl IntoIterator<Item = &'a str>) -> Run {
     Run::program("docker").args(args)
 }
 
-/// Everything of the host's engine that carries a label (`skep`, or `skep=ID`): one line each,
+/// Everything in the host's engine with a label (`skep`, or `skep=ID`): one line each,
 /// `container NAME`, `volume NAME`, `network NAME`, containers first.
 ///
 /// # Panics

@@ -1,9 +1,9 @@
-//! A Debian host with sshd and no engine, that was there before skep came: a container made of
-//! Debian's packages, with process 1, an sshd, a user who may use sudo, and room for an engine of its
-//! own. Scripts in `/etc/init.d` start its services.
+//! An existing Debian host with sshd and without an engine: a container built from Debian's
+//! packages, with process 1, an sshd, a user who may use sudo, and space for its own
+//! engine. Scripts in `/etc/init.d` start its services.
 //!
-//! The packages an engine consists of lie in it as an archive that its apt is set to, so that
-//! installing one asks nobody.
+//! It contains an engine's packages as an archive that its apt is configured with, so that
+//! installing one needs no network.
 
 use std::{path::PathBuf, process, time::Duration};
 

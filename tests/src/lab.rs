@@ -1,4 +1,4 @@
-//! A store of one's own, with a cluster name nobody else has.
+//! A store for one test, with a unique cluster name.
 
 use std::{
     path::{Path, PathBuf},
@@ -16,13 +16,13 @@ const UP: Duration = Duration::from_secs(420);
 /// How long `skep down` may take.
 const DOWN: Duration = Duration::from_secs(90);
 
-/// How many labs this process has had.
+/// How many labs this process has created.
 static LABS: AtomicU32 = AtomicU32::new(0);
 
 /// A store, a directory for sockets and a cluster name that belong to one test.
 ///
-/// Dropping it removes whatever the test has made, also when it failed; [`Lab::finish`] does the
-/// same through skep alone and looks whether anything is left.
+/// Dropping it removes everything the test has created, also when it failed; [`Lab::finish`] does
+/// the same through skep alone and checks that nothing is left.
 #[derive(Debug)]
 pub struct Lab {
     store: TempDir,
@@ -79,7 +79,7 @@ impl Lab {
         self.store.path().join("store")
     }
 
-    /// The directory that skep's sockets lie in.
+    /// The directory of skep's sockets.
     pub fn runtime(&self) -> &Path {
         self.runtime.path()
     }
@@ -122,7 +122,7 @@ impl Lab {
         skep.env("DOCKER_HOST", nowhere)
     }
 
-    /// What tells skep, or a shell that starts it, where this lab is.
+    /// The environment that points skep, or a shell that starts it, to this lab.
     pub fn environment(&self) -> [(&'static str, PathBuf); 3] {
         [
             ("SKEP_HOME", self.store()),
@@ -141,7 +141,7 @@ impl Lab {
         self.skep("down").within(DOWN)
     }
 
-    /// The label of everything this store has made, if the store has come to be.
+    /// The label of everything this store has created, if the store exists.
     pub fn label(&self) -> Option<String> {
         let text = fs_err::read_to_string(self.store().join("store.json")).ok()?;
         let (_, rest) = text.split_once("\"id\"")?;
@@ -160,7 +160,7 @@ impl Lab {
         traces
     }
 
-    /// Takes the cluster down and looks whether anything is left of it.
+    /// Takes the cluster down and checks that nothing is left of it.
     ///
     /// # Panics
     /// If `down` fails or something is left; what is left is named, and then removed.
@@ -189,8 +189,8 @@ impl Drop for Lab {
             return;
         }
         if !self.traces().is_empty() {
-            // A test failed, or it tests that `down` does. This is the last resort, so it asks
-            // skep first, for its SSH masters, and then nobody.
+            // A test failed, or it tests that `down` does. This is the last resort: skep goes
+            // first, because of its SSH masters, then everything is removed without it.
             self.down().ends();
         }
         if let Some(label) = self.label() {
@@ -213,7 +213,7 @@ pub(crate) fn driver(words: &[&str]) -> &'static [&'static str] {
 /// The directory that cargo builds in.
 pub(crate) fn target() -> PathBuf {
     let own = std::env::current_exe().expect("a program has a path");
-    own.ancestors().nth(3).expect("a test lies in target/PROFILE/deps").to_path_buf()
+    own.ancestors().nth(3).expect("a test is in target/PROFILE/deps").to_path_buf()
 }
 
 /// Where the guest systems of all labs are built, once: beside what cargo builds.

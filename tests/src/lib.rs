@@ -1,8 +1,8 @@
-//! What the tests that cross crates have in common: a store of one's own with everything that is
-//! cleaned up after it, the `skep` that is being tested, a second opinion on what the host's
-//! engine holds, certificates good and bad, a TLS server behind a private root, and images to run.
+//! What the tests that cross crates have in common: a store for one test with everything that is
+//! cleaned up after it, the `skep` under test, an independent view of the host engine's
+//! objects, certificates good and bad, a TLS server behind a private root, and images to run.
 //!
-//! **Never here:** an expectation. What skep must do stands in the tests.
+//! **Never here:** an expectation. What skep must do is in the tests.
 //!
 //! **Start reading** at [`Lab`].
 

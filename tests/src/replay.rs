@@ -1,4 +1,4 @@
-//! An engine's answers, recorded once and served again, to anybody and as often as they like.
+//! An engine's answers, recorded once and served again, to any client and any number of times.
 //!
 //! A recording goes between a client and an engine and keeps each answer by its request, without
 //! the API's version. Served again, the times in it are set back so that each is in the middle of
@@ -26,7 +26,7 @@ use serde_json::Value;
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
-/// The version that an engine speaks at most if nobody says: that of the guest system's engine.
+/// The version that an engine speaks at most by default: that of the guest system's engine.
 const API: &str = "1.45";
 
 /// An answer: its status and its JSON.

@@ -1,13 +1,13 @@
-//! Running a program to its end, and saying everything about it when it did not end as it should.
+//! Running a program to its end, with a full report if it did not end as expected.
 
 use std::{ffi::OsStr, fmt, path::PathBuf, time::Duration};
 
 use assert_cmd::Command;
 
-/// How long a command may take if nobody says.
+/// How long a command may take by default.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Variables that would make a test depend on who runs it.
+/// Variables that would make a test depend on the user's session.
 const FOREIGN: [&str; 13] = [
     "NO_COLOR",
     "CLICOLOR_FORCE",
@@ -24,17 +24,20 @@ const FOREIGN: [&str; 13] = [
     "MACHINE_DRIVER",
 ];
 
-/// The `skep` that is being tested: the one `SKEP_BIN` names, or the one that was built into the
+/// The `skep` under test: the one `SKEP_BIN` names, or the one that was built into the
 /// directory above this test's own.
 ///
 /// # Panics
 /// If there is none.
 pub fn skep() -> PathBuf {
-    #[expect(clippy::disallowed_methods, reason = "a test program is told by its environment")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test program is configured by its environment"
+    )]
     let named = std::env::var_os("SKEP_BIN").map(PathBuf::from);
     let path = named.unwrap_or_else(|| {
         let own = std::env::current_exe().expect("a program has a path");
-        own.ancestors().nth(2).expect("a test lies in target/PROFILE/deps").join("skep")
+        own.ancestors().nth(2).expect("a test is in target/PROFILE/deps").join("skep")
     });
     assert!(
         path.is_file(),
@@ -46,7 +49,7 @@ pub fn skep() -> PathBuf {
 }
 
 /// This program's own PATH.
-#[expect(clippy::disallowed_methods, reason = "a test program is told by its environment")]
+#[expect(clippy::disallowed_methods, reason = "a test program is configured by its environment")]
 pub fn search_path() -> String {
     std::env::var("PATH").unwrap_or_default()
 }

@@ -81,7 +81,7 @@ impl Drop for Server {
 async fn serve(listener: TcpListener, acceptor: TlsAcceptor) {
     let listener = tokio::net::TcpListener::from_std(listener).expect("the listener is ready");
     while let Ok((stream, _)) = listener.accept().await {
-        // A client that does not trust the root goes away: that is its good right.
+        // A client that does not trust the root closes the connection, which is expected.
         tokio::spawn(tokio::time::timeout(CONNECTION, answer(stream, acceptor.clone())));
     }
 }

@@ -1,4 +1,4 @@
-//! What an SSH server offers before anybody has logged in: its KEXINIT packet (RFC 4253, 7.1).
+//! What an SSH server offers before login: its KEXINIT packet (RFC 4253, 7.1).
 
 use std::{io, net::SocketAddr};
 

@@ -68,7 +68,7 @@ pub fn watch(lab: &Lab, words: &str, step: &str, mut act: impl FnMut(Pid)) -> Wa
 #[track_caller]
 pub fn interrupt(lab: &Lab, words: &str, step: &str, signal: Signal) -> Watched {
     let watched = watch(lab, words, step, |pid| {
-        // If it has ended by itself, its status will tell.
+        // If it has ended by itself, its status will show that.
         let _ = kill_process(pid, signal);
     });
     assert!(watched.happened, "`{step}` never began:\n{}", watched.lines.join("\n"));

@@ -10,7 +10,7 @@ use crate::{
     skep::{self, Profile},
 };
 
-/// The documents that go along.
+/// The documents that are included.
 const DOCUMENTS: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"];
 
 /// Completions: the shell's name for skep, and the file's name as that shell looks for it.
@@ -42,8 +42,7 @@ pub(crate) async fn perform(work: &Work) -> Result<()> {
     save(work, Program::new(&binary).arg("man"), &folder.join("man/skep.1")).await?;
 
     let archive = format!("{name}.tar.gz");
-    // Sorted, owned by nobody in particular, dated by the commit: the same sources give the same
-    // archive.
+    // Sorted, with a fixed owner, dated by the commit: the same sources give the same archive.
     let date = Program::new("git").args(["log", "-1", "--format=%ct"]).directory(&work.root);
     let (_, date) = work.ask(date).await?;
     let date = date.text().parse::<u64>().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What this machine holds that skep or its tests made: the proof that tests clean up.
+//! What skep or its tests created on this machine: used to check that tests clean up.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -7,11 +7,11 @@ use skep_process::Program;
 
 use crate::run::Work;
 
-/// What the names of the tests' temporary directories begin with; they lie in `/tmp`, because the
-/// paths of sockets must be short.
+/// What the names of the tests' temporary directories begin with; they are in `/tmp`, because
+/// socket paths must be short.
 const TEMPORARY: &str = "skt";
 
-/// All there is: what the engine holds, virtual machines, files, bridges. One line each.
+/// Everything found: the engine's objects, virtual machines, files, bridges. One line each.
 pub(crate) async fn everything(work: &Work) -> Result<BTreeSet<String>> {
     let mut all = labelled(work).await?;
     all.extend(virtual_machines()?);
@@ -20,7 +20,7 @@ pub(crate) async fn everything(work: &Work) -> Result<BTreeSet<String>> {
     let interfaces = names_in("/sys/class/net")?.into_iter();
     let bridges =
         interfaces.filter(|name| Path::new("/sys/class/net").join(name).join("bridge").exists());
-    // The engine's own are counted as its networks.
+    // The engine's own bridges are counted as its networks.
     all.extend(
         bridges.filter(|name| !name.starts_with("br-")).map(|name| format!("bridge {name}")),
     );
@@ -31,14 +31,14 @@ pub(crate) async fn everything(work: &Work) -> Result<BTreeSet<String>> {
 fn virtual_machines() -> Result<Vec<String>> {
     let numbers = names_in("/proc")?.into_iter().filter(|name| name.parse::<u32>().is_ok());
     let found = numbers.filter_map(|number| {
-        // A process may end while it is looked at, and its last moment has no command line.
+        // A process may end while it is read, and one that is exiting has no command line.
         let line = fs::read(Path::new("/proc").join(&number).join("cmdline")).ok()?;
         Some(format!("process {number} {}", virtual_machine(&line)?))
     });
     Ok(found.collect())
 }
 
-/// The program and the machine's name in a command line, if it is one that skep has written.
+/// The program and the machine's name in a command line, if skep wrote it.
 fn virtual_machine(line: &[u8]) -> Option<String> {
     let line = String::from_utf8_lossy(line);
     let mut words = line.split('\0');
@@ -77,7 +77,7 @@ async fn labelled(work: &Work) -> Result<BTreeSet<String>> {
     Ok(all)
 }
 
-/// Fails when something is there that was not there `before`.
+/// Fails when there is something that did not exist `before`.
 pub(crate) fn compare(before: &BTreeSet<String>, after: &BTreeSet<String>) -> Result<()> {
     let left = after.difference(before).map(String::as_str).collect::<Vec<_>>();
     if left.is_empty() {

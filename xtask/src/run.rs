@@ -1,9 +1,9 @@
-//! How the chores start programs.
+//! How the tasks start programs.
 //!
-//! Two ways: through `skep-process`, with every line passed on and counted, for what runs by
-//! itself; and [`Work::watched`], which gives the program this process's terminal, for what a
-//! person watches or answers (`sudo` asking for a password, skep's live view). The second is the
-//! one place outside `skep-process` that starts a program.
+//! Two ways: through `skep-process`, with every line passed on and counted, for unattended
+//! programs; and [`Work::watched`], which gives the program this process's terminal, for
+//! interactive ones (`sudo` asking for a password, skep's live view). The second is the only
+//! place outside `skep-process` that starts a program.
 
 use std::{
     ffi::OsStr,
@@ -16,10 +16,10 @@ use anyhow::{Context as _, Result, bail};
 use skep_process::{Output, Program};
 use tokio_util::sync::CancellationToken;
 
-/// The longest any chore may take: what a hosted runner allows.
+/// The longest any task may take: what a hosted runner allows.
 pub(crate) const LIMIT: Duration = Duration::from_secs(90 * 60);
 
-/// Where the chores work, and until when.
+/// Where the tasks run, and their deadline.
 #[derive(Debug, Clone)]
 pub(crate) struct Work {
     /// The checkout's root.
@@ -58,7 +58,7 @@ impl Work {
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), PathBuf::from)
     }
 
-    /// How long a step that asks for `own` may take: no longer than what is left of the limit.
+    /// The time for a step that needs `own`: at most what is left of the limit.
     pub(crate) fn deadline(&self, own: Duration) -> Duration {
         own.min(self.until.saturating_duration_since(Instant::now()))
     }
@@ -89,13 +89,13 @@ impl Work {
         }
     }
 
-    /// Runs a program to its end without showing anything; any status is an answer.
+    /// Runs a program to its end without showing anything; any status is accepted.
     pub(crate) async fn ask(&self, program: Program) -> Result<(ExitStatus, Output)> {
         let program = program.deadline(self.deadline(Duration::from_secs(30)));
         Ok(program.run_any(&self.cancel).await?)
     }
 
-    /// Runs a program to its end, printing each line it prints and handing it to `line`.
+    /// Runs a program to its end, printing each of its lines and passing it to `line`.
     pub(crate) async fn shown(
         &self,
         program: Program,
@@ -109,7 +109,7 @@ impl Work {
             println!("   {text}");
             line(text);
         };
-        // What it printed has been shown: the error need not repeat it.
+        // Its output has been shown, so the error does not repeat it.
         match program.run_with(&self.cancel, shown).await {
             Ok(_) => Ok(()),
             Err(skep_process::ProcessError::Failed { status, .. }) => {
@@ -121,7 +121,7 @@ impl Work {
 
     /// Runs a program on this process's terminal and returns its status.
     ///
-    /// Ctrl-C reaches the program itself, which is waited for: skep leaves a resumable state.
+    /// Ctrl-C reaches the program itself, and this waits for it: skep leaves a resumable state.
     pub(crate) async fn watched<A: AsRef<OsStr>>(
         &self,
         program: impl AsRef<OsStr>,
@@ -146,14 +146,14 @@ impl Work {
     }
 }
 
-/// A command line without the folder its program lies in, which says nothing to the reader.
+/// A command line without its program's directory, which is of no use to the reader.
 fn short(command: &str) -> String {
     let program = command.split(' ').next().unwrap_or_default();
     let name = program.rsplit('/').next().unwrap_or_default();
     format!("{name}{}", &command[program.len()..])
 }
 
-/// Whether a person is reading.
+/// Whether the output is a terminal.
 pub(crate) fn on_terminal() -> bool {
     std::io::IsTerminal::is_terminal(&std::io::stdout())
 }
@@ -170,7 +170,7 @@ pub(crate) fn human(time: Duration) -> String {
     }
 }
 
-/// The path of a program by this name, looked for where a root shell would.
+/// The path of a program by this name, searched where a root shell would.
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);

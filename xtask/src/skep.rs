@@ -1,4 +1,4 @@
-//! The `skep` binary: building it, and where it lies.
+//! The `skep` binary: building it, and its path.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -9,7 +9,7 @@ use crate::run::Work;
 /// How the binary is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Profile {
-    /// As the tests are: what they have built is used again.
+    /// As for the tests, so that their build is reused.
     Dev,
     /// As it is shipped.
     Release,

@@ -1,7 +1,7 @@
-//! Snapshots: none waits for a decision, and none is left over from a test that is gone.
+//! Snapshots: none is pending, and none is left over from a removed test.
 //!
-//! `insta` appends the path of each snapshot a test looks at to the file that
-//! `INSTA_SNAPSHOT_REFERENCES_FILE` names; what it never looked at is left over.
+//! `insta` appends the path of each snapshot a test reads to the file that
+//! `INSTA_SNAPSHOT_REFERENCES_FILE` names; snapshots that are not in it are left over.
 
 use std::{
     collections::BTreeSet,
@@ -18,19 +18,19 @@ fn references(work: &Work) -> PathBuf {
     work.target().join("snapshot-references")
 }
 
-/// Forgets which snapshots earlier runs looked at.
+/// Clears the list of snapshots that earlier runs read.
 pub(crate) fn forget(work: &Work) -> Result<()> {
     let file = references(work);
     fs::create_dir_all(work.target()).context("cannot make the target directory")?;
     fs::write(&file, "").with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// Makes a test runner record which snapshots its tests look at, and write no new ones.
+/// Makes a test runner record which snapshots its tests read, and write no new ones.
 pub(crate) fn recorded(work: &Work, program: Program) -> Program {
     program.env("INSTA_UPDATE", "no").env("INSTA_SNAPSHOT_REFERENCES_FILE", references(work))
 }
 
-/// Fails when a snapshot is pending, or was not looked at by the stage `unit`.
+/// Fails when a snapshot is pending, or was not read by the stage `unit`.
 pub(crate) fn check(work: &Work) -> Result<()> {
     let file = references(work);
     let seen = fs::read_to_string(&file)

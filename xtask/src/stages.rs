@@ -14,7 +14,7 @@ use crate::{
     skep, snapshots, tidy,
 };
 
-/// What to run, and whether to go on after a failure.
+/// What to run, and whether to continue after a failure.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Options {
     /// The stages to run, in this order; all of them when none is named
@@ -39,13 +39,13 @@ enum Stage {
     Setup,
     /// The code is formatted
     Fmt,
-    /// The compiler and clippy have nothing to say
+    /// The compiler and clippy have no warnings
     Clippy,
-    /// The project's own rules are kept
+    /// The project follows its own rules
     Tidy,
-    /// What is depended on may be
+    /// Dependencies have accepted licences, sources and no advisories
     Deny,
-    /// The words are spelt right
+    /// There are no spelling mistakes
     Typos,
     /// The tests that need no machine
     Unit,
@@ -55,9 +55,9 @@ enum Stage {
     Docs,
     /// Each crate's examples build
     Examples,
-    /// Every driver keeps the drivers' contract
+    /// Every driver passes the contract suite
     Contract,
-    /// The whole, on real machines
+    /// The whole program, on real machines
     E2e,
 }
 
@@ -117,7 +117,7 @@ fn report(ended: &[Ended], stages: &[Stage]) -> Result<()> {
     if failed.is_empty() { Ok(()) } else { Err(Failed.into()) }
 }
 
-/// The stages have said what failed: nothing is to be added after the last line.
+/// The stages have reported what failed: nothing may follow the last line.
 #[derive(Debug)]
 pub(crate) struct Failed;
 
@@ -213,8 +213,8 @@ async fn count(
     work.shown(program, deadline, line).await
 }
 
-/// What a person's session sets and a pipeline may not. Tests run without it everywhere, so that
-/// they cannot come to depend on it.
+/// Variables that an interactive session sets and a pipeline may not. Tests always run without
+/// them, so that they cannot depend on them.
 const PERSONAL: [&str; 9] = [
     "SHELL",
     "USER",
@@ -268,7 +268,7 @@ async fn docs(work: &Work, counts: &mut Counts) -> Result<()> {
     work.shown(strict, 10 * MINUTE, |_| {}).await
 }
 
-/// Runs a target of the package `tests/` that makes machines, and looks for what it left behind.
+/// Runs a target of the package `tests/` that makes machines, and checks for leftovers.
 async fn on_machines(work: &Work, target: &str, counts: &mut Counts) -> Result<()> {
     let binary = skep::build(work, skep::Profile::Dev).await?;
     let before = leftovers::everything(work).await?;
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_database_is_told_from_an_advisory() {
+    fn a_missing_database_is_distinguished_from_an_advisory() {
         assert!(database_unreachable("[ERROR] failed to fetch advisory database https://…"));
         assert!(!database_unreachable("error[vulnerability]: a crate has a flaw"));
     }

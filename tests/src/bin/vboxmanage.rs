@@ -1,4 +1,4 @@
-//! A `VBoxManage` that plays VirtualBox's part: see [`skep_tests::vboxmanage`].
+//! The `VBoxManage` of a fake VirtualBox: see [`skep_tests::vboxmanage`].
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! What VBoxManage says, in its own form.
+//! VBoxManage's output, in its own format.
 
 /// What one call printed, and its status.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,11 +11,11 @@ pub(super) struct Said {
 /// What was done, or a refusal; what was refused has changed nothing.
 pub(super) type Answer = Result<Said, Said>;
 
-/// The whole way, on standard error also when all went well.
+/// The progress output, on standard error also on success.
 const PROGRESS: &str = "0%...10%...20%...30%...40%...50%...60%...70%...80%...90%...100%\n";
 
 impl Said {
-    /// Success, without a word.
+    /// Success, without output.
     pub(super) fn nothing() -> Answer {
         Ok(Self::default())
     }
@@ -25,7 +25,7 @@ impl Said {
         Ok(Self { out: out.into(), ..Self::default() })
     }
 
-    /// Success, with this on standard output and the way there on standard error.
+    /// Success, with this on standard output and the progress on standard error.
     pub(super) fn progress(out: impl Into<String>) -> Answer {
         Ok(Self { out: out.into(), err: PROGRESS.into(), code: 0 })
     }
@@ -48,7 +48,7 @@ impl Said {
         said
     }
 
-    /// A refusal of the API that says nothing of its own.
+    /// A refusal of the API without a text.
     pub(super) fn bare_refusal(kind: Kind, context: &str) -> Self {
         let text = format!("Code {} - {} (extended info not available)", kind.text(), kind.says());
         let mut said = Self::error(1, text);
@@ -80,7 +80,7 @@ impl Said {
     }
 }
 
-/// What comes before complaints about the command line.
+/// The prefix of errors about the command line.
 pub(super) fn header() -> String {
     "Oracle VirtualBox Command Line Management Interface Version 7.2.22_Debian\n\
      Copyright (C) 2005-2026 Oracle and/or its affiliates\n\n"

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{Ran, host::docker};
 
-/// Where a seed lies.
+/// Where a seed is.
 const SEED: &str = "var/lib/skep/seed/";
 
 /// The disk with the machine's seed, as far as it is there.
@@ -145,14 +145,14 @@ fn create(
     Ok(name)
 }
 
-/// What a container needs here to run an engine: everything, or everything that may be had. A play
-/// finds out once.
+/// The privileges of a container that runs an engine: full, or as many as this host allows. Found
+/// out once per fake VirtualBox.
 fn privileges(image: &str, directory: &Directory) -> Vec<&'static str> {
     let found = directory.0.join("privileged");
     let is_full = fs_err::read_to_string(&found).map(|text| text == "yes").unwrap_or_else(|_| {
         let tried = docker(["run", "--rm", "--privileged", "--entrypoint", "true", image]).ends();
         let is_full = tried.code == Some(0);
-        // Whoever cannot read it asks again.
+        // A later call that cannot read it tries again.
         let _ = fs_err::write(&found, if is_full { "yes" } else { "no" });
         is_full
     });

@@ -1,4 +1,4 @@
-//! The guest system behind a play's machines, as an image of the host's engine.
+//! The guest system of a fake VirtualBox's machines, as an image of the host's engine.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ const BUILD: Duration = Duration::from_secs(420);
 /// How long the engine may take to read it.
 const IMPORT: Duration = Duration::from_secs(120);
 
-/// The image of skep's guest system, built and given to the host's engine if need be. One test does
-/// so, and others wait for it, as the driver `container` does.
+/// The image of skep's guest system, built and loaded into the host's engine if needed. One test
+/// does it, and others wait for it, as the driver `container` does.
 ///
 /// # Panics
 /// If it cannot be built, or the engine does not take it.

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::{
     answer::{Answer, Said},
+    details::details,
     state::{Attachment, Card, Controller, Machine, State},
-    told::told,
     words::sorted,
 };
 
@@ -16,7 +16,7 @@ pub(super) fn show(words: &[String], state: &State) -> Answer {
     let at = state.find(plain.first().map_or("", |name| name.as_str()), find)?;
     let machine = &state.machines[at];
     let readable = options.iter().any(|(name, _)| name == "machinereadable");
-    Said::prints(if readable { for_programs(machine, state) } else { told(machine, state) })
+    Said::prints(if readable { for_programs(machine, state) } else { details(machine, state) })
 }
 
 /// What a machine is set to, with what VirtualBox takes where nothing was set.

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use super::{
     Settings,
     answer::{Answer, Said},
+    details::details,
     network::servers,
     state::{Machine, State},
-    told::told,
 };
 
 const PROPERTIES: &str = include_str!("systemproperties.txt");
@@ -18,7 +18,7 @@ pub(super) fn list(words: &[String], state: &State, settings: &Settings) -> Answ
     let subject = words.iter().find(|word| !word.starts_with('-')).map_or("", |word| word.as_str());
     let brief = |machine: &&Machine| format!("\"{}\" {{{}}}\n", machine.name, machine.uuid);
     Said::prints(match subject {
-        "vms" if long => state.machines.iter().map(|one| told(one, state)).collect(),
+        "vms" if long => state.machines.iter().map(|one| details(one, state)).collect(),
         "vms" => state.machines.iter().map(|one| brief(&one)).collect::<String>(),
         "runningvms" => {
             state.machines.iter().filter(|one| one.is_locked()).map(|one| brief(&one)).collect()

@@ -105,7 +105,7 @@ pub(super) fn unregister(words: &[String], state: &mut State) -> Answer {
     }
     let _ = fs_err::remove_file(machine.folder.join(format!("{}.vbox", machine.name)));
     let _ = fs_err::remove_dir_all(machine.folder.join("Logs"));
-    // What else lies there is not VirtualBox's.
+    // Other files there are not VirtualBox's.
     let _ = fs_err::remove_dir(&machine.folder);
     Said::progress("")
 }
@@ -150,7 +150,7 @@ pub(super) fn start(words: &[String], state: &mut State, settings: &Settings) ->
     Said::prints(out)
 }
 
-/// What `controlvm` did besides what it wrote down: what is to happen to the guest.
+/// The effect of `controlvm` on the guest, besides the change of state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Done {
     Nothing,

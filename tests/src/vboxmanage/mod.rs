@@ -1,10 +1,11 @@
-//! A `VBoxManage` that plays VirtualBox 7.2's part: the same answers, the same status, from a
-//! state of its own. Its texts are held against recorded ones by `cli::virtualbox`.
+//! The `VBoxManage` of a fake VirtualBox 7.2: the same answers and the same status, from its own
+//! state. `cli::virtualbox_recorded` compares its texts with recorded ones.
 //!
-//! [`Script`] sets a play up for a test: a directory with a program `VBoxManage` for the PATH,
-//! how it is to go ([`Settings`]), what VirtualBox knows (`state.json`), and the log of all calls.
+//! [`Script`] sets up a fake VirtualBox for a test: a directory with a program `VBoxManage` for the
+//! PATH, its behaviour ([`Settings`]), its state (`state.json`), and the log of all calls.
 
 mod answer;
+mod details;
 mod guests;
 mod image;
 mod info;
@@ -19,7 +20,6 @@ mod script;
 mod settings;
 pub mod state;
 mod storage;
-mod told;
 mod words;
 
 use std::{
@@ -40,10 +40,10 @@ pub use self::{
     settings::{Failure, Fault, Guests, Settings},
 };
 
-/// The variable that names a play's directory.
+/// The variable that names the directory of a fake VirtualBox.
 pub const STATE: &str = "SKEP_VBOX_STATE";
 
-/// What VirtualBox does one after the other, whoever asks.
+/// Commands that VirtualBox serialises, also between clients.
 const SERIAL: [&str; 5] = ["createvm", "unregistervm", "hostonlyif", "hostonlynet", "dhcpserver"];
 
 const WARNING: &str = "\
@@ -56,7 +56,10 @@ WARNING: The character device /dev/vboxdrv does not exist.
 
 /// The whole program.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "a program that plays another has its own settings")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a fake program reads its settings from the environment"
+)]
 pub fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let Some(directory) = std::env::var_os(STATE).map(PathBuf::from) else {
@@ -68,25 +71,25 @@ pub fn main() -> ExitCode {
     let settings: Settings = match settings {
         Ok(settings) => settings,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "the play's settings: {error}");
+            let _ = writeln!(io::stderr(), "the fake VirtualBox's settings: {error}");
             return ExitCode::from(70);
         }
     };
-    let play = Play { directory: Directory(directory), settings };
-    let said = play.perform(&words);
-    let warning = if play.settings.warning { WARNING } else { "" };
+    let fake = FakeVirtualBox { directory: Directory(directory), settings };
+    let said = fake.perform(&words);
+    let warning = if fake.settings.warning { WARNING } else { "" };
     let _ = write!(io::stdout(), "{warning}{}", said.out);
     let _ = write!(io::stderr(), "{}", said.err);
     ExitCode::from(said.code)
 }
 
-/// A play of VirtualBox.
-struct Play {
+/// A fake VirtualBox.
+struct FakeVirtualBox {
     directory: Directory,
     settings: Settings,
 }
 
-impl Play {
+impl FakeVirtualBox {
     fn perform(&self, words: &[String]) -> Said {
         self.log(words);
         let fault = match self.fault(words) {
@@ -146,8 +149,8 @@ impl Play {
         }
     }
 
-    /// As long as VirtualBox would take, and alone where it does one thing after the other.
-    #[expect(clippy::disallowed_methods, reason = "how long VirtualBox takes is what is played")]
+    /// Takes as long as VirtualBox would, and holds the lock for serialised commands.
+    #[expect(clippy::disallowed_methods, reason = "the delay imitates VirtualBox's")]
     fn take_time(&self, words: &[String]) {
         let delay = Duration::from_millis(self.settings.delay(words));
         if delay.is_zero() {
@@ -203,7 +206,7 @@ impl Play {
         Ok(answer)
     }
 
-    /// Machines that have switched themselves off since somebody looked.
+    /// Machines that have switched themselves off since the last call.
     fn look_at_guests(&self, state: &state::State) -> Result<(), Said> {
         let off = |machine: &&Machine| match &machine.container {
             _ if machine.state != "running" => false,

@@ -96,8 +96,8 @@ fn configure(
     Said::nothing()
 }
 
-/// Whether host-only interfaces may have this address. A file that has lines stands for itself
-/// alone; without one, 192.168.56.0/21 is allowed.
+/// Whether host-only interfaces may have this address. A file with lines replaces the
+/// default; without one, 192.168.56.0/21 is allowed.
 fn allowed(address: Ipv4Addr, settings: &Settings) -> bool {
     let text = fs_err::read_to_string(&settings.networks_conf).ok();
     let text = text.unwrap_or_else(|| "* 192.168.56.0/21".into());

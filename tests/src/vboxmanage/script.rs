@@ -1,4 +1,4 @@
-//! A play of VirtualBox for one test.
+//! A fake VirtualBox for one test.
 
 use std::{
     os::unix::fs::PermissionsExt as _,
@@ -10,9 +10,9 @@ use tempfile::TempDir;
 use super::{Guests, STATE, Settings, state::State};
 use crate::{Run, host, run};
 
-/// A directory with a program `VBoxManage`, for the PATH of what is tested.
+/// A directory with a program `VBoxManage`, for the PATH of the tested program.
 ///
-/// Dropping it takes away what stands behind its machines.
+/// Dropping it removes the containers that back its machines.
 #[derive(Debug)]
 pub struct Script {
     directory: TempDir,
@@ -20,7 +20,7 @@ pub struct Script {
 }
 
 impl Script {
-    /// A VirtualBox that nobody has used, as `settings` say.
+    /// A new fake VirtualBox that behaves as `settings` say.
     ///
     /// # Panics
     /// If the system refuses a temporary directory, or the scripted program was not built.
@@ -44,7 +44,7 @@ impl Script {
         script
     }
 
-    /// One with containers of the guest system `image` behind its machines.
+    /// One whose machines are backed by containers of the guest system `image`.
     ///
     /// # Panics
     /// As [`Script::new`].
@@ -54,13 +54,13 @@ impl Script {
         script
     }
 
-    /// Settings with containers of the guest system `image` behind this script's machines.
+    /// Settings in which containers of the guest system `image` back this script's machines.
     pub fn guests(&self, settings: &Settings, image: &str) -> Settings {
         let (image, label) = (image.to_owned(), self.label.clone());
         Settings { guests: Guests::Containers { image, label }, ..settings.clone() }
     }
 
-    /// Goes on as these settings say; the label of what stands behind machines is the script's.
+    /// Changes the settings; the label of the backing containers stays the script's.
     ///
     /// # Panics
     /// If they cannot be written.
@@ -71,7 +71,7 @@ impl Script {
         fs_err::rename(partial, self.directory().join("settings.json")).expect("and renamed");
     }
 
-    /// Where the play's files are.
+    /// The directory of the fake's files.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
@@ -91,12 +91,12 @@ impl Script {
         format!("{}:{}", self.path().display(), run::search_path())
     }
 
-    /// A call of it, as a person makes one.
+    /// A call of it, as a user would make.
     pub fn call<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Run {
         Run::program(self.program()).args(words)
     }
 
-    /// What VirtualBox knows.
+    /// The fake's state.
     ///
     /// # Panics
     /// If it cannot be read.
@@ -104,7 +104,7 @@ impl Script {
         super::Directory(self.directory().to_owned()).read().expect("the state can be read")
     }
 
-    /// Changes what VirtualBox knows, as somebody else would.
+    /// Changes the fake's state, as another client would.
     ///
     /// # Panics
     /// If it cannot be read or written.
@@ -122,7 +122,7 @@ impl Script {
         log.lines().map(str::to_owned).collect()
     }
 
-    /// Everything that stands behind its machines and interfaces.
+    /// Everything that backs its machines and interfaces.
     pub fn traces(&self) -> Vec<String> {
         host::labelled(&self.label)
     }
@@ -143,7 +143,7 @@ impl Drop for Script {
 /// If it was not built.
 fn program() -> PathBuf {
     let own = std::env::current_exe().expect("a program has a path");
-    let above = own.ancestors().nth(2).expect("a test lies in target/PROFILE/deps");
+    let above = own.ancestors().nth(2).expect("a test is in target/PROFILE/deps");
     let program = above.join("vboxmanage");
     assert!(program.is_file(), "{} is not there: build the tests", program.display());
     program

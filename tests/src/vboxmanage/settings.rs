@@ -1,10 +1,10 @@
-//! How a play of VirtualBox is to go: `settings.json` in its directory.
+//! How a fake VirtualBox behaves: `settings.json` in its directory.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// What is played. A test writes it through [`super::Script`].
+/// The behaviour of a fake VirtualBox. A test writes it through [`super::Script`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
@@ -19,20 +19,20 @@ pub struct Settings {
     pub mac: bool,
     /// Whether the processor can run machines.
     pub vtx: bool,
-    /// The file that says which ranges host-only interfaces may have; one that is not there says
+    /// The file with the ranges allowed for host-only interfaces; a missing file restricts
     /// nothing.
     pub networks_conf: PathBuf,
     /// How long calls take, in milliseconds, by `VERB SUBCOMMAND`, `VERB`, or `*` for all others.
     pub delays: BTreeMap<String, u64>,
     /// What goes wrong.
     pub failures: Vec<Failure>,
-    /// Whether a machine does as its power button says.
+    /// Whether a machine reacts to its power button.
     pub obeys_the_button: bool,
-    /// What stands behind the machines.
+    /// What backs the machines.
     pub guests: Guests,
 }
 
-/// What stands behind a machine that runs.
+/// What backs a running machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Guests {

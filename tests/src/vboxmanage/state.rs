@@ -1,4 +1,4 @@
-//! What VirtualBox knows: `state.json` in the play's directory, changed by one call at a time.
+//! The fake VirtualBox's state: `state.json` in its directory, changed by one call at a time.
 
 use std::{
     collections::BTreeMap,
@@ -39,7 +39,7 @@ pub struct Machine {
     pub name: String,
     /// Its identity.
     pub uuid: String,
-    /// The directory that its settings file lies in.
+    /// The directory of its settings file.
     pub folder: PathBuf,
     /// As `VMState` says: `poweroff`, `starting`, `running`, `paused`, `saved`.
     pub state: String,
@@ -181,7 +181,7 @@ pub struct Dhcp {
 }
 
 impl Default for State {
-    /// A configuration that nobody has used: there is a DHCP server for an interface that is not.
+    /// A new configuration: it has a DHCP server for an interface that does not exist.
     fn default() -> Self {
         let address = |last| Ipv4Addr::new(192, 168, 56, last);
         let dhcp = Dhcp {
@@ -206,7 +206,7 @@ impl Default for State {
 }
 
 impl State {
-    /// Where the machine stands among all; `call` is what looks for it, for the refusal.
+    /// The machine's index; `call` is the call that looks for it, for the error message.
     pub(super) fn find(&self, machine: &str, call: &str) -> Result<usize, Said> {
         let named = |one: &Machine| one.name == machine || one.uuid == machine;
         self.machines.iter().position(named).ok_or_else(|| {
@@ -250,7 +250,7 @@ impl Machine {
         self.attachments().any(|one| one.medium.as_deref() == Some(path))
     }
 
-    /// Refuses what needs a machine that nobody holds.
+    /// Refuses if a session holds the machine.
     pub(super) fn unlocked(&self, text: &str, context: &str) -> Result<(), Said> {
         if self.is_locked() {
             let text = format!("The machine '{}' is already locked {text}", self.name);
@@ -284,14 +284,15 @@ pub(super) fn format_of(path: &Path) -> &'static str {
     }
 }
 
-/// The directory of a play, and what lies in it.
+/// The directory of a fake VirtualBox, and the files in it.
 #[derive(Debug, Clone)]
 pub(super) struct Directory(pub(super) PathBuf);
 
 impl Directory {
     /// Changes the state, alone; what is refused changes nothing.
     pub(super) fn change(&self, change: impl FnOnce(&mut State) -> Answer) -> Answer {
-        let broken = |error: io::Error| Said::error(1, format!("the play's state: {error}"));
+        let broken =
+            |error: io::Error| Said::error(1, format!("the fake VirtualBox's state: {error}"));
         let _lock = self.lock("lock").map_err(broken)?;
         let mut state = self.read().map_err(broken)?;
         let answer = change(&mut state)?;
@@ -321,7 +322,7 @@ impl Directory {
     }
 }
 
-/// Sixteen hex digits that have not been before.
+/// Sixteen hex digits that were not used before.
 fn digits() -> String {
     format!("{:016x}", RandomState::new().build_hasher().finish())
 }
@@ -338,7 +339,7 @@ pub(super) fn mac() -> String {
 }
 
 /// The time, as it is shown.
-#[expect(clippy::disallowed_methods, reason = "it plays a program that shows the time")]
+#[expect(clippy::disallowed_methods, reason = "it imitates a program that shows the time")]
 pub(super) fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3f").to_string()
 }

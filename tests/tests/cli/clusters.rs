@@ -20,7 +20,7 @@ fn without_a_cluster_every_command_says_how_to_make_one() {
 fn without_a_cluster_there_is_nothing_to_take_down() {
     let lab = Lab::without_machines();
     lab.bare(["down"]).succeeds().says("nothing to remove").prints_nothing();
-    // A name that was said is a slip; the one a session has set is just the one it works with.
+    // A name on the command line is a typo; the session's name is only a default.
     lab.bare(["down", "--name", "bees"]).exits(2).says("no cluster bees").prints_nothing();
     lab.bare(["down"]).env("SKEP_CLUSTER", "bees").succeeds().says("nothing to remove");
     assert!(!lab.store().join("clusters").exists());
@@ -42,7 +42,7 @@ fn addresses_come_in_the_order_asked() {
     let lab = store_with_a_cluster();
     let ran = lab.bare(["machine", "ip", "worker1", "manager1", "worker1"]).succeeds();
     assert_eq!(ran.stdout, "192.168.99.101\n192.168.99.100\n192.168.99.101\n");
-    // One that is not there keeps nobody from hearing of the others; docker-machine does.
+    // A missing one does not prevent output for the others, as it does in docker-machine.
     let ran = lab.bare(["machine", "ip", "worker7", "manager1"]).exits(1);
     assert_eq!(ran.stdout, "192.168.99.100\n");
     ran.says("worker7");

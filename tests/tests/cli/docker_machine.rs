@@ -21,7 +21,7 @@ fn docker_machine(lab: &Lab, words: &[&str]) -> Run {
     run.env("DOCKER_HOST", nowhere)
 }
 
-/// A program that prints what it is told, a line a word.
+/// A program that prints its arguments, one per line.
 fn program(lab: &Lab, name: &str) {
     let programs = lab.files().join("bin");
     fs_err::create_dir_all(&programs).unwrap();
@@ -30,7 +30,7 @@ fn program(lab: &Lab, name: &str) {
     fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Engines that nobody answers for.
+/// Engines that do not answer.
 fn with_engines(names: &[&str]) -> Lab {
     let lab = Lab::without_machines();
     for name in names {
@@ -66,7 +66,7 @@ fn a_machine_of_a_cluster_is_listed_with_its_role() {
     let row = |name: &str| ran.lines().into_iter().find(|line| line.starts_with(name)).unwrap();
     assert!(row("manager1").contains("lab (manager)"), "{ran}");
     assert!(!row("worker1").contains("(manager)") && row("worker1").contains(" lab "), "{ran}");
-    // Its driver cannot be asked: that is told, and the list is there.
+    // Its driver cannot be queried: that is reported, and the list is printed.
     assert!(row("worker1").contains("Error") && row("worker1").contains("no such socket"), "{ran}");
     let quiet = lab.bare(["machine", "ls", "-q", "--filter", "swarm=lab"]).succeeds();
     assert_eq!(quiet.stdout, "manager1\nworker1\n");
@@ -210,7 +210,7 @@ fn without_a_verb_it_says_how_it_is_used() {
 }
 
 #[test]
-fn nobody_logs_in_to_a_machine_that_does_not_run() {
+fn login_to_a_machine_that_does_not_run_is_refused() {
     let lab = store_with_a_cluster();
     // Of a virtual machine its driver knows by itself whether it is there.
     let record = lab.store().join("clusters/lab/cluster.json");

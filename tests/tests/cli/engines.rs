@@ -17,7 +17,7 @@ fn none_at_all() {
 }
 
 #[test]
-fn a_socket_nobody_listens_on() {
+fn a_socket_without_a_listener() {
     let lab = Lab::without_machines();
     let socket = lab.runtime().join("dead.sock");
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
@@ -64,7 +64,7 @@ fn podman_which_has_no_swarm() {
     ran.says("Podman").prints_nothing();
 }
 
-/// Root is refused nothing, so it becomes somebody else first.
+/// Root may use every socket, so the test runs skep as another user.
 #[test]
 fn one_that_may_not_be_used() {
     let lab = Lab::without_machines();
@@ -78,9 +78,9 @@ fn one_that_may_not_be_used() {
     let skep = lab.files().join("skep");
     fs_err::copy(run::skep(), &skep).unwrap();
     let root = rustix::process::getuid().is_root();
-    let somebody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    let unprivileged = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     let (program, words): (&str, &[&str]) =
-        if root { (somebody[0], &somebody[1..]) } else { ("env", &[]) };
+        if root { (unprivileged[0], &unprivileged[1..]) } else { ("env", &[]) };
     if !root {
         open(&lab.runtime().join("fake.sock"), 0o000);
     }

@@ -13,7 +13,7 @@ use std::{
 
 use skep_tests::Lab;
 
-/// A play of an engine; dropping it ends it.
+/// A fake engine; dropping it ends it.
 pub(crate) struct FakeEngine {
     socket: PathBuf,
     ended: Arc<AtomicBool>,
@@ -36,7 +36,7 @@ impl FakeEngine {
                 if end.load(Ordering::Relaxed) {
                     break;
                 }
-                // A client that goes away has seen enough.
+                // A client that disconnects has read all it needed.
                 let _ = stream.and_then(|stream| reply(&stream, &answer));
             }
         });

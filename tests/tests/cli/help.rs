@@ -141,7 +141,7 @@ fn no_command_is_forgotten_here() {
         let ran = lab.bare(group.split_whitespace().chain(["-h"])).succeeds();
         let listed = ran.stdout.lines().skip_while(|line| *line != "Commands:").skip(1);
         let listed = listed.take_while(|line| !line.is_empty());
-        // A text too long for its line goes on, further in, on the next.
+        // A text too long for its line continues on the next, indented.
         let first = |line: &'_ str| Some(line.strip_prefix("  ")?.split(' ').next()?.to_owned());
         let names: Vec<_> = listed
             .filter_map(first)

@@ -1,11 +1,11 @@
-//! What is named may be a device, a named pipe or far too long, and what it says may be meant for a
-//! terminal: refused at once with what it is, and shown.
+//! A path may name a device, a named pipe or a file that is far too long, and its content may
+//! control a terminal: it is refused at once with the reason, or shown escaped.
 
 use skep_tests::{Lab, Run};
 
 use crate::nothing_was_touched;
 
-/// Files that are none, and how each is called. Who waits for one of them waits for ever.
+/// Paths that are not regular files, and their descriptions. Reading one of them never ends.
 fn no_files(lab: &Lab) -> Vec<(String, &'static str)> {
     use rustix::fs::{CWD, FileType, Mode, mknodat};
     let pipe = lab.files().join("pipe");
@@ -18,7 +18,7 @@ fn no_files(lab: &Lab) -> Vec<(String, &'static str)> {
 }
 
 #[test]
-fn what_is_no_file_is_refused_whoever_reads_it() {
+fn what_is_no_file_is_refused_by_every_command() {
     let lab = Lab::without_machines();
     for (path, what) in no_files(&lab) {
         let refused = |run: Run| {

@@ -114,7 +114,7 @@ fn what_can_be_is_taken_over_and_the_rest_is_named() {
     let again = lab.bare(["machine", "import", "--from", &from, "gen1", "lab1"]).succeeds();
     assert_eq!(again.lines(), ["gen1", "lab1"]);
     assert_eq!(record("skep")["machines"].as_array().unwrap().len(), 1);
-    // Removing it forgets it; the host is somebody's.
+    // Removal only drops it from the store; the host is not skep's.
     lab.bare(["machine", "rm", "-y", "lab1"]).succeeds();
     assert!(!lab.store().join("clusters/none").exists());
 }
@@ -142,14 +142,14 @@ fn what_is_no_store_is_refused() {
     lab.bare(["machine", "import", "--from", &empty]).succeeds().says("There are no machines in");
     lab.bare(["machine", "import", "--from", &empty, "web1"]).exits(2).says("no machine web1");
     lab.bare(["machine", "import", "--from", "/nowhere"]).exits(2).says("no directory `machines`");
-    // The store that docker-machine would use is looked for.
+    // docker-machine's default store is used.
     lab.bare(["machine", "import"]).exits(2).says(".docker/machine is no store");
     let run = lab.bare(["machine", "import"]).env("MACHINE_STORAGE_PATH", &empty);
     run.succeeds().says("There are no machines in");
     nothing_was_touched(&lab);
 }
 
-/// The machine itself is VirtualBox's: it is looked at, written down, and left as it is.
+/// The machine itself is VirtualBox's: it is inspected, recorded, and not changed.
 #[test]
 fn a_machine_of_virtualbox_is_taken_over_by_its_name() {
     let (lab, script) = (Lab::without_machines(), Script::new(&Settings::default()));

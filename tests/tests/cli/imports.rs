@@ -1,4 +1,4 @@
-//! Images that others have made: taken over, listed, removed, and refused with the reason.
+//! Imported images: imported, listed, removed, and refused with the reason.
 
 use serde_json::Value;
 use skep_tests::Lab;

@@ -1,4 +1,4 @@
-//! Machines by themselves, made of nothing but an engine's URL: under skep's name and under
+//! Machines without a cluster, created from an engine's URL: under skep's name and under
 //! docker-machine's.
 
 use std::path::Path;
@@ -8,8 +8,8 @@ use skep_tests::{Lab, Run, run::skep};
 
 use crate::{nothing_was_touched, store_files::store_with_a_cluster};
 
-/// Nobody listens there.
-const NOBODY: &str = "tcp://127.0.0.1:1";
+/// Nothing listens there.
+const UNREACHABLE: &str = "tcp://127.0.0.1:1";
 
 /// The same program under docker-machine's name, on a lab's store.
 pub(crate) fn docker_machine<'a>(lab: &Lab, args: impl IntoIterator<Item = &'a str>) -> Run {
@@ -22,7 +22,7 @@ pub(crate) fn docker_machine<'a>(lab: &Lab, args: impl IntoIterator<Item = &'a s
 }
 
 fn create(lab: &Lab, name: &str) {
-    lab.bare(["machine", "create", "--driver", "none", "--url", NOBODY, name]).succeeds();
+    lab.bare(["machine", "create", "--driver", "none", "--url", UNREACHABLE, name]).succeeds();
 }
 
 fn machines(lab: &Lab, cluster: &str) -> Vec<String> {
@@ -36,10 +36,10 @@ fn machines(lab: &Lab, cluster: &str) -> Vec<String> {
 #[test]
 fn a_machine_is_made_and_removed() {
     let lab = Lab::without_machines();
-    let made = lab.bare(["machine", "create", "--driver", "none", "--url", NOBODY, "web1"]);
+    let made = lab.bare(["machine", "create", "--driver", "none", "--url", UNREACHABLE, "web1"]);
     assert_eq!(made.succeeds().stdout, "web1\n");
     assert_eq!(machines(&lab, "skep"), ["web1"]);
-    lab.bare(["machine", "create", "--driver", "none", "--url", NOBODY, "web1"])
+    lab.bare(["machine", "create", "--driver", "none", "--url", UNREACHABLE, "web1"])
         .exits(1)
         .prints_nothing()
         .says("machine web1 exists already, in cluster skep");
@@ -51,7 +51,8 @@ fn a_machine_is_made_and_removed() {
 #[test]
 fn docker_machine_says_it_in_its_own_words() {
     let lab = Lab::without_machines();
-    let made = docker_machine(&lab, ["create", "-d", "none", "--url", NOBODY, "web1"]).succeeds();
+    let made =
+        docker_machine(&lab, ["create", "-d", "none", "--url", UNREACHABLE, "web1"]).succeeds();
     assert_eq!(
         made.stdout,
         "Running pre-create checks...\n\
@@ -60,7 +61,8 @@ fn docker_machine_says_it_in_its_own_words() {
          machine, run: docker-machine env web1\n"
     );
     assert_eq!(made.stderr, "");
-    let again = docker_machine(&lab, ["create", "-d", "none", "--url", NOBODY, "web1"]).exits(1);
+    let again =
+        docker_machine(&lab, ["create", "-d", "none", "--url", UNREACHABLE, "web1"]).exits(1);
     assert_eq!(
         (again.stdout.as_str(), again.stderr.as_str()),
         ("", "Docker machine \"web1\" already exists\n")
@@ -103,7 +105,7 @@ fn removing_asks_and_takes_only_a_yes_for_one() {
     create(&lab, "web1");
     let ran = lab.bare(["machine", "rm", "web1"]).stdin("no\n").succeeds().prints_nothing();
     ran.says("About to remove web1").says("Are you sure? (y/n):");
-    // The end of the input is no answer: a script that is asked must not think that it is done.
+    // The end of the input is no answer: a script must not assume that the removal is done.
     let ran = lab.bare(["machine", "rm", "web1"]).stdin("").exits(1).prints_nothing();
     ran.says("nobody answered, so nothing was removed").says("-y does not ask");
     assert_eq!(machines(&lab, "skep"), ["web1"]);
@@ -160,11 +162,12 @@ fn what_a_driver_needs_is_asked_for_before_anything_is_touched() {
 #[test]
 fn a_name_is_taken_whichever_cluster_has_it() {
     let lab = store_with_a_cluster();
-    let ran = lab.bare(["machine", "create", "-d", "none", "--url", NOBODY, "manager1"]).exits(1);
+    let ran =
+        lab.bare(["machine", "create", "-d", "none", "--url", UNREACHABLE, "manager1"]).exits(1);
     ran.says("exists already, in cluster lab");
     create(&lab, "web1");
     assert_eq!(machines(&lab, "skep"), ["web1"]);
-    // Found without saying where, as long as one cluster has it.
+    // Found without naming the cluster, as long as only one has it.
     let removed = lab.bare(["machine", "rm", "-y", "web1"]).succeeds();
     assert_eq!(removed.stdout, "web1\n");
     assert_eq!(machines(&lab, "lab"), ["manager1", "worker1"]);
@@ -174,9 +177,9 @@ fn a_name_is_taken_whichever_cluster_has_it() {
 fn what_is_set_in_the_environment_need_not_be_said() {
     let lab = Lab::without_machines();
     let run = docker_machine(&lab, ["create", "web1"]);
-    run.env("MACHINE_DRIVER", "none").env("MACHINE_URL", NOBODY).succeeds();
+    run.env("MACHINE_DRIVER", "none").env("MACHINE_URL", UNREACHABLE).succeeds();
     let run = lab.bare(["machine", "create", "web2"]);
-    run.env("MACHINE_DRIVER", "none").env("MACHINE_URL", NOBODY).succeeds();
+    run.env("MACHINE_DRIVER", "none").env("MACHINE_URL", UNREACHABLE).succeeds();
     assert_eq!(machines(&lab, "skep"), ["web1", "web2"]);
 }
 
@@ -188,7 +191,7 @@ fn machines_by_themselves_are_no_swarm_and_need_be_none() {
     let up = Run::program(skep()).args(["up"]);
     let up = lab.environment().into_iter().fold(up, |up, (name, value)| up.env(name, value));
     up.exits(2).says("driver none makes no machines");
-    // What is wrong is its engine, which is not there, and nothing about a swarm.
+    // The problem is its unreachable engine, and not a swarm.
     let status = lab.bare(["status"]).exits(4);
     assert!(!status.stderr.contains("swarm"), "{status}");
     status.says("web1:");

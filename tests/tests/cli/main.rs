@@ -1,5 +1,5 @@
-//! The command line, without machines: what is refused, how it is said, and what ends with which
-//! code. Every test has a store of its own and an engine that is not there, or a play of one.
+//! The command line, without machines: what is refused, with which message, and which exit
+//! code. Every test has its own store and an engine that does not exist, or a fake one.
 
 mod bad_certificates;
 mod clusters;
@@ -23,7 +23,7 @@ mod virtualbox_recorded;
 
 use skep_tests::Lab;
 
-/// Nothing of a cluster's may be in the store, and no certificate authority: the command was
+/// No part of a cluster may be in the store, and no certificate authority: the command was
 /// refused before anything was touched.
 #[track_caller]
 fn nothing_was_touched(lab: &Lab) {

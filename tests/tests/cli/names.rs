@@ -1,4 +1,4 @@
-//! Names that are none, wherever one may be given.
+//! Invalid names, wherever a name may be given.
 
 use skep_tests::Lab;
 

@@ -1,4 +1,4 @@
-//! Files of the store that are damaged, or somebody newer's.
+//! Files of the store that are damaged, or from a newer version.
 
 use skep_tests::Lab;
 
@@ -64,7 +64,7 @@ fn a_store_of_a_newer_skep_is_left_alone() {
     }
 }
 
-/// The store's id is the label of everything it has made: a new one would find none of it.
+/// The store's id is the label of everything it has created: with a new id nothing would be found.
 #[test]
 fn a_store_that_lost_its_id_gets_no_new_one() {
     let lab = store_with_a_cluster();

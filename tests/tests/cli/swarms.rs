@@ -1,5 +1,5 @@
-//! The swarm's own verbs, on an engine that answers from a script: locked, without a quorum, and
-//! with what docker says of keys and settings.
+//! The swarm commands, on an engine that answers from a script: locked, without a quorum, and
+//! with docker's messages about keys and settings.
 
 use std::collections::BTreeMap;
 
@@ -70,7 +70,7 @@ fn a_key_is_read_from_standard_input_and_only_where_one_is_needed() {
 }
 
 #[test]
-fn the_unlock_key_is_shown_to_whoever_asks_for_it() {
+fn the_unlock_key_is_shown_on_request() {
     let lab = Lab::without_machines();
     let manager = engine(
         &lab,

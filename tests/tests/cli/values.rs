@@ -1,5 +1,5 @@
-//! Values that cannot be had: each is refused by name before anything is touched, by whichever
-//! driver it is asked of.
+//! Values that a driver does not support: each is refused by name before anything is changed, by
+//! every driver.
 
 use skep_tests::{
     Lab,

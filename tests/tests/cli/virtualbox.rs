@@ -1,5 +1,5 @@
-//! `machine create -d virtualbox` over a play of VirtualBox: what stands in the way is said, with
-//! what to do, before anything is touched.
+//! `machine create -d virtualbox` on a fake VirtualBox: problems are reported, with what
+//! to do, before anything is changed.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use skep_tests::{
 
 use crate::nothing_was_touched;
 
-/// A network that VirtualBox gives out as it comes.
+/// A network that VirtualBox allows by default.
 const ALLOWED: [&str; 2] = ["--virtualbox-hostonly-cidr", "192.168.61.1/24"];
 
 fn create(lab: &Lab, script: &Script, words: &[&str]) -> Run {
@@ -92,7 +92,7 @@ fn none_at_all() {
     nothing_was_touched(&lab);
 }
 
-/// Most ranges, docker-machine's own too, have to be allowed since 6.1.28; the line is told.
+/// Most ranges, docker-machine's own too, have to be allowed since 6.1.28; the line is printed.
 #[test]
 fn a_range_that_is_not_allowed() {
     if Path::new("/etc/vbox/networks.conf").exists() {
@@ -117,7 +117,7 @@ fn a_name_that_the_store_has() {
     assert_eq!(script.calls(), [""; 0]);
 }
 
-/// VirtualBox itself would take a second machine of the same name without a word.
+/// VirtualBox itself would silently accept a second machine of the same name.
 #[test]
 fn a_name_that_virtualbox_has_and_the_store_has_not() {
     let (lab, script) = (Lab::without_machines(), Script::new(&Settings::default()));
@@ -153,7 +153,7 @@ fn as_docker_machine_the_words_are_its_own() {
     ran.says("Error with pre-create check: \"type of the NAT card: there is no `nosuch`\"");
 }
 
-/// It refuses without a reason that anybody wrote a text for: its own words are passed on.
+/// It refuses for a reason without a text of our own: its message is passed on.
 #[test]
 fn what_virtualbox_says_is_passed_on() {
     let lines = "VBoxManage: error: The bees have left\nVBoxManage: error: Details: code NS_ERROR \

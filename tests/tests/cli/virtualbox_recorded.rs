@@ -1,6 +1,6 @@
-//! The scripted VBoxManage against the real one: asked the same, in the same order, it says the
-//! same and ends with the same status. Only what a test without VirtualBox is run against this, so
-//! it has to be true.
+//! The fake VBoxManage against the real one: for the same calls, in the same order, it prints the
+//! same and exits with the same status. Tests without VirtualBox rely on this fake, so it has to
+//! be accurate.
 
 use std::{fmt::Write as _, net::Ipv4Addr, path::Path};
 
@@ -51,7 +51,7 @@ fn meanwhile(name: &str, script: &Script, settings: &mut Settings, root: &Path) 
         "113c" => fs_err::write(conf, "* 0.0.0.0/0 ::/0\n").unwrap(),
         "120" | "160" => settings.modules = true,
         "140" => settings.modules = false,
-        // Whoever recorded it switched the machine off in between.
+        // During the recording the machine was switched off in between.
         "200" | "233" => {
             script.call(["controlvm", "t", "poweroff"]).ends();
             script.call(["modifyvm", "t", "--nic2", "none"]).ends();

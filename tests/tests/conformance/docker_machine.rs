@@ -1,11 +1,11 @@
-//! skep under the name `docker-machine`, held against what docker-machine 0.16.2 answered.
+//! skep under the name `docker-machine`, compared with recorded answers of docker-machine 0.16.2.
 //!
 //! `fixtures/docker-machine` has its recorded sessions: the command, its exit code, its standard
-//! output and its error output. Screens of usage are cut: skep has its own. Its machines were of
-//! the driver `none`, with a play of an engine behind their URL, and so are these.
+//! output and its error output. Usage texts are cut: skep has its own. Its machines used the
+//! driver `none`, with a fake engine behind their URL, and so do these.
 //!
-//! What skep answers otherwise on purpose is in [`DIFFERENT`] and [`REPLACED`], each with its reason;
-//! `docs/differences.md` lists it for people.
+//! Intended differences are in [`DIFFERENT`] and [`REPLACED`], each with its reason;
+//! `docs/differences.md` lists them for users.
 
 use std::{
     net::TcpListener,
@@ -29,7 +29,7 @@ struct Session {
     stderr: String,
 }
 
-/// What skep answers otherwise, and why.
+/// A different answer of skep, and why.
 struct Different {
     /// The command; with `*` at its end, every command that begins so.
     command: &'static str,
@@ -408,7 +408,7 @@ fn an_empty_store_answers_as_docker_machines() {
 }
 
 #[test]
-fn machines_are_made_listed_and_told_of_as_docker_machines() {
+fn machines_are_created_listed_and_shown_as_docker_machines() {
     let (stage, listener) = Stage::new();
     let (stage, _engine, mut complaints) = stage.with_machines(listener);
     complaints.extend(stage.replay("listed.txt"));
@@ -417,7 +417,7 @@ fn machines_are_made_listed_and_told_of_as_docker_machines() {
 }
 
 #[test]
-fn every_shell_is_told_as_by_docker_machine() {
+fn every_shell_gets_the_text_of_docker_machine() {
     let (stage, listener) = Stage::new();
     let (stage, _engine, _) = stage.with_machines(listener);
     no_complaints(&stage.replay("env.txt"));

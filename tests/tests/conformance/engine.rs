@@ -1,4 +1,4 @@
-//! A play of an engine at a TCP address, with TLS, as docker-machine's was when it was recorded.
+//! A fake engine at a TCP address, with TLS, like docker-machine's during the recording.
 
 use std::{fs::read_to_string, net::TcpListener, path::Path, sync::Arc, thread::JoinHandle};
 

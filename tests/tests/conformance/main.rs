@@ -1,8 +1,8 @@
-//! What skep makes of a real engine's answers, held against what the docker CLI 26.1.5 made of the
-//! same at the same moment.
+//! skep's output for a real engine's answers, compared with that of the docker CLI 26.1.5 for the
+//! same answers at the same moment.
 //!
 //! `fixtures/recorded.json` was written by the test `conformance::the_docker_cli_and_skep_print_the_same`,
-//! which asks both anew; `docs/testing.md` says how to record again.
+//! which runs both again; `docs/testing.md` says how to record again.
 
 mod docker_machine;
 mod engine;

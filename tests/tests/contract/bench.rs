@@ -30,7 +30,7 @@ pub(crate) trait World: std::fmt::Debug {
     fn unplug(&self, _: &MachineId) {
         panic!("this driver's terms do not ask for it")
     }
-    /// Removes a cluster's network, which nobody is on.
+    /// Removes a cluster's network, which no machine uses.
     fn remove_network(&self, _: &ClusterName) {
         panic!("this driver's terms do not ask for it")
     }
@@ -40,7 +40,7 @@ pub(crate) trait World: std::fmt::Debug {
 
 /// Names that are not the store's alone: others on this host may have something of the same name.
 pub(crate) trait SharedNames: std::fmt::Debug {
-    /// Makes something of this kind and name that nobody has labelled.
+    /// Creates an object of this kind and name without labels.
     fn plant(&self, resource: &Resource);
     /// Whether there is something of this kind and name.
     fn has(&self, resource: &Resource) -> bool;
@@ -67,7 +67,7 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// `name` is one nobody else has: clusters are called after it.
+    /// `name` must be unique: clusters are named after it.
     pub(crate) fn new(name: String, driver: Arc<dyn Driver>) -> Self {
         let files = tempfile::Builder::new().prefix("skt").tempdir_in("/tmp").unwrap();
         let journal = Journal::open(&files.path().join("journal")).unwrap();
@@ -125,7 +125,7 @@ impl Bench {
         self.names.as_deref().unwrap()
     }
 
-    /// Waits until a machine can be logged in to. Whoever is done with it closes its connection.
+    /// Waits until SSH login to a machine works. The caller closes its connection.
     pub(crate) async fn logged_in(&self, access: &Access) -> Guest {
         Guest::wait(access, self.patience, &Events::none(), &self.cancel).await.unwrap()
     }

@@ -1,4 +1,4 @@
-//! Work can be given up at any moment, and goes on from there.
+//! Work can be cancelled at any moment, and continues from there.
 
 use std::{future::Future, pin::pin};
 
@@ -32,7 +32,7 @@ pub(crate) async fn work_that_is_cancelled_before_it_begins_does_nothing(bench: 
 }
 
 /// Cancelled early or late, creation leaves nothing that the journal does not name, and the same
-/// creation goes on from there.
+/// creation continues from there.
 pub(crate) async fn creation_can_be_cancelled_anywhere_and_goes_on(bench: &Bench) {
     let network = bench.prepare().await;
     for looks in std::iter::successors(Some(1_u32), |looks| looks.checked_mul(2)) {

@@ -34,7 +34,7 @@ fn driver(store: &str) -> Arc<dyn Driver> {
     Arc::new(ContainerDriver::new("/", Ok(SOCKET.into()), store, Box::new(guests)))
 }
 
-/// This host, through the docker CLI, with the ids of two stores that nobody else has.
+/// This host, through the docker CLI, with the ids of two stores of this test.
 #[derive(Debug, Clone)]
 struct Host {
     own: String,

@@ -1,4 +1,4 @@
-//! What making a machine again does to the one that is there.
+//! The effect of creating a machine again on the existing one.
 
 use skep_guest::{Guest, GuestError};
 use skep_model::MachineState::Running;

@@ -10,10 +10,10 @@ use tokio::{io::AsyncReadExt, net::TcpStream};
 
 use crate::bench::Bench;
 
-/// How long a port may take to answer once somebody listens behind it.
+/// How long a port may take to answer once a process listens behind it.
 const ANSWER: Duration = Duration::from_secs(20);
 
-/// Says `hello` to whoever connects, on the port that is its argument, until the machine ends.
+/// Sends `hello` to each client, on the port that is its argument, until the machine ends.
 const HELLO: &str = r#"my $s = IO::Socket::INET->new(LocalPort => shift, Listen => 5, ReuseAddr => 1) or die;
 exit if fork; setsid(); open STDIN, "</dev/null"; open STDOUT, ">/dev/null"; open STDERR, ">/dev/null";
 while (my $c = $s->accept) { print $c "hello"; close $c }"#;
@@ -31,10 +31,10 @@ pub(crate) async fn it_answers_with_its_pinned_key(bench: &Bench) {
     let addresses = guest.run(&Command::new("hostname").arg("-I"), &bench.cancel).await.unwrap();
     let planned = plan.address.to_string();
     assert!(addresses.text().split_whitespace().any(|one| one == planned), "{addresses:?}");
-    // Somebody who expects another machine there notices that it is not.
+    // A client that expects another machine there notices the difference.
     let answer = Guest::connect(&stranger, &bench.cancel).await;
     assert!(matches!(answer, Err(GuestError::Unreachable { .. })), "{answer:?}");
-    // Nobody is offered less than what is held safe today.
+    // Only algorithms that are considered safe today are offered.
     let offer = Offer::ask(access.address()).await.unwrap();
     assert_eq!(offer.weak(), [""; 0], "{offer:?}");
     assert!(offer.exchanges.iter().any(|name| name == "curve25519-sha256"), "OpenSSH 8.4");

@@ -1,4 +1,4 @@
-//! Machines that somebody has taken away.
+//! Machines that were removed without skep.
 
 use skep_machine::MachineError;
 use skep_model::MachineState::{Absent, Failed, Running, Stopped};

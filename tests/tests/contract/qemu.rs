@@ -50,7 +50,7 @@ pub(crate) fn terms() -> impl Iterator<Item = Trial> {
     })
 }
 
-/// This host, with a store that nobody else has.
+/// This host, with a store of this test.
 #[derive(Debug)]
 struct Host {
     home: TempDir,
@@ -89,7 +89,7 @@ fn kill(pid: Pid) {
 }
 
 impl World for Host {
-    /// Its files go; its QEMU goes on, and nothing but its monitor leads to it.
+    /// Its files are removed; its QEMU keeps running, reachable only through its monitor.
     fn lose(&self, id: &MachineId) {
         fs_err::remove_dir_all(self.files(id)).unwrap();
     }

@@ -1,4 +1,4 @@
-//! The driver `virtualbox`, on a play of VirtualBox.
+//! The driver `virtualbox`, on a fake VirtualBox.
 //!
 //! Where a term wants something inside the machines, containers of skep's guest system stand
 //! behind them. The rest needs no engine.
@@ -44,19 +44,19 @@ fn is_about_guests(name: &str) -> bool {
 }
 
 fn bench(name: String, image: Option<&str>) -> Bench {
-    let play = Play::new(&name, &Settings::default(), image);
-    let driver = play.driver();
-    Bench::new(name, Arc::new(driver)).with_driver(DriverKind::Virtualbox).with_world(play)
+    let fake = FakeVirtualBox::new(&name, &Settings::default(), image);
+    let driver = fake.driver();
+    Bench::new(name, Arc::new(driver)).with_driver(DriverKind::Virtualbox).with_world(fake)
 }
 
-/// A play of VirtualBox with a store that nobody else has.
+/// A fake VirtualBox with its own store.
 #[derive(Debug)]
-struct Play {
+struct FakeVirtualBox {
     script: Script,
     store: String,
 }
 
-impl Play {
+impl FakeVirtualBox {
     fn new(store: &str, settings: &Settings, image: Option<&str>) -> Self {
         let conf = "etc/vbox/networks.conf";
         let script = Script::new(settings);
@@ -64,7 +64,7 @@ impl Play {
         fs_err::create_dir_all(root.join("etc/vbox")).unwrap();
         fs_err::write(root.join(conf), "* 192.168.0.0/16\n").unwrap();
         fs_err::os::unix::fs::symlink("/proc", root.join("proc")).unwrap();
-        // All of an ISO that is looked at by somebody who does not start from it.
+        // As much of an ISO as is checked without booting it.
         let mut iso = vec![0; 17 * 2048];
         iso[0x8000..0x8006].copy_from_slice(b"\x01CD001");
         fs_err::write(script.directory().join("guest.iso"), iso).unwrap();
@@ -98,15 +98,15 @@ impl Play {
     }
 }
 
-impl World for Play {
-    /// Somebody removes it in VirtualBox's own window.
+impl World for FakeVirtualBox {
+    /// It is removed in VirtualBox's GUI.
     fn lose(&self, id: &MachineId) {
         let uuid = self.uuid(id);
         self.script.call(["controlvm", &uuid, "poweroff"]).ends();
         self.script.call(["unregistervm", &uuid, "--delete"]).succeeds();
     }
 
-    /// The process that is the machine ends, as when somebody kills it.
+    /// The machine's process ends, as when it is killed.
     fn cut_power(&self, id: &MachineId) {
         let uuid = self.uuid(id);
         self.script.change(|state| {
@@ -119,11 +119,11 @@ impl World for Play {
     }
 
     fn clear(&self) {
-        // What stands behind the machines goes with the script.
+        // The containers that back the machines are removed with the script.
     }
 }
 
-/// A test of one fault, with a name that nobody else has.
+/// A test of one fault, with a unique name.
 type Ask = fn(String);
 
 /// What VirtualBox does now and then, beyond what all drivers have in common.
@@ -150,10 +150,10 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 fn not_ready(name: String) {
     let busy = |call: &str| Failure { call: call.into(), times: Some(2), how: Fault::NotReady };
     let failures = ["createvm", "modifyvm", "startvm", "list vms"].map(busy).to_vec();
-    let play = Play::new(&name, &Settings { failures, ..Settings::default() }, None);
-    let driver = play.driver();
+    let fake = FakeVirtualBox::new(&name, &Settings { failures, ..Settings::default() }, None);
+    let driver = fake.driver();
     let bench =
-        Bench::new(name, Arc::new(driver)).with_driver(DriverKind::Virtualbox).with_world(play);
+        Bench::new(name, Arc::new(driver)).with_driver(DriverKind::Virtualbox).with_world(fake);
     block_on(async {
         let plan = bench.running("m1").await;
         assert_eq!(bench.state(&plan.id).await, skep_model::MachineState::Running);
@@ -165,8 +165,8 @@ fn not_ready(name: String) {
 /// Nothing but a deadline ends this; how long it is does not matter.
 fn hangs(name: String) {
     let failures = vec![Failure { call: "list".into(), times: None, how: Fault::Hang }];
-    let play = Play::new(&name, &Settings { failures, ..Settings::default() }, None);
-    let driver = play.driver().with_deadline(Duration::from_secs(2));
+    let fake = FakeVirtualBox::new(&name, &Settings { failures, ..Settings::default() }, None);
+    let driver = fake.driver().with_deadline(Duration::from_secs(2));
     let request = Request {
         cluster: name.parse().unwrap(),
         new_machines: 1,

@@ -9,12 +9,12 @@ use crate::seen::{container, inside, until};
 /// A condition, and what a person would type in it.
 struct Case {
     what: &'static str,
-    /// Brings the condition about.
+    /// Creates the condition.
     cause: fn(&Bench),
-    /// Sees that it is there; the advice of this is followed.
+    /// The command that reports it, whose advice is followed.
     asked: &'static str,
-    /// What is told of it.
-    told: &'static str,
+    /// What the message about it contains.
+    message: &'static str,
 }
 
 /// One cluster for all conditions.
@@ -29,65 +29,65 @@ const CASES: &[Case] = &[
         what: "a worker that is off",
         cause: |bench| bench.stop(&["worker1"]),
         asked: "status",
-        told: "worker1",
+        message: "worker1",
     },
     Case {
         what: "a manager that is off",
         cause: |bench| bench.stop(&["manager2"]),
         asked: "status",
-        told: "manager2",
+        message: "manager2",
     },
     Case {
         what: "a quorum that is lost",
         cause: Bench::lose_quorum,
         asked: "status",
-        told: "quorum lost: 1 of 3 managers reachable, 2 needed",
+        message: "quorum lost: 1 of 3 managers reachable, 2 needed",
     },
     Case {
         what: "a quorum that is lost, seen by a command that asks a manager",
         cause: Bench::lose_quorum,
         asked: "node ls",
-        told: "",
+        message: "",
     },
     Case {
         what: "every machine off",
         cause: |bench| bench.stop(&["manager1", "manager2", "manager3", "worker1"]),
         asked: "node ls",
-        told: "manager1",
+        message: "manager1",
     },
     Case {
         what: "one locked manager",
         cause: |bench| bench.lock(&["manager2"]),
         asked: "status",
-        told: "locked",
+        message: "locked",
     },
     Case {
         what: "a locked swarm",
         cause: |bench| bench.lock(&["manager1", "manager2", "manager3"]),
         asked: "status",
-        told: "locked",
+        message: "locked",
     },
     Case {
         what: "a locked swarm that is to be brought up",
         cause: |bench| bench.lock(&["manager1", "manager2", "manager3"]),
         asked: "up",
-        told: "locked",
+        message: "locked",
     },
     Case {
         what: "a locked swarm that a manager is asked about",
         cause: |bench| bench.lock(&["manager1", "manager2", "manager3"]),
         asked: "node ls",
-        told: "locked",
+        message: "locked",
     },
     Case {
-        what: "a manager's machine that somebody removed",
+        what: "a manager's machine that was removed by hand",
         cause: |bench| {
             let container = container(&bench.lab, "manager3");
             host::docker(["rm", "--force", &container]).succeeds();
             host::docker(["volume", "rm", &container]).succeeds();
         },
         asked: "status",
-        told: "manager3",
+        message: "manager3",
     },
     Case {
         what: "a machine that was cut off its network",
@@ -98,7 +98,7 @@ const CASES: &[Case] = &[
             host::docker(["network", "disconnect", "--force", &network, &container]).succeeds();
         },
         asked: "status",
-        told: "worker1",
+        message: "worker1",
     },
     Case {
         what: "an up that was interrupted",
@@ -109,7 +109,7 @@ const CASES: &[Case] = &[
             host::docker(["kill", &container(&bench.lab, "worker1")]).ends();
         },
         asked: "status",
-        told: "worker1",
+        message: "worker1",
     },
 ];
 
@@ -126,9 +126,9 @@ pub(crate) fn followed_to_the_letter_it_costs_no_swarm() {
         (case.cause)(&bench);
         let ran = bench.lab.skep(case.asked).ends();
         assert_ne!(ran.code, Some(0), "{}: nothing is wrong? {ran}", case.what);
-        let ran = ran.says(case.told);
+        let ran = ran.says(case.message);
         bench.follow(case.what, &ran);
-        bench.settle(case.what);
+        bench.follow_status(case.what);
         assert_eq!(self::service(&bench.lab).as_deref(), Some(service.as_str()), "{}", case.what);
     }
     bench.lab.finish();
@@ -174,7 +174,7 @@ impl Bench {
         assert!(!commands.is_empty(), "{what}: no way out is shown in {ran}");
         for command in commands {
             let words: Vec<_> = command.split(' ').skip(1).collect();
-            // Whoever is asked for the key has it; nobody else reads it.
+            // A command that asks for the key gets it on standard input; others ignore it.
             self.lab
                 .bare(words)
                 .env("SKEP_CLUSTER", self.lab.cluster())
@@ -184,8 +184,8 @@ impl Bench {
         }
     }
 
-    /// What is advised may be one step of several: `status` says the next one until all is well.
-    fn settle(&self, what: &str) {
+    /// The advice may be one step of several: `status` prints the next one until all is well.
+    fn follow_status(&self, what: &str) {
         for _step in 0..4 {
             let status = self.lab.skep("status").ends();
             if status.code == Some(0) {

@@ -1,5 +1,5 @@
-//! Swarms that somebody made with docker's own commands inside the machines: `up` takes them for
-//! what they are, and makes no second one beside them.
+//! Swarms created with docker's own commands inside the machines: `up` recognises them, and creates
+//! no second one beside them.
 
 use serde_json::Value;
 use skep_tests::{Lab, Ran};
@@ -55,7 +55,7 @@ pub(crate) fn a_swarm_made_by_hand_is_the_clusters() {
         .succeeds();
     let before = services(&lab, "manager1");
 
-    // Another one that founds a swarm would cost the first.
+    // Initialising another swarm would cost the first.
     lab.skep("swarm init worker2").exits(3).says("has a swarm: manager1, worker1 are in it");
 
     lab.skep("node update --label-add k=v --availability pause worker1").succeeds();
@@ -87,7 +87,7 @@ fn two_swarms_are_shown_and_neither_is_touched(lab: &Lab) {
     for manager in ["manager1", "manager2"] {
         inside(lab, manager, "docker node ls").succeeds();
     }
-    // The way out that is shown: it says what it ends, and wants to be sure.
+    // The advised command: it says what it ends, and asks for confirmation.
     lab.skep("swarm leave manager2").exits(3).says("gone for good");
     lab.skep("swarm leave --force manager2").succeeds();
     lab.up("--managers 2").succeeds();

@@ -88,14 +88,14 @@ fn killed_in_the_middle(lab: &Lab, file: &str) {
     let twice = "sudo sh -c 'cd /etc/ssl/certs; cp ca-certificates.crt x; cat x >>ca-certificates.crt; rm x'";
     inside(lab, "worker1", twice).succeeds();
     lab.skep(&format!("cert install {file}")).succeeds();
-    assert_eq!(bundles(), whole, "it was not mended");
+    assert_eq!(bundles(), whole, "it was not repaired");
     inside(lab, "worker1", twice).succeeds();
     lab.up("").succeeds();
-    assert_eq!(bundles(), whole, "it was not mended by up");
+    assert_eq!(bundles(), whole, "up did not repair it");
     lab.skep(&format!("cert rm {file}")).succeeds();
 }
 
-/// A machine that is off is not waited for, and has everything once it is started.
+/// skep does not wait for a machine that is off, which gets everything once it is started.
 fn with_one_machine_off(lab: &Lab, file: &str) {
     let one = Root::new("one more root");
     let one = lab.file("one.crt", one.pem()).display().to_string();
@@ -114,7 +114,7 @@ fn with_one_machine_off(lab: &Lab, file: &str) {
     lab.skep(&format!("cert rm {file}")).succeeds();
 }
 
-/// Tasks are named before they are interrupted, or moved, one node after the other.
+/// Tasks are listed before they are interrupted, or moved, one node after the other.
 fn under_running_tasks(lab: &Lab, file: &str) {
     let image = images::archive("ping-latest").display().to_string();
     lab.skep("image load").args([image]).succeeds();

@@ -1,4 +1,4 @@
-//! Others who want the same: another `up`, another network, another store.
+//! Conflicts with another `up`, another network, another store.
 
 use skep_tests::{Lab, host, watch};
 

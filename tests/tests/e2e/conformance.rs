@@ -1,7 +1,7 @@
 //! Against one engine, the docker CLI of the guest system and skep print the same bytes.
 //!
-//! A swarm with services of every kind is asked through a recording proxy by both; then its
-//! answers are served again, and both print what they make of them.
+//! Both query a swarm with services of every kind through a recording proxy; then its answers are
+//! replayed, and both print their output for them.
 
 use std::{
     path::{Path, PathBuf},
@@ -20,7 +20,7 @@ use skep_tests::{
 
 const IMAGE: &str = include_str!("conformance/image.sh");
 const SERVICES: &str = include_str!("conformance/services.sh");
-const SETTLING: Duration = Duration::from_secs(240);
+const CONVERGENCE: Duration = Duration::from_secs(240);
 
 pub(crate) fn the_docker_cli_and_skep_print_the_same() {
     let lab = Lab::with_machines("conform");
@@ -53,10 +53,10 @@ pub(crate) fn the_docker_cli_and_skep_print_the_same() {
     lab.finish();
 }
 
-/// What runs on a node that is down is counted by docker and not by skep.
+/// docker counts the tasks of a node that is down, skep does not.
 fn a_dead_node(lab: &Lab, stage: &Stage) {
     lab.skep("machine kill worker1").succeeds();
-    let end = Instant::now() + SETTLING;
+    let end = Instant::now() + CONVERGENCE;
     let moved = "test \"$(docker node inspect --format '{{.Status.State}}' worker1)\" = down && \
         docker service ps --filter desired-state=running --format '{{.Node}}{{.CurrentState}}' web9 | \
         grep -c ^manager1Running | grep -qx 2";
@@ -72,10 +72,10 @@ fn a_dead_node(lab: &Lab, stage: &Stage) {
 
 fn in_guest(lab: &Lab, machine: &str, script: &str) {
     let ssh = lab.skep(&format!("machine ssh {machine} sh -eu"));
-    ssh.stdin(script).within(SETTLING).succeeds();
+    ssh.stdin(script).within(CONVERGENCE).succeeds();
 }
 
-/// What both play on.
+/// What both run on.
 struct Stage {
     docker: DockerCli,
     directory: PathBuf,
@@ -126,7 +126,10 @@ impl Stage {
 
     /// Writes a recording for `tests/conformance`, if `SKEP_RECORD` names a file for it.
     fn keep(&self, answers: &Answers) {
-        #[expect(clippy::disallowed_methods, reason = "a test program is told by its environment")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test program is configured by its environment"
+        )]
         let Some(file) = std::env::var_os("SKEP_RECORD") else { return };
         let now = now();
         let mut answers = answers.at(now);
@@ -141,7 +144,7 @@ impl Stage {
         for words in COMMANDS {
             self.skep(words, &replay.url()).ends();
         }
-        // Only what skep asks is kept: the docker CLI has had its answers.
+        // Only skep's requests are kept: the docker CLI has already run.
         let asked = replay.asked().split_off(by_docker);
         let answers = answers.0.into_iter().filter(|(request, _)| asked.contains(request));
         let answers = Answers(answers.collect());

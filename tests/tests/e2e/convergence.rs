@@ -1,4 +1,4 @@
-//! Services that converge, services that cannot, and nodes that die while somebody looks.
+//! Services that converge, services that cannot, and nodes that die while skep waits.
 
 use std::time::Duration;
 
@@ -98,7 +98,7 @@ fn update_state(lab: &Lab) -> String {
     ran.text().to_owned()
 }
 
-pub(crate) fn a_node_dies_while_somebody_looks() {
+pub(crate) fn a_node_dies_while_skep_waits() {
     let lab = Lab::with_machines("dead");
     lab.up("--workers 2").succeeds();
     with_images(&lab, &["manager1", "worker1", "worker2"]);

@@ -33,7 +33,7 @@ pub(crate) fn the_real_cli_speaks_to_a_machine() {
     let contexts = bash("docker context ls -q").env("DOCKER_CONFIG", &config);
     assert_eq!(contexts.succeeds().lines().len(), 2, "the default one and skep's");
 
-    // An engine's certificate that is no good any more is replaced, and the engine told.
+    // An engine's invalid certificate is replaced, and the engine restarted.
     let spoil = "sudo sh -c 'echo spoilt > /var/lib/skep/seed/tls/server-cert.pem'";
     lab.skep("machine ssh worker1").args([spoil]).succeeds();
     lab.up("").succeeds();
@@ -44,7 +44,7 @@ pub(crate) fn the_real_cli_speaks_to_a_machine() {
         "openssl x509 -noout -in /var/lib/skep/seed/tls/server-cert.pem -checkend 86400";
     lab.skep("machine ssh worker1").args([certificate]).succeeds();
 
-    // Who has no certificate of the store's CA is not let in, and nobody is without TLS.
+    // Clients without a certificate of the store's CA are refused, and so are those without TLS.
     let without = "docker --tlsverify=false --tls --tlscacert \"$DOCKER_CERT_PATH/ca.pem\" \
         --tlscert '' --tlskey '' -H \"$DOCKER_HOST\" version";
     let ran = bash(&format!(

@@ -1,8 +1,8 @@
 //! The walkthrough's own scripts, byte for byte, with a link `docker-machine` that leads to skep:
 //! four machines, the root certificate in each, and a swarm of them.
 //!
-//! With `-d virtualbox` a play of VirtualBox stands between, with real guests behind it; with
-//! `-d qemu` put in its place nothing is played at all.
+//! With `-d virtualbox` they use a fake VirtualBox, backed by real guests; with `-d qemu` in its
+//! place nothing is fake.
 
 use std::{net::Ipv4Addr, path::PathBuf, time::Duration};
 
@@ -54,8 +54,8 @@ impl<'a> Desk<'a> {
     fn follow(&self, create: &str) {
         let made = self.types(create).succeeds();
         for machine in MACHINES {
-            let told = format!("Creating Docker machine '{machine}'");
-            assert!(made.stdout.contains(&told), "{made}");
+            let progress = format!("Creating Docker machine '{machine}'");
+            assert!(made.stdout.contains(&progress), "{made}");
             let ready = format!("docker-machine env {machine}");
             assert!(made.stdout.contains(&ready), "{made}");
             assert!(made.stdout.contains(&format!("Restarting \"{machine}\"...")), "{made}");
@@ -112,8 +112,8 @@ pub(crate) fn the_walkthroughs_scripts_on_virtualbox() {
     let lab = Lab::with_machines("scripts");
     let image = guest_image(&lab);
     let script = Script::with_guests(&Settings::default(), &image);
-    // VirtualBox gives out the range of the walkthrough's time where somebody has allowed it, or
-    // had an interface in it before; no test writes to /etc.
+    // VirtualBox accepts the walkthrough's range if it is allowed in its configuration, or if an
+    // interface already has it; no test writes to /etc.
     script.change(|state| {
         state.interfaces.push(Interface {
             name: "vboxnet0".into(),

@@ -1,4 +1,4 @@
-//! What somebody else does to a cluster: `status` says it and `up` mends it.
+//! Damage to a cluster from outside: `status` reports it and `up` repairs it.
 
 use std::path::{Path, PathBuf};
 

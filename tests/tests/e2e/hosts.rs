@@ -1,4 +1,4 @@
-//! A host that was there before, taken over SSH: refused while something stands in the way, with
+//! An existing host, adopted over SSH: refused while there is an obstacle, with
 //! nothing touched; an engine installed from packages; its TLS endpoint; a root it trusts; given back
 //! as it was.
 
@@ -16,8 +16,8 @@ use skep_tests::{
     server::Server,
 };
 
-/// How long taking a host may take, an engine's packages included.
-const TAKING: Duration = Duration::from_secs(300);
+/// How long adopting a host may take, an engine's packages included.
+const ADOPTION: Duration = Duration::from_secs(300);
 
 /// `skep machine create` of the host as `box`, with its own key.
 fn create(lab: &Lab, host: &Host, more: &[&str]) -> Run {
@@ -30,7 +30,7 @@ fn create_with(lab: &Lab, host: &Host, key: &Path, more: &[&str]) -> Run {
         .args(more)
         .args(["box"])
         .env("SKEP_CLUSTER", lab.cluster())
-        .within(TAKING)
+        .within(ADOPTION)
 }
 
 /// Everything that skep may change on a host, as text.
@@ -80,7 +80,7 @@ fn taken(lab: &Lab, host: &Host) {
     let more = ["--install-engine", "--engine-label", "env=prod", "--ca-certificate", &file];
     create(lab, host, &more).succeeds();
 
-    // The docker CLI with the client's certificate, and nobody without.
+    // The docker CLI gets access with the client's certificate, and only with it.
     let config = lab.bare(["machine", "config", "box"]).succeeds();
     let options: Vec<_> =
         config.text().split_whitespace().map(|word| word.replace('"', "")).collect();
@@ -98,7 +98,7 @@ fn taken(lab: &Lab, host: &Host) {
 
     // Everything is as it should be: nothing is written, nothing restarted.
     let (before, old) = (state(host), engine(host));
-    lab.bare(["machine", "provision", "box"]).within(TAKING).succeeds();
+    lab.bare(["machine", "provision", "box"]).within(ADOPTION).succeeds();
     assert_eq!((state(host), engine(host)), (before, old), "provisioning changed something");
     assert_eq!(lab.bare(["machine", "ssh", "box", "id", "-un"]).succeeds().text(), USER);
 }
@@ -111,7 +111,7 @@ fn kept_from_others(lab: &Lab, host: &Host) {
     other.is_clean();
 }
 
-/// Somebody else answers at the address.
+/// Another host answers at the address.
 fn another_key(lab: &Lab, host: &Host) {
     // Until it shows the key that it has now.
     let restart =
@@ -122,20 +122,20 @@ fn another_key(lab: &Lab, host: &Host) {
     // What was logged in before is not asked again.
     let masters = ["-name", "*.ssh", "-exec", "ssh", "-O", "exit", "-S", "{}", "any", ";"];
     Run::program("find").args([lab.runtime()]).args(masters).succeeds();
-    let ran = lab.bare(["machine", "provision", "box"]).within(TAKING).ends();
+    let ran = lab.bare(["machine", "provision", "box"]).within(ADOPTION).ends();
     assert_ne!(ran.code, Some(0), "{ran}");
     ran.says("shows the host key ED25519 SHA256:").says("and had ED25519 SHA256:");
     host.sh(&format!("mv -f /etc/ssh/old/* /etc/ssh/; {restart}")).succeeds();
 }
 
 fn given_back(lab: &Lab, host: &Host) {
-    lab.bare(["machine", "rm", "-y", "box"]).within(TAKING).succeeds();
+    lab.bare(["machine", "rm", "-y", "box"]).within(ADOPTION).succeeds();
     let after = state(host);
     assert!(after.starts_with("old-name\n"), "{after}");
     for trace in ["box", "(docker)", "tlsverify", "owner.json", "skep-"] {
         assert!(!after.contains(trace), "{trace} is still there: {after}");
     }
-    // The engine stays, and nobody reaches it from outside.
+    // The engine stays, and is not reachable from outside.
     host.sh("docker version >/dev/null").succeeds();
     docker(["--tls", "-H", &format!("tcp://{}:2376", host.address), "version"]).exits(1);
 }
@@ -146,6 +146,6 @@ fn in_another_swarm(lab: &Lab, host: &Host) {
     create(lab, host, &[]).exits(3).says("is a node of another swarm");
     assert_eq!(state(host), before);
     create(lab, host, &["--force"]).succeeds();
-    lab.bare(["machine", "rm", "-y", "box"]).within(TAKING).succeeds();
+    lab.bare(["machine", "rm", "-y", "box"]).within(ADOPTION).succeeds();
     host.sh("docker node ls >/dev/null").succeeds();
 }

@@ -26,7 +26,7 @@ pub(crate) fn loaded_once_and_run_without_a_registry() {
 
     what_cannot_be_loaded_touches_nothing(&lab, old);
 
-    // One machine has it already: it is not brought there again.
+    // One machine has it already: it is not sent there again.
     let one = lab.skep("image load --machine worker1").args([old]).succeeds().prints_nothing();
     one.says("nginx:1.22: loaded on worker1");
     let rest = lab.skep("image load").args([old, new]).succeeds();
@@ -42,7 +42,7 @@ pub(crate) fn loaded_once_and_run_without_a_registry() {
         "{table}"
     );
 
-    // A name that has come to mean another image comes back.
+    // A name that refers to another image is set again.
     inside(&lab, "worker2", "docker tag nginx:1.26 nginx:1.22").succeeds();
     lab.skep("image load").args([old]).succeeds().says("nginx:1.22: named on worker2");
     assert_eq!(listed(&lab), images);
@@ -62,7 +62,7 @@ fn what_cannot_be_loaded_touches_nothing(lab: &Lab, whole: &str) {
     let bytes = fs_err::read(whole).unwrap();
     let cut = lab.file("cut.tar", &bytes[..bytes.len() / 2]);
     let cut = cut.to_str().unwrap();
-    // What is wrong with one is said before the other is sent anywhere.
+    // An error in one is reported before the other is sent anywhere.
     lab.skep("image load").args([whole, cut]).exits(2).says("cut.tar is truncated");
     let text = lab.file("bees.tar", "bees ".repeat(1000));
     let text = text.to_str().unwrap();

@@ -146,9 +146,9 @@ impl Machine {
 
     /// The port that QEMU chose: the fourth word of the line about it.
     fn ssh_port(&mut self) -> String {
-        let told = self.ask("human-monitor-command", json!({ "command-line": "info usernet" }));
-        let told = told["return"].as_str().unwrap();
-        let line = told.lines().find(|line| line.contains("HOST_FORWARD")).expect(told);
+        let usernet = self.ask("human-monitor-command", json!({ "command-line": "info usernet" }));
+        let usernet = usernet["return"].as_str().unwrap();
+        let line = usernet.lines().find(|line| line.contains("HOST_FORWARD")).expect(usernet);
         line.split_whitespace().nth(3).expect(line).to_owned()
     }
 
@@ -164,7 +164,7 @@ impl Machine {
         assert!(read.is_ok(), "the machine still runs:\n{}", self.seen);
     }
 
-    /// Asks QEMU; what it tells unasked is passed over. The end of its answers is an answer of null.
+    /// Sends QEMU a command; events are ignored. The end of its answers is an answer of null.
     fn ask(&mut self, command: &str, arguments: Value) -> Value {
         let request = json!({ "execute": command, "arguments": arguments });
         writeln!(self.monitor.get_mut(), "{request}").unwrap();

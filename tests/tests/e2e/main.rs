@@ -1,5 +1,5 @@
-//! The whole, on real machines: real engines, real SSH, real swarms. Each test has a store and a
-//! cluster of its own, and looks at its end whether anything is left.
+//! The whole program on real machines: real engines, real SSH, real swarms. Each test has its own
+//! store and cluster, and checks at its end that nothing is left.
 //!
 //! A test that cannot run on this machine is skipped, and says why; a run in which all are
 //! skipped fails, in `needs::something_runs`.
@@ -94,7 +94,7 @@ fn main() -> ExitCode {
     }));
     tests.extend(tests!(&[Engine, DockerCli], convergence::{
         what_does_not_converge_says_why,
-        a_node_dies_while_somebody_looks,
+        a_node_dies_while_skep_waits,
     }));
     tests.extend(tests!(&[Engine], stacks::{
         a_stack_is_what_docker_makes_of_it,

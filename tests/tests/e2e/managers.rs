@@ -33,10 +33,10 @@ pub(crate) fn three_managers_survive_one() {
     assert_eq!(ids(&after), ids(&before));
     lab.skep("status").exits(4).says(leader);
 
-    // Of three, one is lost: without another, nobody could decide anything.
+    // One of three is lost: without another one there would be no quorum.
     let refused = lab.skep("node demote").args([left[0]]).exits(3).prints_nothing();
     refused.says(&format!("demoting {} leaves 1 of 2 managers reachable and 2 needed", left[0]));
-    // Whatever takes a manager away is refused alike, before anything is touched or asked.
+    // Every command that removes a manager is refused, before anything is changed or asked.
     for verb in ["machine rm", "machine rm -y", "machine stop", "machine kill", "machine restart"] {
         let refused = lab.skep(verb).args([left[0]]).exits(3).prints_nothing();
         refused.says("leaves 1 of 3 managers reachable and 2 needed");
@@ -54,14 +54,14 @@ pub(crate) fn three_managers_survive_one() {
             .then_some(())
     });
     a_locked_swarm_stays_alive(&lab, leader);
-    // One after the other, so that the others can decide meanwhile; and then none is missing.
+    // One after the other, so that the others keep the quorum; and then none is missing.
     lab.skep("machine restart").args(THREE).succeeds();
     assert_eq!(ids(&ready_soon(&lab, &THREE)), ids(&before));
     managers_are_taken_away_one_by_one(&lab);
     lab.finish();
 }
 
-/// The nodes once they are these, all ready: a new leader takes some seconds to hear of everybody.
+/// The nodes once they are these, all ready: a new leader takes some seconds to hear from all nodes.
 fn ready_soon(lab: &Lab, names: &[&str]) -> BTreeMap<String, Node> {
     until("all nodes ready, and no others", || {
         let ran = lab.skep("node ls --format json").ends();
@@ -96,7 +96,7 @@ fn managers_are_taken_away_one_by_one(lab: &Lab) {
     lab.skep("machine stop --force manager1").succeeds();
     let text = "skep machine start manager1";
     lab.skep("machine rm -y manager1").exits(3).prints_nothing().says(text);
-    // What it says to do first is done, and the swarm is the same.
+    // The advice is followed, and the swarm is the same.
     lab.skep(text.trim_start_matches("skep ")).succeeds();
     assert_eq!(ids(&ready_soon(lab, &["manager1"]))["manager1"], two["manager1"].id);
     lab.skep("machine rm -y --force manager1").succeeds();
@@ -127,7 +127,7 @@ pub(crate) fn removed_workers_leave_no_node() {
     lab.skep("machine rm -y worker3").succeeds();
     all_ready(&lab, &["manager1"]);
 
-    // All at once with the swarm's last manager: that is another verb's.
+    // Removing everything with the swarm's last manager is another command's job.
     lab.up("--managers 1 --workers 1").succeeds();
     lab.skep("machine rm -y manager1 worker1").exits(3).says("gone for good").says("skep down");
     assert_eq!(containers(&lab).len(), 2);
@@ -212,7 +212,7 @@ pub(crate) fn a_manager_that_lost_its_disk_is_replaced() {
     host::docker(["rm", "--force", &lost]).succeeds();
     host::docker(["volume", "rm", &lost]).succeeds();
     lab.up("").succeeds();
-    // Its old self would count against the quorum for ever.
+    // Its old node would count against the quorum for ever.
     let after = all_ready(&lab, &THREE);
     assert!(after.values().all(|node| node.manager.is_some()), "{after:?}");
     assert_ne!(after["manager2"].id, before["manager2"].id);

@@ -1,6 +1,6 @@
 //! The walkthrough's chapters about services, command by command, on four virtual machines with a
-//! real mesh: helloping from one task to ten, off a drained manager and away; nginx rolled from one
-//! real version to the next while every request is counted.
+//! real mesh: helloping from one task to ten, off a drained manager and removed; nginx updated from
+//! one real version to the next while every request is counted.
 
 use std::{collections::BTreeSet, thread, time::Duration};
 
@@ -32,7 +32,7 @@ fn skep(lab: &Lab, words: &str) -> Ran {
 }
 
 fn helloping(lab: &Lab) {
-    // docker.com is played by the task itself: these machines have no way out.
+    // The task itself stands in for docker.com: these machines have no outbound network.
     let create = "service create --replicas 1 --name helloping --host docker.com:127.0.0.1 \
                   --stop-grace-period 1s ping ping docker.com";
     let id = skep(lab, create).text().to_owned();
@@ -53,7 +53,7 @@ fn helloping(lab: &Lab) {
 
     let scaled = skep(lab, "service scale helloping=10");
     assert!(scaled.stdout.contains("helloping scaled to 10"), "{scaled}");
-    // A node that was not heard of for a moment gets no tasks, and none by itself when it is back.
+    // A node that missed heartbeats for a moment gets no tasks, and none are moved to it when it is back.
     all_ready(lab, &FOUR);
     skep(lab, "service rebalance helloping");
     let nodes = running(lab, "helloping", 10);
@@ -77,7 +77,7 @@ fn nginx(lab: &Lab) {
     );
     // The manager is drained: its answers cross the mesh.
     assert!(!running(lab, "nginx", 10).contains(&"manager1".to_owned()));
-    // Every node's mesh hears of every task, by and by.
+    // It takes some time until every node's mesh knows every task.
     let whole = || {
         let probed = probe(lab, "service probe nginx -n 20").ends();
         (probed.code == Some(0)).then_some(probed)
@@ -101,7 +101,7 @@ fn nginx(lab: &Lab) {
     }
     let history = skep(lab, "service ps nginx");
     assert!(history.stdout.matches("nginx:1.26").count() >= 10, "{history}");
-    // Old tasks go on answering for a while, for those who have not heard yet.
+    // Old tasks keep answering for a while, for nodes whose mesh still routes to them.
     let only_new = || {
         let probed = probe(lab, "service probe nginx -n 10").ends();
         (versions(&probed) == ["nginx/1.26.3"]).then_some(())
@@ -119,9 +119,9 @@ fn probe(lab: &Lab, words: &str) -> Run {
     lab.skep(words).args(["--format", "json", "--header", "Server"]).within(LONG)
 }
 
-/// An update was watched to its end: what was lost is counted and told by the exit code. The mesh
-/// of four emulated machines on a busy host may hear too late that a task has gone and lose a
-/// request or two; an update that stops its tasks before it starts others loses hundreds.
+/// An update was watched to its end: lost requests are counted and set the exit code. The mesh of
+/// four emulated machines on a busy host may learn too late that a task has gone and lose a request
+/// or two; an update that stops its tasks before it starts others loses hundreds.
 #[track_caller]
 fn rolled(watched: &Ran) {
     let report: Value = serde_json::from_str(&watched.stdout).unwrap();

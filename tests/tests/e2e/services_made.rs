@@ -1,4 +1,4 @@
-//! Services made and changed by skep, held against what the docker CLI makes of the same words.
+//! Services created and changed by skep, compared with the docker CLI's for the same arguments.
 
 use serde_json::Value;
 use skep_tests::Lab;
@@ -56,8 +56,8 @@ fn docker(lab: &Lab, words: &str) -> String {
     inside(lab, "manager1", &format!("docker {words}")).succeeds().text().to_owned()
 }
 
-/// What the engine says the service is meant to be. The docker CLI sends secrets, configs and the
-/// ports of a range in an order of chance.
+/// The service's specification, as the engine reports it. The docker CLI sends secrets, configs and the
+/// ports of a range in random order.
 fn spec(lab: &Lab, service: &str) -> Value {
     let text = docker(lab, &format!("service inspect --format '{{{{json .Spec}}}}' {service}"));
     let mut spec: Value = serde_json::from_str(&text).unwrap();

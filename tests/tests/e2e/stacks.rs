@@ -48,7 +48,7 @@ fn specs(lab: &Lab) -> BTreeMap<String, Value> {
         for (list, id) in [("Secrets", "SecretID"), ("Configs", "ConfigID")] {
             let Some(Value::Array(references)) = container.get_mut(list) else { continue };
             references.iter_mut().for_each(|reference| reference[id] = Value::Null);
-            // docker gives the files of one secret in an order of chance.
+            // docker gives the files of one secret in random order.
             references.sort_by_key(|reference| reference["File"]["Name"].to_string());
         }
         for network in task["Networks"].as_array_mut().unwrap() {

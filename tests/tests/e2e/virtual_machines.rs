@@ -1,5 +1,5 @@
 //! Real virtual machines, emulated where there is no KVM, without privileges: the routing mesh,
-//! the power pulled at any moment, and what stands in a machine's way.
+//! power cuts at any moment, and conditions that prevent a start.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +15,7 @@ use crate::seen::{all_ready, ids, inside, until, until_within};
 const FOUR: [&str; 4] = ["manager1", "worker1", "worker2", "worker3"];
 
 /// The walkthrough's climax, on four kernels: a service of two replicas answers at all four
-/// machines, so at least two answers cross the mesh; a machine whose plug is pulled comes back as
+/// machines, so at least two answers cross the mesh; a machine whose power is cut comes back as
 /// the same node.
 pub(crate) fn a_mesh_over_four_machines() {
     let lab = Lab::with_machines("mesh");
@@ -35,7 +35,7 @@ pub(crate) fn a_mesh_over_four_machines() {
     inside(&lab, "manager1", create).succeeds();
     every_machine_answers(&lab, 8080);
 
-    // A port that nobody thought of when the machines were made.
+    // A port that was not published when the machines were created.
     lab.up("--driver qemu --publish 9090:8080").succeeds().says("was there already");
     every_machine_answers(&lab, 9090);
 
@@ -67,14 +67,14 @@ pub(crate) fn power_that_fails_on_the_way_up() {
     lab.finish();
 }
 
-/// What stands in the way of one machine is named, with what to do.
+/// Whatever prevents a machine's start is named, with what to do.
 pub(crate) fn what_stands_in_the_way() {
     let lab = Lab::with_machines("way");
     lab.up("--driver qemu --workers 0 --memory 768").succeeds();
     let address = address(&lab, "manager1");
     lab.up("--driver qemu --memory 2G").exits(2).says("keep the size");
 
-    // A port that somebody else has, while the machine runs and when it is to start.
+    // A port used by another process, while the machine runs and when it is to start.
     let other = TcpListener::bind((address, 7070)).unwrap();
     let ran = lab.up("--driver qemu --publish 7070").ends();
     assert_ne!(ran.code, Some(0), "{ran}");

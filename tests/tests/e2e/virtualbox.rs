@@ -1,5 +1,5 @@
 //! The driver `virtualbox` and the real VBoxManage, as far as it goes without kernel modules: a
-//! machine is made, looked at and removed, and what VirtualBox refuses is understood.
+//! machine is created, inspected and removed, and VirtualBox's errors are recognised.
 //!
 //! `SKEP_VIRTUALBOX_ROOT` names a root directory that VirtualBox is installed in;
 //! [docs/testing.md](../../../docs/testing.md) says how one is made. Each call enters it in a mount
@@ -25,7 +25,7 @@ use skep_tests::{
 use tokio_util::sync::CancellationToken;
 
 /// The root directory that was named.
-#[expect(clippy::disallowed_methods, reason = "a test program is told by its environment")]
+#[expect(clippy::disallowed_methods, reason = "a test program is configured by its environment")]
 pub(crate) fn root() -> Option<PathBuf> {
     std::env::var_os("SKEP_VIRTUALBOX_ROOT").map(PathBuf::from)
 }
@@ -79,9 +79,9 @@ pub(crate) fn the_real_vboxmanage_makes_and_removes_a_machine() {
     let id = MachineId { cluster: "t-real".parse().unwrap(), machine: "m1".parse().unwrap() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        // Interfaces are made by the kernel's modules, so the network is one of the play's.
-        let played = driver(here, script.program());
-        let network = played.prepare(&id.cluster, None, work).await.unwrap().unwrap();
+        // Interfaces are made by the kernel's modules, so the network is the fake's.
+        let fake = driver(here, script.program());
+        let network = fake.prepare(&id.cluster, None, work).await.unwrap().unwrap();
         let driver: Arc<dyn Driver> = Arc::new(driver(here, program.clone()));
         let plan = |options: Options| MachinePlan {
             id: id.clone(),
@@ -121,15 +121,15 @@ pub(crate) fn the_real_vboxmanage_makes_and_removes_a_machine() {
         driver.remove(&id, work).await.unwrap();
         assert_eq!(ask(&["list", "vms"]).succeeds().text(), "");
         assert_eq!(ask(&["list", "hdds"]).succeeds().text(), "");
-        played.remove_resource(&id.cluster, &network_of(&journal), work).await.unwrap();
+        fake.remove_resource(&id.cluster, &network_of(&journal), work).await.unwrap();
         assert_eq!(journal.outstanding().unwrap(), []);
     });
     // VirtualBox's server ends by itself some seconds after its last client.
-    crate::seen::until("VirtualBox's server gone", || (!somebody_is_inside()).then_some(()));
+    crate::seen::until("VirtualBox's server gone", || (!is_in_use()).then_some(()));
 }
 
-/// Whether a process has the root as its own.
-fn somebody_is_inside() -> bool {
+/// Whether a process has this as its root directory.
+fn is_in_use() -> bool {
     let root = root().and_then(|root| fs_err::canonicalize(root).ok());
     let processes = fs_err::read_dir("/proc").unwrap().filter_map(Result::ok);
     let mut roots = processes.filter_map(|one| std::fs::read_link(one.path().join("root")).ok());

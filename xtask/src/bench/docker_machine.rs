@@ -29,7 +29,7 @@ impl Bench<'_> {
         let link = folder.join("docker-machine");
         std::os::unix::fs::symlink(&self.binary, &link).context("cannot make a link")?;
         let store = folder.join("store");
-        // A port that nobody listens on: it was free a moment ago.
+        // A port without a listener: it was free a moment ago.
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let url = format!("tcp://127.0.0.1:{port}");
         let ask = |args: &[&str]| Program::new(&link).args(args).env("SKEP_HOME", &store);

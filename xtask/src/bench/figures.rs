@@ -1,4 +1,4 @@
-//! What was measured, against what was promised.
+//! Measurements, compared with their targets.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ impl Unit {
     }
 }
 
-/// One promise and how it was kept.
+/// One target and its measurement.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Figure {
     name: String,
@@ -53,7 +53,7 @@ impl Figure {
         Self::new(name.into(), Unit::Ratio, seconds(ours) / seconds(theirs), limit)
     }
 
-    /// Whether the promise was kept; what could not be measured was not.
+    /// Whether the target was met; an unmeasured one was not.
     pub(super) fn kept(&self) -> bool {
         self.measured <= self.limit
     }
@@ -70,7 +70,7 @@ pub(super) fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// The figures for people.
+/// The figures as a table.
 pub(super) fn table(figures: &[Figure]) -> String {
     let widest = figures.iter().map(|figure| figure.name.chars().count()).max().unwrap_or_default();
     let line = |figure: &Figure| {
@@ -84,7 +84,7 @@ pub(super) fn table(figures: &[Figure]) -> String {
     figures.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The figures for programs: `{"schema": 1, "figures": [{name, unit, measured, limit}]}`.
+/// The figures as JSON: `{"schema": 1, "figures": [{name, unit, measured, limit}]}`.
 pub(super) fn json(figures: &[Figure]) -> Result<String> {
     let document = serde_json::json!({"schema": 1, "figures": figures});
     let mut text = serde_json::to_string_pretty(&document).context("cannot write JSON")?;

@@ -1,4 +1,4 @@
-//! Images to every machine at once, and requests to a service.
+//! Loading images onto all machines in parallel, and requests to a service.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::images;
 
-/// How large the image is that is brought to machines.
+/// The size of the image that is loaded onto machines.
 const MEGABYTES: usize = 100;
 
 /// How many requests are sent to the service.
@@ -20,13 +20,13 @@ const REQUESTS: u32 = 10_000;
 const PORT: u16 = 8080;
 
 impl Bench<'_> {
-    /// On a cluster of four machines that is up: what bringing an image to all of them takes, and
-    /// what a thousand requests take.
+    /// On a cluster of four machines that is up: how long loading an image onto all of them
+    /// and a thousand requests take.
     pub(super) async fn images(&self, runs: usize) -> Result<Vec<Figure>> {
         let archive = self.work.target().join("bench/filler.tar");
         let (mut one, mut four) = (Vec::new(), Vec::new());
         for _ in 0..runs {
-            // Another image each time: one that is there is not brought again.
+            // A new image each time: one that is present is not loaded again.
             images::fill(&archive, MEGABYTES)?;
             one.push(self.load(&archive, &["--machine", "worker1"]).await?);
             images::fill(&archive, MEGABYTES)?;

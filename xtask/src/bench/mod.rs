@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: skep's promises about speed, measured.
+//! `cargo xtask bench`: measures skep's performance targets.
 //!
 //! A machine's own speed cancels out where a ratio is taken in one run; the rest are figures that
 //! any machine reaches. Nothing here is a test: a test must not depend on how busy a machine is.
@@ -43,10 +43,10 @@ pub(crate) struct Options {
     check: bool,
 }
 
-/// Whose machines are measured.
+/// Which machines are measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Driver {
-    /// All that can run here
+    /// All drivers that can run here
     All,
     /// Containers
     Container,
@@ -65,11 +65,11 @@ enum Subject {
     Services,
     /// `docker-machine ls`, which needs none either
     DockerMachine,
-    /// Machines of VirtualBox, which is played, with containers behind them
+    /// Machines of a fake VirtualBox, backed by containers
     Virtualbox,
 }
 
-/// The cluster's name; it lies in a store of its own.
+/// The cluster's name; it has its own store.
 const CLUSTER: &str = "bench";
 
 /// How often a command that takes milliseconds is run.
@@ -101,7 +101,7 @@ pub(crate) async fn perform(work: &Work, options: &Options) -> Result<()> {
         Subject::Services | Subject::DockerMachine => None,
     };
     if let Some(measured) = measured {
-        // Whatever happened, nothing is left behind; the first error is the one that counts.
+        // Clean up in any case; the first error is the one to report.
         let removed = bench.remove_all().await;
         figures.extend(measured?);
         removed?;
@@ -145,7 +145,7 @@ impl Bench<'_> {
         Ok(figures)
     }
 
-    /// All that makes machines; VirtualBox's, which are played, need an engine.
+    /// Everything that creates machines; those of the fake VirtualBox need an engine.
     async fn all_machines(&self, driver: Driver, runs: usize) -> Result<Vec<Figure>> {
         let mut figures = self.measure(driver, runs).await?;
         if driver != Driver::Qemu && find_program("docker").is_some() {
@@ -275,7 +275,7 @@ impl Bench<'_> {
         image.context("skep up has made no container: this bench measures the driver `container`")
     }
 
-    /// What a container needs here to run an engine: everything, or everything that may be had.
+    /// The privileges of a container that runs an engine: full, or as many as this host allows.
     async fn flags(&self, image: &str) -> Result<Vec<&'static str>> {
         let args = ["run", "--rm", "--privileged", "--entrypoint", "true", image];
         let (status, _) = self.work.ask(Program::new("docker").args(args)).await?;
@@ -299,7 +299,7 @@ impl Bench<'_> {
             self.script(&["down"]).await?;
         }
         let program = self.with_store(Program::new(&self.binary).arg("down"));
-        // There may be nothing to remove, which is not what this is about.
+        // There may be nothing to remove, which is fine.
         self.work.ask(program).await.map(drop)
     }
 }

@@ -35,7 +35,7 @@ build() {
     mmdebstrap --quiet --variant=extract \
         --include="linux-image-cloud-$architecture,busybox-static" \
         "$suite" "$folder/kernel.tar" "$folder/sources.list"
-    # Ownership is kept by root, or by somebody who only seems to be.
+    # Ownership is kept by root, or by fakeroot.
     if [ "$(id -u)" = 0 ]; then pack; else fakeroot sh "$0" pack "$folder" "$rootfs"; fi
     rm "$folder/kernel.tar" "$folder/sources.list"
 }
@@ -180,7 +180,7 @@ up() {
     finish
     engine 1 swarm init --advertise-addr $network.101 >/dev/null
     token=$(engine 1 swarm join-token --quiet worker)
-    # An engine that takes longer than 20 seconds says so and goes on by itself.
+    # An engine that takes longer than 20 seconds says so and continues in the background.
     for number in 2 3 4; do
         engine $number swarm join --token "$token" $network.101:2377 >/dev/null 2>&1 &
     done
@@ -197,7 +197,7 @@ down() {
     folder=$(cd "$1" && pwd)
     for file in "$folder"/*.pid; do
         [ -e "$file" ] || continue
-        # A number may have become somebody else's: its command line names our folder.
+        # The process id may have been reused: ours has our folder in its command line.
         pid=$(cat "$file")
         ! tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "$file" || kill -9 "$pid"
         while [ -s "/proc/$pid/cmdline" ]; do sleep $poll; done

@@ -210,7 +210,7 @@ async fn serve(listener: UnixListener, answers: Rc<Answers>) -> std::convert::In
     all.run_until(async {
         loop {
             let Ok((stream, _)) = listener.accept().await else { continue };
-            // A client that goes away has had what it wanted.
+            // A client that disconnects has read all it needed.
             tokio::task::spawn_local(converse(stream, answers.clone()));
         }
     })

@@ -19,7 +19,7 @@ use crate::run::human;
 /// The step of `skep up` that ends when a machine can be logged in to and its engine answers.
 const READY: &str = "waiting until ready";
 
-/// Emulation everywhere: what it is compared with is emulated as well.
+/// Always emulated, because the recipe it is compared with is emulated as well.
 const ONE: [&str; 9] =
     ["up", "--driver", "qemu", "--accel", "tcg", "--managers", "1", "--progress", "json"];
 
@@ -72,7 +72,7 @@ impl Bench<'_> {
         Ok(figures)
     }
 
-    /// Sizes, and who is still there, while a cluster of four runs.
+    /// Sizes and remaining processes while a cluster of four runs.
     fn of_a_running_cluster(&self) -> Result<Vec<Figure>> {
         let mut figures = Vec::new();
         let os = self.home.join("os");
@@ -127,7 +127,7 @@ impl Bench<'_> {
         self.work.target().join("bench/reference-qemu")
     }
 
-    /// Runs the recipe, in its own folder if it is told no other.
+    /// Runs the recipe, in its own folder unless another is given.
     pub(super) async fn recipe(&self, args: &[&str]) -> Result<Duration> {
         let script = self.work.root.join("xtask/src/bench/reference-qemu.sh");
         let mut program = Program::new("sh").arg(script).args(args);
@@ -151,7 +151,7 @@ fn ready(lines: &str) -> Option<Duration> {
     ends.filter_map(|event| event["t"].as_u64()).max().map(Duration::from_millis)
 }
 
-/// What a file takes on the disk, which is less than its length if it has holes.
+/// The space that a file uses on the disk, which is less than its length if it has holes.
 fn size(name: &str, file: &Path, limit: f64) -> Result<Figure> {
     let data = fs::metadata(file).with_context(|| format!("cannot look at {}", file.display()))?;
     let megabytes = data.blocks() as f64 * 512.0 / f64::from(1 << 20);
@@ -185,7 +185,7 @@ fn find(folder: &Path, end: &str, found: &mut Vec<(PathBuf, fs::Metadata)>) -> R
 fn running(program: &Path) -> Result<usize> {
     let program = fs::canonicalize(program).context("skep has no path")?;
     let processes = fs::read_dir("/proc").context("cannot read /proc")?.filter_map(Result::ok);
-    // Other users' processes do not tell: none of them is ours.
+    // Other users' processes cannot be read: none of them is ours.
     let runs = |path: PathBuf| fs::read_link(path.join("exe")).is_ok_and(|exe| exe == program);
     Ok(processes.filter(|entry| runs(entry.path())).count())
 }

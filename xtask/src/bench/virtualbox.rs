@@ -1,9 +1,9 @@
-//! Four machines of VirtualBox, against what docker-machine asks of it for the same four.
+//! Four VirtualBox machines, against docker-machine's calls to VirtualBox for the same four.
 //!
-//! The play of VirtualBox that the tests use stands in for it, with calls that take as long as
-//! they took when it was recorded; what VirtualBox does one after the other, it does too. Behind
-//! skep's machines are containers of its guest system, so its time is that of a whole swarm, while
-//! the other side's is that of the calls alone.
+//! The tests' fake VirtualBox stands in for it, with calls that take as long as the recorded ones
+//! and are serialised where VirtualBox serialises them. skep's machines are backed by containers
+//! of its guest system, so its time is that of a whole swarm, while the other side's is that of
+//! the calls alone.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
@@ -14,10 +14,10 @@ use skep_process::Program;
 use super::{Bench, figures::Figure};
 use crate::run::human;
 
-/// The label of what stands behind machines.
+/// The label of the containers that back the machines.
 const LABEL: &str = "skep=bench-virtualbox";
 
-/// How long building the play may take.
+/// How long building the fake may take.
 const BUILD: Duration = Duration::from_secs(10 * 60);
 
 /// How long a call takes, in milliseconds: as recorded, and a twelfth of a second for the rest.
@@ -35,28 +35,28 @@ fn delays() -> Value {
 
 impl Bench<'_> {
     pub(super) async fn virtualbox(&self, runs: usize) -> Result<Vec<Figure>> {
-        println!("\nfour machines of VirtualBox; first, what is built once");
+        println!("\nfour VirtualBox machines; first, what is built once");
         let build = ["build", "--package", "skep-tests", "--bin", "vboxmanage"];
         self.work.shown(self.work.cargo(build), BUILD, |_| {}).await?;
         self.up(0).await?;
         let image = self.image().await?;
         self.skep(&["down"]).await?;
         self.skep(&["os", "build", "--iso"]).await?;
-        let play = self.work.target().join("bench/virtualbox");
+        let fake = self.work.target().join("bench/virtualbox");
         let (mut theirs, mut ours) = (Vec::new(), Vec::new());
         for run in 1..=runs {
-            self.set_up(&play, json!("nothing"))?;
+            self.set_up(&fake, json!("nothing"))?;
             let script = self.work.root.join("xtask/src/bench/reference-virtualbox.sh");
-            let script = Program::new("sh").arg(script).arg(&play);
-            let script = self.timed(on_path(script, &play)?).await?;
+            let script = Program::new("sh").arg(script).arg(&fake);
+            let script = self.timed(on_path(script, &fake)?).await?;
 
-            self.set_up(&play, json!({"containers": {"image": image, "label": LABEL}}))?;
+            self.set_up(&fake, json!({"containers": {"image": image, "label": LABEL}}))?;
             let up = ["up", "--driver", "virtualbox", "--managers", "1", "--workers", "3"];
             let up = self.with_store(Program::new(&self.binary).args(up));
-            let made = self.timed(on_path(up, &play)?).await;
+            let made = self.timed(on_path(up, &fake)?).await;
             let down = self.with_store(Program::new(&self.binary).arg("down"));
-            // Whatever happened, nothing is left behind; the first error is the one that counts.
-            let removed = self.timed(on_path(down, &play)?).await;
+            // Clean up in any case; the first error is the one to report.
+            let removed = self.timed(on_path(down, &fake)?).await;
             let made = made?;
             removed?;
             println!(
@@ -67,33 +67,33 @@ impl Bench<'_> {
             theirs.push(script);
             ours.push(made);
         }
-        let name = "four machines of VirtualBox: skep up / docker-machine's calls";
+        let name = "four VirtualBox machines: skep up / docker-machine's calls";
         Ok(vec![Figure::ratio(name, &ours, &theirs, 0.4)])
     }
 
-    /// A VirtualBox that nobody has used.
-    fn set_up(&self, play: &Path, guests: Value) -> Result<()> {
-        if play.exists() {
-            fs::remove_dir_all(play).context("cannot remove the last play")?;
+    /// A new, unused fake VirtualBox.
+    fn set_up(&self, fake: &Path, guests: Value) -> Result<()> {
+        if fake.exists() {
+            fs::remove_dir_all(fake).context("cannot remove the last fake VirtualBox")?;
         }
-        fs::create_dir_all(play.join("bin")).context("cannot make a directory")?;
+        fs::create_dir_all(fake.join("bin")).context("cannot make a directory")?;
         let settings = json!({"delays": delays(), "guests": guests});
-        fs::write(play.join("settings.json"), settings.to_string()).context("cannot write")?;
+        fs::write(fake.join("settings.json"), settings.to_string()).context("cannot write")?;
         let program = self.work.target().join("debug/vboxmanage");
         let text = format!(
             "#!/bin/sh\nSKEP_VBOX_STATE='{}' exec '{}' \"$@\"\n",
-            play.display(),
+            fake.display(),
             program.display()
         );
-        let wrapper = play.join("bin/VBoxManage");
+        let wrapper = fake.join("bin/VBoxManage");
         fs::write(&wrapper, text).context("cannot write a program")?;
         let executable = fs::Permissions::from_mode(0o755);
         fs::set_permissions(wrapper, executable).context("cannot make it executable")
     }
 }
 
-/// The program with the play's VBoxManage before all others.
-fn on_path(program: Program, play: &Path) -> Result<Program> {
+/// The program with the fake VBoxManage first on its PATH.
+fn on_path(program: Program, fake: &Path) -> Result<Program> {
     let path = std::env::var("PATH").context("there is no PATH")?;
-    Ok(program.env("PATH", format!("{}:{path}", play.join("bin").display())))
+    Ok(program.env("PATH", format!("{}:{path}", fake.join("bin").display())))
 }

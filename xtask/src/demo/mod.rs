@@ -1,8 +1,8 @@
 //! `cargo xtask demo`: the walkthrough, every command shown as it is typed, on a cluster that
 //! stays up.
 //!
-//! The network with an intercepting proxy is played by a TLS [`server`] on this machine whose
-//! certificate ends in a root that nobody trusts until skep has installed it.
+//! A TLS [`server`] on this machine stands in for the network with an intercepting proxy. Its
+//! certificate is issued by a root that is not trusted until skep has installed it.
 
 mod server;
 mod services;
@@ -28,10 +28,10 @@ use crate::{
 /// How the demo is run.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Options {
-    /// Leave out looking for what this machine needs
+    /// Skip the check for what this machine needs
     #[arg(long)]
     no_setup: bool,
-    /// How machines are had; `skep up` chooses if this is not given
+    /// The driver that creates the machines; `skep up` chooses if this is not given
     #[arg(long)]
     driver: Option<String>,
 }
@@ -89,7 +89,7 @@ pub(crate) async fn perform(work: &Work, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// A server behind a root of its own: refused from inside each machine, accepted once the root is
+/// A server with its own root: refused from inside each machine, accepted once the root is
 /// installed, refused again when it has been removed.
 async fn intercepted_network(show: &Show<'_>) -> Result<()> {
     let folder = show.work.root.join(FOLDER);
@@ -109,14 +109,14 @@ async fn intercepted_network(show: &Show<'_>) -> Result<()> {
     show.step(&format!("skep cert install {FOLDER}/root.crt")).await?;
     show.step(&verify).await?;
     show.step("skep cert ls").await?;
-    // The root's key goes with this process: nothing should trust it any longer.
+    // The root's key is gone with this process, so nothing should trust the root any longer.
     show.step(&format!("skep cert rm {FOLDER}/root.crt")).await
 }
 
-/// The address at which the machines reach this one: their way out leads through it.
+/// The address at which the machines reach this host: their default gateway.
 async fn own_address(show: &Show<'_>) -> Result<IpAddr> {
     let asked = show.ask(&["machine", "ssh", "manager1", "ip route show default"]).await?;
-    let route = asked.context("manager1 does not tell its routes")?;
+    let route = asked.context("cannot read the routes of manager1")?;
     gateway(&route).with_context(|| format!("manager1 has no default route: `{route}`"))
 }
 
@@ -146,7 +146,7 @@ impl Show<'_> {
         if self.run(command).await? {
             return Ok(());
         }
-        bail!("`{command}` failed; `skep up` goes on from here, `skep down` removes it all")
+        bail!("`{command}` failed; `skep up` continues from here, `skep down` removes it all")
     }
 
     /// Shows a command that is expected to fail.
@@ -158,7 +158,7 @@ impl Show<'_> {
         bail!("`{command}` succeeded before the root was installed: it proves nothing")
     }
 
-    /// Asks skep something without showing it; `None` if it fails.
+    /// Runs skep without showing it; `None` if it fails.
     async fn ask(&self, args: &[&str]) -> Result<Option<String>> {
         let program = Program::new("skep").args(args).env("PATH", &self.path);
         let (status, output) = self.work.ask(program).await?;
@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(gateway(""), None);
         let own = IpAddr::from([127, 0, 0, 9]);
         assert_eq!(listening_address(own), own);
-        // An address for documents is nobody's.
+        // An address from a documentation range belongs to no host.
         assert_eq!(listening_address([198, 51, 100, 2].into()), IpAddr::from([127, 0, 0, 1]));
     }
 

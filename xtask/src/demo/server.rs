@@ -1,4 +1,4 @@
-//! A TLS server whose certificate ends in a root of its own.
+//! A TLS server whose certificate is issued by its own root.
 
 use std::{
     net::IpAddr,
@@ -26,7 +26,7 @@ const VALID: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long one connection may last.
 const CONNECTION: Duration = Duration::from_secs(10);
 
-/// A root certificate nobody trusts, with its key, which never leaves memory.
+/// An untrusted root certificate with its key, which never leaves memory.
 pub(super) struct PrivateRoot {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
@@ -66,7 +66,7 @@ impl PrivateRoot {
             while let Ok((stream, _)) = listener.accept().await {
                 let acceptor = acceptor.clone();
                 tokio::spawn(tokio::time::timeout(CONNECTION, async move {
-                    // A client that does not trust the root goes away: that is its good right.
+                    // A client that does not trust the root closes the connection, which is expected.
                     if let Ok(mut stream) = acceptor.accept(stream).await {
                         let answer =
                             "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";

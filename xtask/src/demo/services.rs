@@ -1,14 +1,14 @@
 //! The walkthrough's chapters about services: one that pings, scaled and moved off a drained
-//! manager; and nginx, asked for at every machine and rolled to another version meanwhile.
+//! manager; and nginx, requested on every machine and updated to another version meanwhile.
 //!
-//! The images are made of Debian's packages, so that no registry is asked.
+//! The images are built from Debian's packages, so that no registry is needed.
 
 use anyhow::{Context as _, Result, bail};
 
 use super::Show;
 use crate::images;
 
-/// The port that nginx is published on; [`super::perform`] has machines answer there.
+/// The port that nginx is published on; [`super::perform`] forwards it.
 pub(super) const PORT: u16 = 8080;
 
 /// Shows services on the cluster, whatever an earlier demo has left.
@@ -32,7 +32,7 @@ pub(super) async fn show(show: &Show<'_>) -> Result<()> {
 
 async fn helloping(show: &Show<'_>) -> Result<()> {
     println!("\n== A service, from one task to ten, and off a node");
-    // docker.com is played by the task itself: machines need no way out for it.
+    // The task itself stands in for docker.com: machines need no outbound network.
     show.step(
         "skep service create --replicas 1 --name helloping --host docker.com:127.0.0.1 \
          --stop-grace-period 1s ping ping docker.com",

@@ -19,7 +19,7 @@ pub(super) fn write(image: &Image, layer: &[u8], to: impl Write) -> Result<()> {
     });
     if image.is_web {
         config["ExposedPorts"] = json!({"80/tcp": {}});
-        // Often until it answers for the first time, seldom from then on. In nanoseconds.
+        // Often until the first answer, rarely afterwards. In nanoseconds.
         config["Healthcheck"] = json!({
             "Test": ["CMD", "wget", "-q", "-O", "/dev/null", "http://127.0.0.1/"],
             "StartPeriod": 120_000_000_000_u64,
@@ -54,7 +54,7 @@ pub(super) fn write(image: &Image, layer: &[u8], to: impl Write) -> Result<()> {
     archive.into_inner().context("cannot finish")?.flush().context("cannot write")
 }
 
-/// The architecture in the images' own words, which are Go's.
+/// The architecture by the name that images use, which is Go's.
 fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",

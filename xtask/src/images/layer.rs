@@ -1,5 +1,5 @@
-//! The one layer of an image: of the packages, what is run and its libraries; and a few files of
-//! our own.
+//! The one layer of an image: from the packages the program and its libraries, and a few files
+//! of our own.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use tar::{Builder, EntryType, Header};
 
 use super::Image;
 
-/// The programs that busybox is, which is asked for by its link's name.
+/// The programs that busybox provides, each selected by the name of its link.
 const APPLETS: [&str; 44] = [
     "ash", "awk", "cat", "chmod", "cp", "date", "dd", "df", "echo", "env", "expr", "false", "find",
     "grep", "head", "hostname", "httpd", "id", "ip", "kill", "ln", "ls", "mkdir", "mount", "mv",
@@ -20,7 +20,7 @@ const APPLETS: [&str; 44] = [
     "test", "top", "touch", "true", "wc", "wget", "yes",
 ];
 
-/// What a request is answered with.
+/// nginx's configuration: the answer to a request.
 const PAGE: &str =
     "<!DOCTYPE html>\n<title>Welcome to nginx!</title>\n<h1>Welcome to nginx!</h1>\n";
 
@@ -41,11 +41,11 @@ http {
 }
 ";
 
-/// What runs nginx.
+/// The script that runs nginx.
 pub(super) const SERVE: &str = "serve";
 
-/// Asked to end, it goes on answering for `$LINGER` seconds, until no node's mesh leads here any
-/// more, then ends the requests it has.
+/// When asked to stop, it keeps answering for `$LINGER` seconds, until no node's mesh routes here
+/// any more, then finishes the open requests.
 const SERVE_SCRIPT: &str = "\
 #!/bin/sh
 nginx -g 'daemon off;' &
@@ -74,7 +74,7 @@ pub(super) fn make(image: &Image, packages: &Path) -> Result<Vec<u8>> {
     }
     if image.is_web {
         program(&mut layer, &format!("usr/bin/{SERVE}"), SERVE_SCRIPT)?;
-        // nginx makes the directories of bodies and proxies in the first, and looks for its first
+        // nginx creates its directories for bodies and proxies in the first, and opens its first
         // log in the second before it has read where its logs go.
         for folder in ["var", "var/lib", "var/lib/nginx", "var/log", "var/log/nginx"] {
             directory(&mut layer, folder, 0o755)?;
@@ -86,7 +86,7 @@ pub(super) fn make(image: &Image, packages: &Path) -> Result<Vec<u8>> {
     layer.into_inner().context("cannot finish the layer")
 }
 
-/// A layer with one file, of bytes that nobody can foresee or pack.
+/// A layer with one file of random bytes, which do not compress.
 pub(super) fn fill(length: usize) -> Result<Vec<u8>> {
     let mut layer = Builder::new(Vec::new());
     let chance = fs::File::open("/dev/urandom").context("there is no chance")?;
@@ -95,7 +95,7 @@ pub(super) fn fill(length: usize) -> Result<Vec<u8>> {
     layer.into_inner().context("cannot finish the layer")
 }
 
-/// Takes from the packages what is wanted; whether the image's proof was there.
+/// Copies the wanted files from the packages; returns whether the expected text was found.
 fn take(image: &Image, packages: &Path, layer: &mut Builder<Vec<u8>>) -> io::Result<bool> {
     let mut proven = false;
     let mut tar = tar::Archive::new(fs::File::open(packages)?);
@@ -163,7 +163,7 @@ fn adding(path: &str) -> String {
     format!("cannot add {path}")
 }
 
-/// The head of an entry that belongs to root and was made at no particular time.
+/// The header of an entry that belongs to root, with a fixed time.
 pub(super) fn header(kind: EntryType, mode: u32, size: usize) -> Header {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);

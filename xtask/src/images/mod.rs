@@ -1,18 +1,18 @@
-//! `cargo xtask images`: the container images that tests and the demo run as services, made of
-//! Debian's packages, so that no registry is asked.
+//! `cargo xtask images`: the container images that tests and the demo run as services, built
+//! from Debian's packages, so that no registry is needed.
 //!
-//! | image | what it has |
+//! | image | contents |
 //! |---|---|
 //! | `nginx:1.22` | nginx of Debian 12, and busybox |
 //! | `nginx:1.26` | nginx of Debian 13, and busybox |
 //! | `ping:latest` | busybox: a shell, `ping`, `wget` and the like |
 //!
-//! Each is one archive as `docker save` writes it, in `target/images`, made once. nginx writes its log
-//! to standard output and error, and tells in the header `X-Served-By` which container has answered.
+//! Each is one archive as `docker save` writes it, in `target/images`, built once. nginx writes its log
+//! to standard output and error, and names the container that answered in the header `X-Served-By`.
 //!
-//! What it takes to lose no request in a rolling update is in the image: a health check, so that a
-//! new task is given requests only when it answers, and a stop that goes on answering for some
-//! seconds, until every node has taken the old task out of its mesh.
+//! The image contains what a rolling update needs to lose no request: a health check, so that a
+//! new task gets requests only when it answers, and a stop that keeps answering for some
+//! seconds, until every node has removed the old task from its mesh.
 
 mod archive;
 mod layer;
@@ -28,7 +28,7 @@ use anyhow::{Context as _, Result};
 
 use crate::run::{Work, human};
 
-/// An image to be made.
+/// An image to build.
 #[derive(Debug, Clone, Copy)]
 struct Image {
     /// Its tag.
@@ -37,7 +37,7 @@ struct Image {
     suite: &'static str,
     /// The packages; what they depend on comes with them.
     packages: &'static str,
-    /// A text that must be in its programs: the version that its tag promises.
+    /// A text that must be in its programs: the version in its tag.
     proof: &'static str,
     /// What it runs.
     command: &'static str,
@@ -68,10 +68,10 @@ const IMAGES: [Image; 3] = [
     },
 ];
 
-/// Changed when an image made from the same description would be another.
+/// Changed when the same description builds a different image.
 const RECIPE: u32 = 5;
 
-/// Makes the images that are not there yet and returns their archives, in the table's order.
+/// Builds the missing images and returns their archives, in the table's order.
 pub(crate) async fn perform(work: &Work) -> Result<Vec<PathBuf>> {
     let folder = work.target().join("images");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -98,7 +98,7 @@ pub(crate) async fn perform(work: &Work) -> Result<Vec<PathBuf>> {
     Ok(archives)
 }
 
-/// Writes the archive of an image that nobody has: so many megabytes of chance.
+/// Writes the archive of a new image with so many megabytes of random bytes.
 pub(crate) fn fill(archive: &Path, megabytes: usize) -> Result<()> {
     let image = Image {
         tag: "filler:latest",
@@ -113,7 +113,7 @@ pub(crate) fn fill(archive: &Path, megabytes: usize) -> Result<()> {
 }
 
 async fn make(work: &Work, image: &Image, archive: &Path) -> Result<()> {
-    // Where a run was killed, its files are overwritten by the next.
+    // Files of a killed run are overwritten by the next.
     let (packages, unfinished) =
         (archive.with_extension("packages"), archive.with_extension("new"));
     packages::extract(work, image, &packages).await?;

@@ -1,4 +1,4 @@
-//! Packages from the mirror this host itself is set to use.
+//! Packages from the mirror that this host is configured with.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -13,7 +13,7 @@ const LONGEST: Duration = Duration::from_secs(5 * 60);
 /// Where directories that Debian has merged into `/usr` become links to it.
 const MERGED: &str = "/usr/share/mmdebstrap/hooks/merged-usr";
 
-/// What of apt's settings decides whether a mirror can be reached and believed.
+/// The apt settings that decide whether a mirror can be reached and is trusted.
 const SETTINGS: [&str; 2] = ["Acquire::Check-Valid-Until", "Acquire::Check-Date"];
 
 /// Extracts an image's packages, and those they depend on, into a tar; nothing is installed.
@@ -31,7 +31,7 @@ pub(super) async fn extract(work: &Work, image: &Image, result: &Path) -> Result
             program = program.arg(format!("--aptopt={setting} \"{value}\""));
         }
     }
-    // mmdebstrap gives apt no other configuration; a proxy may hold a password.
+    // mmdebstrap passes apt no other configuration; a proxy may hold a password.
     for (variable, setting) in
         [("http_proxy", "Acquire::http::Proxy"), ("https_proxy", "Acquire::https::Proxy")]
     {
@@ -59,7 +59,7 @@ fn shell_value(line: &str) -> Option<String> {
     Some(value.replace(r"'\''", "'")).filter(|value| !value.is_empty())
 }
 
-/// The archive of a Debian host's own release; elsewhere mmdebstrap's own choice is as good.
+/// The archive of a Debian host's own release; on other hosts mmdebstrap's default is used.
 async fn mirror(work: &Work) -> Result<Option<String>> {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let Some(codename) = debian_codename(&release) else { return Ok(None) };
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hosts_own_mirror_is_taken() {
+    fn the_hosts_own_mirror_is_used() {
         let targets = "trixie-security main http://mirror.example/debian-security/\n\
             trixie contrib http://other.example/debian/\ntrixie main http://mirror.example/debian/\n";
         assert_eq!(uri_of(targets, "trixie").as_deref(), Some("http://mirror.example/debian"));

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::run::{Work, find_program};
 
-/// A file by which Debian's packages ask whether a service may be started.
+/// The script that Debian's packages run to check whether a service may be started.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 /// The answer, for printf(1): 101 is no (invoke-rc.d(8)).
@@ -71,7 +71,7 @@ pub(super) async fn install(work: &Work, packages: &[&str], careful: &str) -> Re
     Ok(())
 }
 
-/// Has apt install packages, from one of the releases it knows if it is told which.
+/// Has apt install packages, from the given one of its releases, if any.
 async fn get(work: &Work, packages: &[&str], release: Option<&str>) -> Result<()> {
     if packages.is_empty() {
         return Ok(());
@@ -90,9 +90,9 @@ async fn get(work: &Work, packages: &[&str], release: Option<&str>) -> Result<()
     as_root(work, &command).await
 }
 
-/// Keeps packages from starting what they bring while they are installed: the SSH service is not
-/// wanted, and without a service manager the engine's fails and takes the installation along.
-/// False if the machine has a policy of its own.
+/// Keeps packages from starting their services while they are installed: the SSH service is not
+/// wanted, and without a service manager the engine's fails and makes the installation fail.
+/// False if the machine has its own policy.
 async fn hold_services(work: &Work) -> Result<bool> {
     if Path::new(POLICY).exists() {
         return Ok(false);
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packages_that_can_be_installed_are_told_from_those_that_cannot() {
+    fn packages_that_can_be_installed_are_distinguished_from_others() {
         let policy = "fish:\n  Installed: (none)\n  Candidate: 3.6.0-3\n  Version table:\n     3.6.0-3 500\n\
             docker-cli:\n  Installed: (none)\n  Candidate: (none)\n  Version table:\n";
         assert_eq!(with_candidate(policy), ["fish"]);

@@ -1,9 +1,9 @@
-//! A package whose own release has one that does not go together with what is installed.
+//! A package whose version in the host's release conflicts with installed packages.
 //!
 //! Some Debian machines have `qemu-utils` from the release's backports, and with it the release's
-//! own QEMU cannot be installed: it is taken from the backports as well. apt is asked, not the
-//! list of such machines. If it does not know the backports yet, they are added in a file of their
-//! own, with the address and the key that the release itself has in apt's sources.
+//! own QEMU cannot be installed: it is installed from the backports as well. apt decides when this
+//! is needed. If it does not have the backports yet, they are added in a separate file, with the
+//! URL and the key that the release itself has in apt's sources.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -13,7 +13,7 @@ use skep_process::Program;
 use super::root::as_root;
 use crate::run::Work;
 
-/// The file that is added, but for what it ends in.
+/// The file that is added, without its extension.
 const ADDED: &str = "/etc/apt/sources.list.d/backports-for-skep";
 
 /// apt may have to read its lists first.
@@ -40,7 +40,7 @@ pub(super) async fn target(work: &Work, package: &str) -> Result<Option<String>>
     }
 }
 
-/// Whether apt would install the package and remove nothing for it; its words if not.
+/// Whether apt would install the package and remove nothing for it; its message if not.
 async fn simulate(work: &Work, package: &str, from: Option<&str>) -> Result<Result<(), String>> {
     let mut program = Program::new("apt-get")
         .args(["--simulate", "--no-remove", "--no-install-recommends", "install", package])
@@ -77,7 +77,7 @@ async fn add(work: &Work, codename: &str, backports: &str) -> Result<()> {
     )
 }
 
-/// The files that tell apt of a release of this machine's distribution.
+/// The files that configure apt for a release of this machine's distribution.
 async fn sources_of(work: &Work, codename: &str) -> Result<Vec<String>> {
     let program = Program::new("apt-get")
         .args(["indextargets", "--format", "$(RELEASE) $(SOURCESENTRY)", "Created-By: Packages"])
@@ -109,7 +109,7 @@ fn codename(os: &str) -> Option<String> {
     (!name.is_empty() && name.chars().all(plain)).then(|| name.to_owned())
 }
 
-/// The first line (sources.list(5)) that brings `release`, for `other` instead.
+/// The first line (sources.list(5)) for `release`, for `other` instead.
 fn line_for(text: &str, release: &str, other: &str) -> Option<String> {
     let brings = |line: &&str| {
         let words = line.split_whitespace().collect::<Vec<_>>();
@@ -120,7 +120,7 @@ fn line_for(text: &str, release: &str, other: &str) -> Option<String> {
     Some(format!("{}\n", line.split_whitespace().map(word).collect::<Vec<_>>().join(" ")))
 }
 
-/// The first stanza (deb822, as in sources.list(5)) that brings `release`, for `other` alone.
+/// The first stanza (deb822, as in sources.list(5)) for `release`, for `other` alone.
 fn stanza_for(text: &str, release: &str, other: &str) -> Option<String> {
     let text = text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
     let field = |line: &str, name: &str| {

@@ -12,28 +12,28 @@ use crate::run::Work;
 /// Where the engine listens unless `DOCKER_HOST` says otherwise.
 const SOCKET: &str = "/var/run/docker.sock";
 
-/// Where an engine started without a service manager writes what it has to say.
+/// Where an engine started without a service manager writes its log.
 const LOG: &str = "/var/log/dockerd-for-skep.log";
 
 const START: Duration = Duration::from_secs(60);
 const ANSWER: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(50);
 
-/// What became of asking the engine.
+/// The result of a request to the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     /// It answers.
     Answers,
-    /// It is there, and does not talk to this user.
+    /// It runs, and refuses this user.
     NotPermitted,
-    /// Nobody answers.
+    /// Nothing answers.
     Silent,
 }
 
-/// Asks the engine whether it is there.
+/// Checks whether the engine answers.
 pub(super) async fn state(work: &Work) -> Result<State> {
     if std::env::var_os("DOCKER_HOST").is_some_and(|host| !host.is_empty()) {
-        // Somebody has chosen an engine: only the docker program knows all ways to reach it.
+        // An engine is configured: only the docker program knows all ways to reach it.
         let (status, output) = work.ask(Program::new("docker").arg("version")).await?;
         if status.success() {
             return Ok(State::Answers);

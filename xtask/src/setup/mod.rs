@@ -1,7 +1,7 @@
-//! Brings a fresh Debian or Ubuntu with nothing but Rust what the project needs.
+//! Installs what the project needs on a fresh Debian or Ubuntu with nothing but Rust.
 //!
-//! Everything is looked for first, without a package manager, so that a second run takes a moment
-//! and changes nothing. What is there, from whatever source, is left alone.
+//! Everything is checked first, without a package manager, so that a second run takes a moment
+//! and changes nothing. Anything already installed, from whatever source, is left alone.
 
 mod apt;
 mod backports;
@@ -19,7 +19,7 @@ use crate::run::{Work, find_program};
 /// What may be left out.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Options {
-    /// Leave out a tool of the developer's: then the test stages that use it fail
+    /// Leave out a developer tool; the test stages that use it then fail
     #[arg(long, value_name = "TOOL")]
     pub(crate) without: Vec<Tool>,
     /// Leave out what only tests and developers need
@@ -32,7 +32,7 @@ struct Need {
     /// A program's name, or the path of a file.
     what: &'static str,
     package: &'static str,
-    /// Whether skep itself needs it to run a cluster, or only tests, and who builds the ISO.
+    /// Whether skep itself needs it to run a cluster, or only tests and building the ISO.
     to_run: bool,
 }
 
@@ -74,13 +74,13 @@ const NEEDS: [Need; 22] = [
     to_test("zsh", "zsh"),
     to_test("tcsh", "tcsh"),
     to_test("time", "time"),
-    // What the bench measures against is built by somebody who seems to be root.
+    // The benchmark's reference is built under fakeroot.
     to_test("fakeroot", "fakeroot"),
     to_test("xorriso", "xorriso"),
     to_test("mformat", "mtools"),
 ];
 
-/// What makes an ISO bootable, on the architecture that has one, and what tries it.
+/// Packages that make an ISO bootable, on architectures that support it, and test it.
 const ISO_NEEDS: [Need; 5] = [
     to_test("grub-mkrescue", "grub-common"),
     to_test("/usr/lib/grub/i386-pc/moddep.lst", "grub-pc-bin"),
@@ -89,7 +89,7 @@ const ISO_NEEDS: [Need; 5] = [
     to_test("/usr/share/OVMF", "ovmf"),
 ];
 
-/// Brings what is missing, and says what it did.
+/// Installs what is missing, and prints what it did.
 pub(crate) async fn perform(work: &Work, options: &Options) -> Result<()> {
     let mut done = Vec::new();
     let mut packages = missing_packages(options, is_here);

@@ -1,4 +1,4 @@
-//! The developer's tools that are no Debian packages.
+//! Developer tools that are not Debian packages.
 //!
 //! typos comes as a prebuilt wheel from PyPI, in a second. cargo-nextest and cargo-deny have no
 //! current wheel and are built from crates.io, without optimisation: that halves the time, and
@@ -23,7 +23,7 @@ const TYPOS: &str = "typos==1.52.0";
 pub(crate) enum Tool {
     /// Runs the tests
     Nextest,
-    /// Checks licences, sources and advisories of what is depended on
+    /// Checks licences, sources and advisories of dependencies
     Deny,
     /// Finds misspelt words
     Typos,
@@ -42,7 +42,7 @@ impl Tool {
         }
     }
 
-    /// Where the tool is, if it is there.
+    /// Where the tool is, if it is installed.
     fn path(self, work: &Work) -> Option<PathBuf> {
         let cargo = std::env::var_os("CARGO_HOME")
             .map(PathBuf::from)
@@ -59,7 +59,7 @@ impl Tool {
             .with_context(|| format!("{name} is not here\n  fix: cargo xtask setup brings it"))
     }
 
-    /// Brings the tool if it is not there; returns what was done.
+    /// Installs the tool if it is missing; returns what was done.
     pub(super) async fn bring(self, work: &Work) -> Result<Option<String>> {
         if self.path(work).is_some() {
             return Ok(None);
@@ -79,7 +79,7 @@ impl Tool {
     }
 }
 
-/// Where wheels are unpacked: not among the person's own programs, and gone with the builds.
+/// Where wheels are unpacked: not among the user's own programs, and deleted with the builds.
 fn wheels(work: &Work) -> PathBuf {
     work.target().join("tools")
 }

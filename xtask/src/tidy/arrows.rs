@@ -2,7 +2,7 @@
 //! workspace with nothing but what is below it.
 //!
 //! `docs/architecture.md` owns the picture: a crate stands in one of its rows, and its table says
-//! what each crate uses. Here both are held against what Cargo is told.
+//! what each crate uses. Here both are compared with the Cargo manifests.
 
 use std::collections::BTreeMap;
 
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_drawn_and_said_is_what_cargo_is_told() {
+    fn the_picture_and_the_table_match_the_manifests() {
         let manifest = "[package]\nname = \"skep-machine\"\n[dependencies]\n\
             skep-engine.workspace = true\nskep-model.workspace = true\ntokio.workspace = true\n";
         assert_eq!(findings("skep-machine", manifest), [""; 0]);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_crate_is_asked_for_its_place() {
+    fn an_unknown_crate_has_no_place_in_the_picture() {
         let found = findings("bees", "[package]\nname = \"bees\"\n");
         assert!(found.len() == 1 && found[0].contains("no place"), "{found:?}");
         assert_eq!(findings("bees", "[package").len(), 1);

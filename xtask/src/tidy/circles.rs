@@ -1,7 +1,7 @@
-//! Files of one crate do not import each other in a circle, so that whoever reads one file needs
-//! to know only what is below it.
+//! Files of one crate do not import each other in a circle, so that a reader of one file
+//! needs to know only the files below it.
 //!
-//! A file imports another when a path in it leads there: `crate::…`, `super::…`, `self::…`, or a
+//! A file imports another when a path in it resolves to it: `crate::…`, `super::…`, `self::…`, or a
 //! module that it declares or has imported by name. A name that a module re-exports (`pub use`)
 //! counts for the file that defines it. A module's own parts are no imports of it: seen from the
 //! module they are one. Tests may use whatever they test.
@@ -58,9 +58,9 @@ fn check_crate(folder: &str, files: &[&File]) -> Vec<Finding> {
         module.read(&parsed.items);
         modules.insert(module.path.clone(), module);
     }
-    let house = Crate { modules };
+    let krate = Crate { modules };
     let arrows: BTreeMap<&str, BTreeSet<&str>> =
-        house.modules.values().map(|module| (&*module.file, house.imported_by(module))).collect();
+        krate.modules.values().map(|module| (&*module.file, krate.imported_by(module))).collect();
     circles(&arrows).into_iter().map(finding).collect()
 }
 
@@ -162,7 +162,7 @@ impl<'ast> Visit<'ast> for Module {
 }
 
 impl Crate {
-    /// The files that a module imports, but for itself.
+    /// The files that a module imports, except itself.
     fn imported_by(&self, module: &Module) -> BTreeSet<&str> {
         let paths = module.imports.values().chain(&module.globs).chain(&module.uses);
         let found = paths.filter_map(|path| self.file_of(&module.path, path, 0));
@@ -176,7 +176,7 @@ impl Crate {
 
     /// The file that defines what `path` means in the module `from`.
     fn file_of(&self, from: &Path, path: &[String], depth: usize) -> Option<&str> {
-        // Two modules that re-export each other's names lead nowhere.
+        // Two modules that re-export each other's names would recurse without end.
         if depth > 8 {
             return None;
         }
@@ -207,7 +207,7 @@ impl Crate {
             rest = behind;
         }
         let module = self.modules.get(&place)?;
-        // What it hands on is defined elsewhere.
+        // A re-exported name is defined elsewhere.
         let handed_on = rest.first().and_then(|name| module.imports.get(name));
         if let Some(path) = handed_on {
             let mut whole = path.clone();
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_handed_on_counts_where_it_is_defined() {
+    fn a_re_exported_name_counts_where_it_is_defined() {
         let files = [
             ("lib.rs", "mod b;\nmod error;\npub use error::Error;\nuse b::B;\nfn f(_: B) {}"),
             ("b.rs", "use crate::Error;\npub struct B;\n"),

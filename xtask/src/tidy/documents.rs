@@ -1,4 +1,4 @@
-//! Rules about what people read: the README, the change log, the licences, the links.
+//! Rules about documents: the README, the change log, the licences, the links.
 
 use super::{
     Finding,
@@ -73,7 +73,7 @@ fn broken_links(tree: &Tree, file: &File) -> Vec<Finding> {
                 path: file.path.clone(),
                 line: number,
                 rule: "link",
-                reason: format!("`{target}` leads nowhere"),
+                reason: format!("`{target}` does not exist"),
                 fix: "correct the path, which starts at this file's folder".into(),
             });
         }

@@ -1,5 +1,5 @@
-//! Nothing of the machine a change was made on gets into the project: its paths, the people's
-//! homes, the package mirrors and proxies it is set to use.
+//! The project contains nothing of the machine a change was made on: its paths, its users' homes,
+//! the package mirrors and proxies it is configured with.
 
 use std::{
     collections::BTreeSet,
@@ -12,17 +12,17 @@ use super::{Finding, tree::Tree};
 /// Names every machine has for itself, so that using one says nothing about it.
 const OWN: [&str; 2] = ["localhost", "127.0.0.1"];
 
-/// What only this machine knows.
+/// Names that are specific to this machine.
 #[derive(Debug, Default)]
 pub(super) struct Private {
     /// Hosts of mirrors and proxies.
     hosts: BTreeSet<String>,
-    /// Paths: the checkout, the person's home.
+    /// Paths: the checkout, the user's home.
     paths: BTreeSet<String>,
 }
 
 impl Private {
-    /// Reads what apt, pip and cargo are set to use here, and where the checkout lies.
+    /// Reads what apt, pip and cargo are configured with here, and the checkout's path.
     pub(super) fn of_this_machine(root: &Path) -> Self {
         let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
         let apt = Path::new("/etc/apt");

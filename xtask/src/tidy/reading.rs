@@ -1,4 +1,4 @@
-//! Files and streams are read through `skep-read`, with a limit: what is named may be a device, a named
+//! Files and streams are read through `skep-read`, with a limit: a path may name a device, a named
 //! pipe, or sixty gigabytes.
 
 use super::{
@@ -6,7 +6,7 @@ use super::{
     tree::{File, Tree},
 };
 
-/// Calls that read to an end which may not come, or open what may not be a file.
+/// Calls that read to an end of file that may never come, or open what may not be a file.
 const BARE: [&str; 9] = [
     "fs::read(",
     "fs_err::read(",

@@ -5,10 +5,10 @@ use super::{
     tree::{File, Tree},
 };
 
-/// A file of more lines is asking to be split by subject.
+/// A file with more lines should be split by subject.
 const LONGEST: usize = 600;
 
-/// Names under which anything gathers.
+/// Names that say nothing about the content.
 const VAGUE: [&str; 7] = ["utils", "util", "common", "helpers", "helper", "misc", "shared"];
 
 /// A line that must not be there.
@@ -72,7 +72,7 @@ fn check_file(file: &File) -> Vec<Finding> {
     let mut findings = Vec::new();
     let length = file.text.lines().count();
     if length > LONGEST {
-        let reason = format!("{length} lines; nobody holds more than {LONGEST} in mind");
+        let reason = format!("{length} lines; more than {LONGEST} are hard to keep in mind");
         findings.push(finding(length, "file-length", reason, "split it by subject".into()));
     }
     if let Some(name) = file.path.split(['/', '.']).find(|part| VAGUE.contains(part)) {
@@ -109,7 +109,7 @@ fn check_header(file: &File) -> Option<Finding> {
         path: file.path.clone(),
         line: 1,
         rule: "library-header",
-        reason: "who opens a crate needs to know what it is for and what it must never do".into(),
+        reason: "a reader of a crate needs to know what it is for and what it must never do".into(),
         fix: "open it with `//!` lines: its purpose, `**Never here:** …`, where to start reading"
             .into(),
     })

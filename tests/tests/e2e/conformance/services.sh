@@ -1,6 +1,6 @@
 # Services that between them have everything a list or an inspection can show, made by the docker
 # CLI on the first manager of a swarm whose machines have the image `web` with the tags 1 and 2.
-# Run with `sh -eu`. Tasks sleep or end; nobody asks a registry.
+# Run with `sh -eu`. Tasks sleep or end; no registry is used.
 create() { docker service create --quiet --detach --no-resolve-image "$@" > /dev/null; }
 
 docker node update --label-add zone=north --label-add empty manager1 > /dev/null
@@ -50,8 +50,8 @@ create --name rolled-back --replicas 2 --update-monitor 2s --rollback-monitor 10
 create --name shop_front --label com.docker.stack.namespace=shop --publish 8181:80 web:1 sleep 3600
 create --name shop_back --label com.docker.stack.namespace=shop --replicas 2 web:1 sleep 3600
 
-# Until every task has come as far as it will: `$1` cannot be placed, and none is on its way.
-settled() {
+# Waits until no task changes any more: `$1` tasks cannot be placed, and none is starting.
+wait_until_stable() {
     for _ in $(seq 120); do
         moving=$(docker service ls -q | xargs docker service ps --format '{{.DesiredState}} {{.CurrentState}}' |
             grep -cE '(New|Allocated|Assigned|Accepted|Preparing|Ready|Starting) |^Running Pending' || true)
@@ -63,10 +63,10 @@ settled() {
     docker service ls -q | xargs docker service ps
     exit 1
 }
-settled 2
+wait_until_stable 2
 docker service update --quiet --detach --image web:2 updated > /dev/null
 docker service update --quiet --detach --args 'no-such-program' paused > /dev/null
 docker service update --quiet --detach --args 'no-such-program' rolled-back > /dev/null
-settled 2
+wait_until_stable 2
 docker node update --availability drain worker2 > /dev/null
-settled 3
+wait_until_stable 3

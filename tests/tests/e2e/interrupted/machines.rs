@@ -1,4 +1,4 @@
-//! `machine create` and `machine rm`, in turns, of the only machine there is.
+//! `machine create` and `machine rm`, alternately, of the only machine.
 
 use std::ops::Range;
 

@@ -1,10 +1,10 @@
-//! The kill matrix: commands that make or remove something are cut short, by every signal that ends
-//! a program, sent to it alone or to its whole process group, at moments all over the time they
-//! take and at each of their steps. Afterwards the same command is given again. It must succeed,
-//! what is there must be right, and in the end nothing may be left.
+//! The kill matrix: commands that create or remove something are interrupted, by every signal that
+//! ends a program, sent to it alone or to its whole process group, at moments all over the time
+//! they take and at each of their steps. Afterwards the same command is run again. It must succeed,
+//! the result must be correct, and in the end nothing may be left.
 //!
-//! Points share clusters, since it is the states in between that matter: an `up` that was cut and
-//! healed is what the next `down` is cut in. Nothing is left to chance but the machine's own pace:
+//! Points share clusters, since it is the states in between that matter: the next
+//! `down` is interrupted after an `up` that was interrupted and repaired. Only the host's speed varies:
 //! signals, targets and fractions follow from a point's number.
 
 mod machines;
@@ -27,7 +27,7 @@ const SIGNALS: [Signal; 4] = [Signal::INT, Signal::TERM, Signal::HUP, Signal::KI
 /// Steps of a sequence that comes near every fraction soon, in any part of it.
 const GOLDEN: f64 = 0.618_033_988_749_895;
 
-/// How long a command that heals may take.
+/// How long a command that repairs may take.
 const HEAL: Duration = Duration::from_secs(180);
 
 /// 300 points in all: 120 of `up` and `down`, 80 of machines, 30 of certificates, whose engines are
@@ -49,7 +49,7 @@ struct Subject {
     words: String,
     /// The number of the next point.
     number: u32,
-    /// How long it takes if nobody cuts it.
+    /// How long it takes without an interruption.
     took: Duration,
     /// Its steps, in their order.
     steps: Vec<String>,
@@ -87,8 +87,9 @@ struct Matrix {
 }
 
 impl Matrix {
-    /// One point: the command is cut, given again, and what there is looked at. `is_done` says
-    /// whether one that a signal ended had done all its work before. Says whether all is well.
+    /// One point: the command is interrupted and run again, and the result is checked. `is_done`
+    /// says whether a command that a signal ended had done all its work before. Returns whether
+    /// all is well.
     fn point(
         &mut self,
         lab: &Lab,
@@ -100,7 +101,7 @@ impl Matrix {
         self.point_healed_by(lab, subject, &words, is_done, is_right)
     }
 
-    /// As [`Matrix::point`], with another command that must go on from there.
+    /// As [`Matrix::point`], with another command that must continue from there.
     fn point_healed_by(
         &mut self,
         lab: &Lab,
@@ -144,10 +145,10 @@ impl Matrix {
         false
     }
 
-    /// Tells the counts; fails with every point that failed.
+    /// Prints the counts; fails with every point that failed.
     #[track_caller]
     fn close(self, what: &str, lab: Lab) {
-        // What the last one has left is the next command's to sweep.
+        // The next command cleans up what the last one has left.
         lab.down().ends();
         let left = unswept(&lab);
         lab.finish();

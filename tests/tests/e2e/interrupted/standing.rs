@@ -1,4 +1,4 @@
-//! What is done to machines that stand: CA certificates and images.
+//! Operations on running machines: CA certificates and images.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use crate::seen::inside;
 const TWO: [&str; 2] = ["manager1", "worker1"];
 const IMAGE: &str = "nginx:1.22";
 
-/// `cert install` and `cert rm`, in turns.
+/// `cert install` and `cert rm`, alternately.
 pub(super) fn certificates(points: Range<u32>) {
     let lab = Lab::with_machines("cutcert");
     lab.up("--workers 1").succeeds();

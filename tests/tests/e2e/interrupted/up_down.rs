@@ -1,4 +1,4 @@
-//! `up` and `down`, in turns.
+//! `up` and `down`, alternately.
 
 use std::ops::Range;
 
@@ -8,8 +8,8 @@ use super::{Matrix, Subject, asked, is_gone};
 
 const UP: &str = "up --workers 1";
 
-/// Two points each: an `up` is cut and given again, then a `down`; after that it is the same `down`
-/// that goes on, or an `up` that makes the cluster whole again, in turns.
+/// Two points each: an `up` is interrupted and run again, then a `down`; after that, alternately,
+/// the same `down` continues or an `up` completes the cluster again.
 pub(super) fn rounds(rounds: Range<u32>) {
     let lab = Lab::with_machines("cutup");
     let mut up = Subject::measure(&lab, UP, rounds.start);

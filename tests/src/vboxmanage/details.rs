@@ -1,4 +1,4 @@
-//! What `showvminfo` and `list vms --long` say to people.
+//! The human-readable output of `showvminfo` and `list vms --long`.
 
 use std::fmt::Write as _;
 
@@ -7,8 +7,8 @@ use super::{
     state::{Card, Controller, Machine, State},
 };
 
-/// What people are told of a machine.
-pub(super) fn told(machine: &Machine, state: &State) -> String {
+/// A machine's details, as text.
+pub(super) fn details(machine: &Machine, state: &State) -> String {
     let set = Set(machine);
     let mut lines = Lines(String::new());
     let (folder, name) = (machine.folder.display().to_string(), &*machine.name);
