@@ -8,6 +8,7 @@ mod arrows;
 mod circles;
 mod documents;
 mod hosts;
+mod packages;
 mod reading;
 mod sources;
 mod tree;
@@ -48,6 +49,7 @@ pub(crate) fn perform(root: &Path) -> Result<()> {
     findings.extend(sources::check(&tree));
     findings.extend(reading::check(&tree));
     findings.extend(documents::check(&tree));
+    findings.extend(packages::check(&tree));
     findings.extend(hosts::check(&tree, &hosts::Private::of_this_machine(root)));
     findings.sort();
     for finding in &findings {
