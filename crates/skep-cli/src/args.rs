@@ -14,8 +14,9 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell as CompletionShell;
 use ipnet::Ipv4Net;
-use skep_model::{Availability, Bytes, ClusterName, Port};
+use skep_model::{Bytes, ClusterName, Port};
 use skep_os::import::{Digest, Name, Origin};
+use skep_swarm::Availability;
 
 use crate::progress::Progress;
 

@@ -23,14 +23,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::{Color, Global},
+    cluster_name::{default_cluster, name_option},
     docker_context,
     failure::{Exit, Failure},
     persona::Persona,
     visible,
 };
-
-/// The cluster's name if nobody says and there is not just one.
-const DEFAULT_CLUSTER: &str = "skep";
 
 /// How long an engine that was named may take to answer a greeting.
 const ENGINE_GREETING: Duration = Duration::from_secs(10);
@@ -409,17 +407,6 @@ fn no_cluster() -> Failure {
     Failure::failed("there is no cluster yet").with_fix("make one with `skep up`")
 }
 
-/// ` --name NAME`, where it has to be said.
-pub fn name_option(name: &ClusterName) -> String {
-    if *name == default_cluster() { String::new() } else { format!(" --name {name}") }
-}
-
-/// The cluster `up` makes if nobody says.
-pub fn default_cluster() -> ClusterName {
-    #[expect(clippy::expect_used, reason = "a constant that a test of this module parses")]
-    DEFAULT_CLUSTER.parse().expect("the default name is a name")
-}
-
 /// Whether this program was started to go on when its terminal is closed, as `nohup` does it. Where
 /// the system does not tell (it is Linux that does) it was not.
 pub fn is_hangup_ignored() -> bool {
@@ -462,11 +449,6 @@ mod tests {
         assert!(ignores_hangup("Name:\tskep\nSigIgn:\t0000000000001001\nSigCgt:\t00\n"));
         assert!(!ignores_hangup("Name:\tskep\nSigIgn:\t0000000000001000\nSigCgt:\t01\n"));
         assert!(!ignores_hangup(""));
-    }
-
-    #[test]
-    fn the_default_cluster_has_a_legal_name() {
-        assert_eq!(default_cluster().as_str(), DEFAULT_CLUSTER);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{error::Error, fmt::Write as _};
 
 use self::ways_out::several_swarms;
 pub(crate) use self::ways_out::way_out_of;
-use crate::{context::name_option, persona::Persona, visible};
+use crate::{cluster_name::name_option, persona::Persona, visible};
 use skep_cluster::{ClusterError, MachineFailure, up::Doubt};
 use skep_machine::MachineError;
 use skep_model::{Check, MachineName, Verdict};

@@ -15,6 +15,7 @@
 //! **Start reading** at [`run`].
 
 pub mod args;
+mod cluster_name;
 mod commands;
 pub mod context;
 pub mod docker_context;

@@ -21,7 +21,7 @@ pub fn table(rows: &[NodeRow]) -> String {
         table.row([
             format!("{} {}", row.id, if row.is_self { '*' } else { ' ' }),
             row.hostname.clone(),
-            row.state.to_string(),
+            row.state.capitalized(),
             capitalized(&row.availability.to_string()),
             row.manager.map(|rank| rank.to_string()).unwrap_or_default(),
             row.engine_version.clone(),
@@ -38,7 +38,7 @@ pub(crate) fn capitalized(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use skep_model::Availability::{self, Active, Drain, Pause};
+    use skep_swarm::Availability::{self, Active, Drain, Pause};
     use skep_swarm::{
         ManagerRank::{self, Leader, Reachable, Unreachable},
         NodeId,

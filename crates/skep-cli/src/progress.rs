@@ -9,6 +9,7 @@
 
 mod board;
 pub mod docker_machine;
+mod ink;
 mod json;
 mod live;
 mod plain;

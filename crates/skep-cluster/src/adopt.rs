@@ -7,19 +7,19 @@ use serde_json::{Map, Value};
 use skep_context::Context;
 use skep_engine::Engine;
 use skep_guest::{
-    Access, Guest, GuestError, Requirement,
+    Guest, Requirement,
     adopt::{self, AdoptError, Found, Owner, Settings, Tls},
     wait_until_ready,
 };
-use skep_machine::System;
-use skep_model::Events;
 use skep_pki::{Authority, needs_renewal};
 use skep_swarm::Swarm;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ClusterError, ClusterRecord, EngineOptions, MachineRecord, certificates, engine_options,
-    provision, reach::Cluster,
+    ClusterError, ClusterRecord, EngineOptions, MachineRecord, ca_certificates, engine_options,
+    host_key::{log_in, pin},
+    reach::Cluster,
+    tls,
 };
 
 /// How long a host may take to be given back, which restarts its engine.
@@ -73,8 +73,8 @@ pub(crate) async fn adopt(
     let found = step.end_with(found)?;
 
     let new = found.owner.is_none();
-    let taking = Taking { cluster, machine, authority, allowed, context };
-    let taken = Box::pin(taking.take(guest, found, told)).await;
+    let adoption = Adoption { cluster, machine, authority, allowed, context };
+    let taken = Box::pin(adoption.take(guest, found, told)).await;
     if taken.is_err() && new {
         let cancel = CancellationToken::new();
         let step = events.step(&machine.name, "giving the host back");
@@ -114,28 +114,9 @@ pub(crate) async fn release(
     Ok(())
 }
 
-/// Logs in to a machine whose host key nobody told us, if it answers now. One that was never talked
-/// to, as one that was imported, is believed at first sight.
-///
-/// # Errors
-/// [`ClusterError::Host`] naming both keys if it shows another one than then;
-/// [`ClusterError::Guest`].
-pub(crate) async fn connect(
-    machine: &MachineRecord,
-    access: &Access,
-    cancel: &CancellationToken,
-) -> Result<Guest, ClusterError> {
-    let events = Events::none();
-    pin(machine, access, Context::new(&events, cancel).within(Duration::ZERO)).await?;
-    match Guest::connect(access, cancel).await {
-        Ok(guest) => Ok(guest),
-        Err(error) => Err(explained(access, error, cancel).await),
-    }
-}
-
 /// A host that may be taken, and what is wanted of it.
 #[derive(Debug, Clone, Copy)]
-struct Taking<'a> {
+struct Adoption<'a> {
     cluster: &'a Cluster,
     machine: &'a MachineRecord,
     authority: &'a Authority,
@@ -143,7 +124,7 @@ struct Taking<'a> {
     context: Context<'a>,
 }
 
-impl Taking<'_> {
+impl Adoption<'_> {
     async fn take(
         &self,
         guest: Guest,
@@ -173,13 +154,7 @@ impl Taking<'_> {
         };
         let written = written.await;
         let mut due = step.end_with(written)? || !found.is_running;
-        if certificates::has_any(self.cluster, self.machine)? {
-            let step = events.step(name, "installing CA certificates");
-            let (cluster, machine) = (self.cluster, self.machine);
-            let changed =
-                certificates::bring_up_to_date(cluster, machine, &guest, &[], cancel).await;
-            due |= step.end_with(changed)?.restart_due;
-        }
+        due |= ca_certificates::install(self.cluster, self.machine, &guest, self.context).await?;
         if due {
             let step = events.step(name, "restarting the engine");
             let restarted = adopt::restart_for_settings(&guest, &found, cancel).await;
@@ -192,7 +167,7 @@ impl Taking<'_> {
 
     /// New TLS files, if those that are there are due or were issued by somebody else.
     fn tls(&self, found: &Found) -> Result<Option<Tls>, ClusterError> {
-        let names = provision::server_names(self.cluster, self.machine)?;
+        let names = tls::server_names(self.cluster, self.machine)?;
         let now = self.cluster.home().settings().now;
         let ours = self.authority.certificate_pem();
         let believes_us = found.ca.as_ref().is_some_and(|ca| ca.trim() == ours.trim());
@@ -306,57 +281,6 @@ fn engine_settings(
     }
     let others = EngineOptions { env: Vec::new(), ..options.clone() };
     Ok((options.env.clone(), engine_options::daemon_json(&others)?))
-}
-
-/// Pins a host's key, unless one is.
-async fn pin(
-    machine: &MachineRecord,
-    access: &Access,
-    context: Context<'_>,
-) -> Result<(), ClusterError> {
-    let Context { timeout, events, cancel } = context;
-    let pinned = skep_read::text(&access.known_hosts, skep_read::limit::KEY).unwrap_or_default();
-    // An address that has changed since is another host's until somebody says otherwise; boot2docker
-    // gets its address from a server, and keeps its key.
-    if adopt::is_pin(&pinned) && machine.options.system() != System::Boot2docker {
-        return Ok(());
-    }
-    let here = skep_guest::known_hosts_line(access.host, access.port, "");
-    if adopt::is_pin(&pinned)
-        && pinned.lines().any(|line| line.starts_with(here.trim_end_matches('\n')))
-    {
-        return Ok(());
-    }
-    let lines = if adopt::is_pin(&pinned) {
-        // The same key at another address.
-        let keys = pinned.lines().filter_map(|line| line.split_once(' '));
-        keys.map(|(_, key)| skep_guest::known_hosts_line(access.host, access.port, key)).collect()
-    } else {
-        adopt::pin(access, timeout, events, cancel).await?
-    };
-    Ok(skep_store::kept::write(&access.known_hosts, lines.as_bytes())?)
-}
-
-async fn log_in(access: &Access, context: Context<'_>) -> Result<Guest, ClusterError> {
-    let Context { timeout, events, cancel } = context;
-    match Guest::wait(access, timeout, events, cancel).await {
-        Ok(guest) => Ok(guest),
-        Err(error) => Err(explained(access, error, cancel).await),
-    }
-}
-
-async fn explained(access: &Access, error: GuestError, cancel: &CancellationToken) -> ClusterError {
-    let pinned = skep_read::text(&access.known_hosts, skep_read::limit::KEY).unwrap_or_default();
-    adopt::explain(access, &pinned, error, cancel).await.into()
-}
-
-impl From<AdoptError> for ClusterError {
-    fn from(error: AdoptError) -> Self {
-        match error {
-            AdoptError::Guest(error) => error.into(),
-            error => ClusterError::Host(error),
-        }
-    }
 }
 
 #[cfg(test)]

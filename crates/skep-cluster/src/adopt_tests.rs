@@ -2,8 +2,9 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use skep_guest::{KeyPair, adopt::Membership, known_hosts_line};
+use skep_guest::{GuestError, KeyPair, adopt::Membership, known_hosts_line};
 use skep_machine::{DriverKind, DriverOptions, ssh::Host};
+use skep_model::Events;
 use tempfile::TempDir;
 
 use super::*;
@@ -29,12 +30,12 @@ impl Bench {
         };
         let home = Home::open(settings).unwrap();
         let mut record = ClusterRecord::new("demo".parse().unwrap(), DriverKind::Ssh);
-        let mut machine = MachineRecord::new("box".parse().unwrap(), None, 0);
+        let mut machine = MachineRecord::new("box".parse().unwrap(), None, 0, record.driver);
         // Port 1 of this address is nobody's.
         let address = "127.81.0.1".parse().unwrap();
         let user = "root".into();
         let host = Host { address, ssh_port: 1, engine_port: 2376, user };
-        machine.options = DriverOptions::Ssh(host);
+        machine.options = DriverOptions::Ssh(Some(host));
         machine.address = Some(address);
         record.machines.push(machine);
         record.save(&home).unwrap();
@@ -104,7 +105,7 @@ async fn a_host_has_one_name_in_a_store() {
     let bench = Bench::new();
     let store = bench.cluster.home().id();
     let mut record = bench.cluster.record().clone();
-    record.machines.push(MachineRecord::new("box2".parse().unwrap(), None, 1));
+    record.machines.push(MachineRecord::new("box2".parse().unwrap(), None, 1, record.driver));
     record.save(bench.cluster.home()).unwrap();
     let said = bench.refusal(&owned(store, "demo", "box2"), Allowed::default()).await;
     assert_eq!(

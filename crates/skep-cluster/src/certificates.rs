@@ -7,104 +7,22 @@
 //! when it is started ([`catch_up`]), and by `up`. Machines made later have everything from their
 //! first moment.
 
-use std::collections::BTreeSet;
-
 use futures_util::future::join_all;
-use skep_context::Context;
 use skep_guest::{
     Guest,
     certificate::{self, Changed, Listed, Verification},
 };
-use skep_machine::System;
-use skep_model::{MachineName, MachineState};
 use skep_pki::{Anchor, AnchorName, CaCertificate, Registry, Server};
-use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ClusterError, ClusterRecord, MachineFailure, MachineRecord,
-    reach::Cluster,
+    ClusterError, ClusterRecord,
+    answers::{Answer, Answers, Scope},
+    ca_certificates::bring_up_to_date,
     restarts,
     trust::{self, Given, Whose},
 };
 
-/// What every operation here is given.
-#[derive(Debug, Clone, Copy)]
-pub struct Scope<'a> {
-    /// The cluster.
-    pub cluster: &'a Cluster,
-    /// The machines that are meant; all if empty.
-    pub machines: &'a [String],
-    /// What the operation travels with.
-    pub context: Context<'a>,
-}
-
-/// One machine's answer.
-#[derive(Debug)]
-pub struct Answer<T> {
-    /// Which machine.
-    pub machine: MachineName,
-    /// What it answered, or why it did not.
-    pub result: Result<T, ClusterError>,
-}
-
-/// What the machines that run have answered, and which are off.
-#[derive(Debug)]
-pub struct Answers<T> {
-    /// An answer of each machine that runs.
-    pub answers: Vec<Answer<T>>,
-    /// The machines that do not, each with what its driver says of it.
-    pub off: Vec<(MachineName, MachineState)>,
-}
-
-impl<'a> Scope<'a> {
-    pub(crate) fn meant(&self) -> Result<Vec<&'a MachineRecord>, ClusterError> {
-        if self.machines.is_empty() {
-            return Ok(self.cluster.record().machines.iter().collect());
-        }
-        self.machines.iter().map(|name| self.cluster.machine(name)).collect()
-    }
-
-    /// Does something to one machine's guest, as a step.
-    async fn at<T>(
-        &self,
-        machine: &MachineRecord,
-        step: &str,
-        work: impl AsyncFnOnce(&Guest) -> Result<T, ClusterError>,
-    ) -> Answer<T> {
-        let span = self.context.events.step(&machine.name, step);
-        let worked = async { work(&self.cluster.guest(machine, self.context.cancel).await?).await };
-        Answer { machine: machine.name.clone(), result: span.end_with(worked.await) }
-    }
-
-    /// The machines that are meant and run, and those that do not: nobody waits for what is off.
-    async fn running(
-        &self,
-    ) -> Result<(Vec<&'a MachineRecord>, Vec<(MachineName, MachineState)>), ClusterError> {
-        let record = self.cluster.record();
-        let states = self.cluster.home().driver(record.driver).states(&record.name).await?;
-        let (mut running, mut off) = (Vec::new(), Vec::new());
-        for machine in self.meant()? {
-            match states.get(&machine.name).copied().unwrap_or(MachineState::Absent) {
-                MachineState::Running => running.push(machine),
-                // Of an engine's URL nobody knows whether it runs.
-                _ if machine.options.system() == System::Nothing => running.push(machine),
-                state => off.push((machine.name.clone(), state)),
-            }
-        }
-        Ok((running, off))
-    }
-
-    /// Does something to every machine that is meant and runs, at once.
-    async fn on_each<T>(
-        &self,
-        step: &str,
-        work: impl AsyncFn(&Guest) -> Result<T, ClusterError>,
-    ) -> Result<Answers<T>, ClusterError> {
-        let (running, off) = self.running().await?;
-        let each = running.into_iter().map(|machine| self.at(machine, step, &work));
-        Ok(Answers { answers: join_all(each).await, off })
-    }
-
+impl Scope<'_> {
     /// Changes what is wished, and brings the machines that run to it, under the cluster's lock,
     /// which the caller has.
     async fn change<T>(
@@ -163,88 +81,6 @@ const MOVED: std::time::Duration = std::time::Duration::from_secs(300);
 /// Whether tasks are moved away before their node's engine is restarted.
 #[derive(Debug, Clone, Copy)]
 struct Drain(bool);
-
-/// Brings a machine to what is wished by now: what is missing is installed, what is not wished any
-/// more and skep has given it, or is named in `besides`, is removed. The engine is its caller's to
-/// restart, if that is due.
-pub(crate) async fn bring_up_to_date(
-    cluster: &Cluster,
-    machine: &MachineRecord,
-    guest: &Guest,
-    besides: &[AnchorName],
-    cancel: &CancellationToken,
-) -> Result<Changed, ClusterError> {
-    let home = cluster.home();
-    // Another command may have changed the wish since this one began.
-    let record = ClusterRecord::load(home, &cluster.record().name)?;
-    let record = record.unwrap_or_else(|| cluster.record().clone());
-    let machine = record.machine(machine.name.as_str()).unwrap_or(machine);
-    let wished = record.wished(machine);
-    let names: BTreeSet<AnchorName> = wished.iter().map(Anchor::name).collect();
-    let mut given = Given::load(home, &record, &machine.name).unwrap_or_default();
-    let mut unwanted: Vec<AnchorName> = given.may_have.difference(&names).cloned().collect();
-    for name in besides {
-        if !unwanted.contains(name) && !names.contains(name) {
-            unwanted.push(name.clone());
-        }
-    }
-    // From here on it may have them, whatever becomes of this.
-    if !names.is_subset(&given.may_have) {
-        given.may_have.extend(names.iter().cloned());
-        given.save(home, &record, &machine.name)?;
-    }
-    let changed = certificate::bring_up_to_date(guest, &wished, &unwanted, cancel).await?;
-    let now = Given::just(names);
-    if now != given {
-        now.save(home, &record, &machine.name)?;
-    }
-    Ok(changed)
-}
-
-/// Whether there is anything to say to a machine about certificates: something is wished, or was.
-pub(crate) fn has_any(cluster: &Cluster, machine: &MachineRecord) -> Result<bool, ClusterError> {
-    let home = cluster.home();
-    let record = ClusterRecord::load(home, &cluster.record().name)?;
-    let record = record.as_ref().unwrap_or(cluster.record());
-    let machine = record.machine(machine.name.as_str()).unwrap_or(machine);
-    let given = Given::load(home, record, &machine.name).unwrap_or_default();
-    Ok(!given.may_have.is_empty() || !record.wished(machine).is_empty())
-}
-
-/// Forgets what a machine that is gone had: one that is made in its place has what is wished.
-pub(crate) fn forget(cluster: &Cluster, machine: &MachineRecord) -> Result<(), ClusterError> {
-    let files = cluster.home().layout().cluster(cluster.record().name.as_str());
-    Ok(skep_store::file::remove(&files.machine(machine.name.as_str()).trust())?)
-}
-
-/// Brings a machine that was just started to what is wished by now, and lets its engine read it:
-/// whatever changed while it was off. Its tasks, if it has any yet, have only just begun.
-///
-/// # Errors
-/// [`ClusterError::Guest`], [`ClusterError::Store`].
-pub async fn catch_up(
-    cluster: &Cluster,
-    machine: &MachineRecord,
-    guest: &Guest,
-    context: Context<'_>,
-) -> Result<(), ClusterError> {
-    let Context { events, cancel, .. } = context;
-    if !has_any(cluster, machine)? {
-        return Ok(());
-    }
-    let step = events.step(&machine.name, "looking at the CA certificates");
-    let done = async {
-        let changed = bring_up_to_date(cluster, machine, guest, &[], cancel).await?;
-        let nothing = changed.new.is_empty() && changed.gone.is_empty() && !changed.repaired;
-        if changed.restart_due && !nothing {
-            step.progress("restarting the engine");
-            certificate::restart_engine(guest, cancel).await?;
-        }
-        Ok::<_, ClusterError>(())
-    };
-    let done = done.await;
-    step.end_with(done)
-}
 
 /// What an installation did on one machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -429,31 +265,6 @@ pub async fn verify(
         Ok(certificate::verify(guest, server, roots, registry, scope.context.cancel).await?)
     };
     scope.on_each("shaking hands", work).await
-}
-
-/// The answers, or what failed if any machine did not give one.
-///
-/// # Errors
-/// [`ClusterError::Partly`].
-pub fn all<T>(answers: Vec<Answer<T>>) -> Result<Vec<(MachineName, T)>, ClusterError> {
-    let (given, failed) = sort(answers);
-    failed.map(|()| given)
-}
-
-/// The answers that were given, and what failed on the machines that gave none.
-pub fn sort<T>(answers: Vec<Answer<T>>) -> (Vec<(MachineName, T)>, Result<(), ClusterError>) {
-    let of = answers.len();
-    let mut failures = Vec::new();
-    let mut given = Vec::new();
-    for Answer { machine, result } in answers {
-        match result {
-            Ok(answer) => given.push((machine, answer)),
-            Err(error) => failures.push(MachineFailure { machine, error }),
-        }
-    }
-    let failed =
-        if failures.is_empty() { Ok(()) } else { Err(ClusterError::Partly { failures, of }) };
-    (given, failed)
 }
 
 #[cfg(test)]

@@ -5,10 +5,11 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use skep_context::Context;
 use skep_machine::{Driver, DriverKind, MachineId, fake::FakeDriver};
-use skep_model::{Events, MachineName};
+use skep_model::{Events, MachineName, MachineState};
+use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::{Desired, Home, Settings, trust::behind, trust::tests::roots, up::up};
+use crate::{Desired, Home, Settings, reach::Cluster, trust::behind, trust::tests::roots, up::up};
 
 struct Bench {
     _directory: tempfile::TempDir,
@@ -33,7 +34,7 @@ impl Bench {
         let home = Home::open(settings).unwrap().with_driver(driver.clone());
         let cancel = CancellationToken::new();
         let desired = Desired {
-            driver: Some(DriverKind::Fake),
+            driver: Some(DriverKind::Container),
             workers: Some(1),
             ca_certificates: roots()[..2].to_vec(),
             ..Desired::default()

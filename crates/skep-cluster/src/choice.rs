@@ -5,7 +5,7 @@
 //! has not, and containers all the same, with that drawback, where there is no QEMU either.
 
 use futures_util::future::join_all;
-use skep_machine::{DriverKind, Request, container::IPVS};
+use skep_machine::{DriverKind, DriverOptions, Request, container::IPVS};
 use skep_model::{Check, Verdict};
 use tokio_util::sync::CancellationToken;
 
@@ -25,11 +25,15 @@ pub struct Choice {
     pub checks: Vec<(DriverKind, Vec<Check>)>,
 }
 
-/// Lets every driver look at this host, all at once, and chooses.
+/// Lets every driver look at this host, all at once, and chooses. The request's options are for one
+/// of them; the others have their usual ones.
 pub async fn choose(home: &Home, request: &Request, cancel: &CancellationToken) -> Choice {
     let looks = DRIVERS.map(|kind| async move {
-        let driver = home.driver(kind);
-        (kind, driver.preflight(request, cancel).await)
+        let usual = || DriverOptions::from(kind);
+        let asked = Some(&request.options).filter(|asked| asked.kind() == kind).cloned();
+        let request = Request { options: asked.unwrap_or_else(usual), ..request.clone() };
+        let driver = home.driver(request.options.clone());
+        (kind, driver.preflight(&request, cancel).await)
     });
     decide(join_all(looks).await)
 }

@@ -6,13 +6,13 @@
 //! 16 s), begins as a manager that the others may not know, and can stay like that for good. The
 //! managers' list shows nothing of it; the role in the node's own certificate does.
 
-use std::time::Duration;
+use std::{convert::Infallible, ops::ControlFlow, time::Duration};
 
 use futures_util::future::join_all;
+use skep_context::{after, poll_until};
 use skep_guest::{Command, Guest};
 use skep_model::Role;
 use skep_swarm::{Node, NodeState};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{ClusterError, MachineRecord, reach::Cluster};
@@ -31,13 +31,14 @@ impl Cluster {
             nodes.iter().filter(|node| node.role == Role::Worker && node.state == NodeState::Ready);
         let machines = workers.filter_map(|node| self.machine_of(node));
         join_all(machines.map(|machine| async move {
-            let end = Instant::now() + PATIENCE;
             let Ok((guest, look)) = self.certificate(machine, cancel).await else { return };
-            while Instant::now() < end && is_managers(&guest, &look, cancel).await {
-                if tokio::time::timeout(INTERVAL, cancel.cancelled()).await.is_ok() {
-                    return;
-                }
-            }
+            let Ok(_) = poll_until(cancel, INTERVAL, after(PATIENCE), async || {
+                Ok::<_, Infallible>(match is_managers(&guest, &look, cancel).await {
+                    true => ControlFlow::Continue(()),
+                    false => ControlFlow::Break(()),
+                })
+            })
+            .await;
         }))
         .await;
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ipnet::Ipv4Net;
-use skep_machine::{DriverKind, subnet::MAX_MACHINES};
+use skep_machine::{DriverKind, DriverOptions, qemu, subnet::MAX_MACHINES};
 use skep_model::{MachineName, Port, Role, Size};
 use skep_pki::{Anchor, CaCertificate};
 
@@ -19,6 +19,8 @@ pub const DEFAULT_WORKERS: usize = 3;
 pub struct Desired {
     /// The driver of its machines.
     pub driver: Option<DriverKind>,
+    /// How virtual machines are run, where that driver is `qemu`.
+    pub qemu: qemu::Options,
     /// How many managers.
     pub managers: Option<usize>,
     /// How many workers.
@@ -73,9 +75,17 @@ impl Desired {
         Ok(())
     }
 
+    /// The driver of a kind, with what is asked of it.
+    pub fn driver_options(&self, kind: DriverKind) -> DriverOptions {
+        match kind {
+            DriverKind::Qemu => DriverOptions::Qemu(self.qemu.clone()),
+            other => other.into(),
+        }
+    }
+
     fn refuse_drivers_of_others(&self, record: &ClusterRecord) -> Result<(), ClusterError> {
         let kind = self.driver.unwrap_or(record.driver);
-        if !kind.makes_machines() {
+        if !kind.features().makes_machines {
             return refuse(format!(
                 "driver {kind} makes no machines: take those there are one by one with `skep \
                  machine create --driver {kind}`, and make a swarm of them with `skep swarm init` \
@@ -121,6 +131,9 @@ impl Desired {
         }
         // What was asked of the other driver may mean nothing to this one.
         wanted.driver = kind;
+        for machine in &mut wanted.machines {
+            machine.options = kind.into();
+        }
         wanted.subnet = None;
         wanted.size = Size::default();
         wanted.publish.clear();
@@ -259,7 +272,7 @@ impl ClusterRecord {
                 Some(_) => {}
                 None => {
                     let place = self.free_place();
-                    self.machines.push(MachineRecord::new(name, Some(role), place));
+                    self.machines.push(MachineRecord::new(name, Some(role), place, self.driver));
                     break;
                 }
             }
@@ -299,7 +312,7 @@ mod tests {
     use super::*;
 
     fn fresh() -> ClusterRecord {
-        ClusterRecord::new("demo".parse().unwrap(), DriverKind::Fake)
+        ClusterRecord::new("demo".parse().unwrap(), DriverKind::Virtualbox)
     }
 
     fn asking(managers: Option<usize>, workers: Option<usize>) -> Desired {

@@ -11,10 +11,9 @@ use skep_store::Journal;
 use crate::{
     ClusterError, ClusterRecord, Home, adopt,
     choice::DRIVERS,
-    environment,
+    environment, locks,
+    pending::await_coming,
     reach::{self, Cluster},
-    settle::await_coming,
-    turn,
     unfinished::{self, Begun},
 };
 
@@ -78,7 +77,7 @@ pub(crate) async fn take_away(
     };
     let recorded = record.iter().flat_map(|record| &record.machines).map(|machine| &machine.name);
     // One that is being made by itself is not taken away under the hands of who makes it.
-    let _machines = turn::machines(home, name, recorded)?;
+    let _machines = locks::machines(home, name, recorded)?;
     let kinds = match &record {
         Some(record) => vec![record.driver],
         None => DRIVERS.to_vec(),
@@ -160,7 +159,7 @@ async fn give_hosts_back(
     let hosts = record
         .machines
         .iter()
-        .filter(|host| host.options.system() == System::Found && machines.contains(&host.name));
+        .filter(|host| host.system() == System::Found && machines.contains(&host.name));
     join_all(hosts.map(|host| adopt::give_back(cluster, host, context))).await;
 }
 

@@ -41,7 +41,7 @@ pub fn engine_access(
 /// # Errors
 /// As [`Cluster::reach`].
 pub fn url(cluster: &Cluster, machine: &MachineRecord) -> Result<String, ClusterError> {
-    if let DriverOptions::None(url) = &machine.options {
+    if let DriverOptions::None(Some(url)) = &machine.options {
         return Ok(url.to_string());
     }
     let reach = cluster.reach(machine)?;
@@ -55,20 +55,23 @@ pub fn url(cluster: &Cluster, machine: &MachineRecord) -> Result<String, Cluster
 /// As [`Cluster::reach`].
 pub fn host(cluster: &Cluster, machine: &MachineRecord) -> Result<String, ClusterError> {
     match &machine.options {
-        DriverOptions::None(url) => Ok(url.address().to_owned()),
+        DriverOptions::None(Some(url)) => Ok(url.address().to_owned()),
         _ => Ok(cluster.reach(machine)?.host.to_string()),
     }
 }
 
 /// The way to a machine's engine over TCP.
-pub(crate) fn doorway(cluster: &Cluster, machine: &MachineRecord) -> Result<Doorway, ClusterError> {
+pub(crate) fn engine_endpoint(
+    cluster: &Cluster,
+    machine: &MachineRecord,
+) -> Result<Doorway, ClusterError> {
     let directory = cluster.home().layout().certs();
     let certificates = ClientFiles {
         authority: directory.join(AUTHORITY),
         certificate: directory.join(CLIENT),
         key: directory.join(CLIENT_KEY),
     };
-    if let DriverOptions::None(url) = &machine.options {
+    if let DriverOptions::None(Some(url)) = &machine.options {
         let wrong = |error: UrlError| ClusterError::Request { reason: error.to_string() };
         let authority = url.authority().map_err(wrong)?;
         return Ok(Doorway {

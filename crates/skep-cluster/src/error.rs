@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use skep_engine::EngineError;
-use skep_guest::GuestError;
+use skep_guest::{GuestError, adopt::AdoptError};
 use skep_machine::{Leftover, MachineError};
 use skep_model::{Check, ClusterName, MachineName, MachineState};
 use skep_os::OsError;
@@ -12,7 +12,7 @@ use skep_process::ProcessError;
 use skep_store::StoreError;
 use skep_swarm::{LocalNodeState, LocalState, SwarmError};
 
-use crate::{survey::Found, up::Doubt};
+use crate::swarms::{Doubt, Found, is_are, list};
 
 /// Why a cluster is not as it was asked to be.
 #[derive(Debug, thiserror::Error)]
@@ -165,7 +165,7 @@ pub enum ClusterError {
     Guest(#[from] GuestError),
     /// A host that is not taken.
     #[error(transparent)]
-    Host(skep_guest::adopt::AdoptError),
+    Host(AdoptError),
     /// A machine that cannot be logged in to, with what it printed last.
     #[error("{source}; the end of its console:{console}")]
     Console {
@@ -250,6 +250,15 @@ pub enum ClusterError {
     Store(#[from] StoreError),
 }
 
+impl From<AdoptError> for ClusterError {
+    fn from(error: AdoptError) -> Self {
+        match error {
+            AdoptError::Guest(error) => error.into(),
+            error => ClusterError::Host(error),
+        }
+    }
+}
+
 /// What failed on one machine.
 #[derive(Debug)]
 pub struct MachineFailure {
@@ -280,14 +289,6 @@ impl ClusterError {
     }
 }
 
-pub(crate) fn is_are(names: &[MachineName]) -> String {
-    format!("{} {}", list(names), if names.len() == 1 { "is" } else { "are" })
-}
-
-pub(crate) fn was_were(names: &[MachineName]) -> String {
-    format!("{} {}", list(names), if names.len() == 1 { "was" } else { "were" })
-}
-
 /// How a machine that is no manager stands.
 fn part_text(machine: &MachineName, local: &LocalState) -> String {
     let error = match local.problem().as_str() {
@@ -311,10 +312,6 @@ fn console_text(console: &str) -> String {
 
 fn several(names: &[ClusterName]) -> String {
     names.iter().map(ClusterName::as_str).collect::<Vec<_>>().join(" and in ")
-}
-
-fn list(names: &[MachineName]) -> String {
-    names.iter().map(MachineName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn count(number: usize, one: &str, many: &str) -> String {

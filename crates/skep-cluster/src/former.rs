@@ -5,20 +5,14 @@
 //! availability) is gone without a word. So whoever lets a machine join hands over what was set,
 //! and takes the old node off the list.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use skep_context::Context;
-use skep_model::{Availability, MachineName};
-use skep_swarm::{Node, NodeId, NodeUpdate, Swarm, SwarmError};
-use tokio::time::Instant;
+use skep_model::MachineName;
+use skep_swarm::{Availability, Node, NodeId, NodeUpdate, Swarm, SwarmError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{ClusterError, ClusterRecord, MachineRecord, reach::Cluster};
-
-/// How long a manager that is gone may take to be dropped from the managers.
-const DROPPED: Duration = Duration::from_secs(10);
-/// How often that is looked at.
-const INTERVAL: Duration = Duration::from_millis(50);
 
 impl Cluster {
     /// Hands what was set on a machine's former nodes over to the node `own` that it is now, and
@@ -81,24 +75,7 @@ pub(crate) async fn demote(
 ) -> Result<(), SwarmError> {
     if node.manager.is_some() {
         swarm.update(&node.id, &NodeUpdate::demote(), cancel).await?;
-        see_dropped(swarm, &node.id, cancel).await?;
-    }
-    Ok(())
-}
-
-/// Waits until a node that was demoted is no manager any more.
-async fn see_dropped(
-    swarm: &Swarm,
-    node: &NodeId,
-    cancel: &CancellationToken,
-) -> Result<(), SwarmError> {
-    let end = Instant::now() + DROPPED;
-    while Instant::now() < end {
-        let nodes = swarm.nodes(cancel).await?;
-        if !nodes.iter().any(|other| other.id == *node && other.manager.is_some()) {
-            break;
-        }
-        let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
+        swarm.until_role_settled(&node.id, cancel).await?;
     }
     Ok(())
 }
@@ -141,14 +118,15 @@ fn handed_over(own: &Node, former: &[&Node]) -> NodeUpdate {
         labels.extend(node.labels.clone());
     }
     labels.retain(|name, _| !own.labels.contains_key(name));
-    let set = former.iter().map(|node| node.availability).find(|one| *one != Availability::Active);
-    let availability = set.filter(|_| own.availability == Availability::Active);
+    let set =
+        former.iter().map(|node| &node.availability).find(|one| **one != Availability::Active);
+    let availability = set.filter(|_| own.availability == Availability::Active).cloned();
     NodeUpdate { availability, label_add: labels, ..NodeUpdate::default() }
 }
 
 fn describe(update: &NodeUpdate) -> String {
     let labels = update.label_add.iter().map(|(name, value)| format!("label {name}={value}"));
-    let availability = update.availability.map(|one| format!("availability {one}"));
+    let availability = update.availability.as_ref().map(|one| format!("availability {one}"));
     labels.chain(availability).collect::<Vec<_>>().join(", ")
 }
 
@@ -168,9 +146,14 @@ mod tests {
     }
 
     fn record() -> ClusterRecord {
-        let mut record = ClusterRecord::new("demo".parse().unwrap(), DriverKind::Fake);
+        let mut record = ClusterRecord::new("demo".parse().unwrap(), DriverKind::Container);
         record.subnet = Some("10.0.0.0/24".parse().unwrap());
-        let mut machine = MachineRecord::new("worker1".parse().unwrap(), None, 0);
+        let mut machine = MachineRecord::new(
+            "worker1".parse().unwrap(),
+            None,
+            0,
+            skep_machine::DriverKind::Container,
+        );
         machine.address = Some([10, 0, 0, 5].into());
         record.machines.push(machine);
         record

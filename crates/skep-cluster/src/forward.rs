@@ -1,6 +1,6 @@
 //! Ports that a cluster's machines come to answer on while they run.
 
-use skep_machine::{DriverKind, MachineId};
+use skep_machine::MachineId;
 use skep_model::Port;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +20,7 @@ impl Cluster {
         cancel: &CancellationToken,
     ) -> Result<(), ClusterError> {
         let name = &self.record().name;
-        if self.record().driver != DriverKind::Qemu || ports.is_empty() {
+        if !self.record().driver.features().forwards_ports || ports.is_empty() {
             return Ok(());
         }
         let _lock = self.home().lock(name)?;

@@ -15,76 +15,32 @@
 //!
 //! `--force` goes on all the same ([`guard`] then warns of what it would have refused).
 
-mod in_turn;
+mod one_by_one;
+mod standing;
 mod unasked;
+mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use skep_context::Context;
 use skep_machine::System;
-use skep_model::{MachineName, MachineState, Role};
+use skep_model::MachineName;
 use skep_swarm::{
-    Change, Judgement, LocalNodeState, Node, NodeId, Reachability, quorum,
+    Change, Judgement, Node, NodeId, Quorum,
     quorum::{judge as judge_change, needed},
 };
 
-pub(crate) use self::in_turn::in_turn;
+use self::verdict::SWARM_GONE;
+pub use self::verdict::{Loss, Verdict};
+pub(crate) use self::{
+    one_by_one::one_by_one,
+    standing::{Standing, corrected, standing},
+};
 use crate::{
     ClusterError, ClusterRecord, MachineRecord,
-    former::former,
     reach::Cluster,
     survey::{self, Part, Survey},
 };
-
-/// How machines are taken away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Loss {
-    /// For good. A manager is made a worker first, and leaves.
-    Remove,
-    /// Until somebody switches them on again.
-    Stop,
-    /// For a moment: they, or their engines, come back by themselves.
-    Restart,
-}
-
-/// Whether machines may be taken away.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Verdict {
-    /// Nothing speaks against it.
-    #[default]
-    Fine,
-    /// It can be done, with a drawback.
-    Warn(String),
-    /// It is not done unless forced.
-    Refuse {
-        /// What would happen.
-        reason: String,
-        /// What to do instead, or first.
-        fix: String,
-    },
-}
-
-impl Verdict {
-    /// Both together: what is refused comes before what is only said.
-    fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Verdict::Fine, one) | (one, Verdict::Fine) => one,
-            (Verdict::Warn(one), Verdict::Warn(other)) => Verdict::Warn(format!("{one}; {other}")),
-            (Verdict::Warn(_), refused) | (refused, Verdict::Warn(_)) => refused,
-            (
-                Verdict::Refuse { reason, fix },
-                Verdict::Refuse { reason: other, fix: other_fix },
-            ) => Verdict::Refuse {
-                reason: format!("{reason}; {other}"),
-                fix: if fix == other_fix { fix } else { format!("{fix}; {other_fix}") },
-            },
-        }
-    }
-
-    fn refuse(reason: String, fix: impl Into<String>) -> Self {
-        Verdict::Refuse { reason, fix: fix.into() }
-    }
-}
 
 /// Machines that may be taken away: what the engines said, and who is meant.
 #[derive(Debug, Default)]
@@ -145,104 +101,6 @@ pub async fn guard(
     Ok(Cleared { survey, machines })
 }
 
-/// What a machine is to the swarms that were found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// No manager, as far as anybody knows.
-    Free,
-    /// In the list of the swarm at this place, as these nodes: the one it is, and those it was.
-    Listed(usize, Vec<NodeId>),
-    /// A manager whose swarm's list cannot be had.
-    Unasked,
-}
-
-/// Finds a machine in the swarms that were found.
-pub(crate) fn standing(
-    record: &ClusterRecord,
-    survey: &Survey,
-    machine: &MachineRecord,
-) -> Standing {
-    let part = survey.part(&machine.name);
-    let local = part.and_then(Part::local);
-    let own = local.and_then(|local| local.node.as_ref());
-    let lists = survey.swarms.iter().enumerate();
-    for (place, nodes) in lists.filter_map(|(place, swarm)| Some((place, swarm.nodes.as_ref()?))) {
-        let entries = entries(record, machine, own, nodes);
-        // One that says which node it is stands where that node is listed, and nowhere else.
-        let is_here = own.is_none_or(|own| entries.contains(own));
-        if is_here && !entries.is_empty() {
-            return Standing::Listed(place, entries);
-        }
-    }
-    match part {
-        Some(Part::Known(local)) => match local.state {
-            LocalNodeState::Inactive => Standing::Free,
-            LocalNodeState::Active if !local.is_manager => Standing::Free,
-            LocalNodeState::Active | LocalNodeState::Locked => Standing::Unasked,
-            LocalNodeState::Pending | LocalNodeState::Error => absent(record, survey, machine),
-        },
-        // Nothing was ever there that could have been a node.
-        Some(Part::Off(MachineState::Absent)) if machine.node.is_none() => Standing::Free,
-        Some(Part::Off(_) | Part::Silent(_)) | None => absent(record, survey, machine),
-    }
-}
-
-/// One whose engine says nothing of it, and that is in no list that could be had.
-fn absent(record: &ClusterRecord, survey: &Survey, machine: &MachineRecord) -> Standing {
-    let address = record.address(machine).map(|address| address.to_string());
-    let is_heard_of = survey
-        .swarms
-        .iter()
-        .filter(|swarm| swarm.nodes.is_none())
-        .any(|swarm| address.as_ref().is_some_and(|own| swarm.manager_hosts.contains(own)));
-    let is_listed_nowhere = survey.swarms.iter().any(|swarm| swarm.nodes.is_some());
-    if is_heard_of || (machine.role == Some(Role::Manager) && !is_listed_nowhere) {
-        return Standing::Unasked;
-    }
-    Standing::Free
-}
-
-/// The nodes that a machine is and was, its own first.
-pub(crate) fn entries(
-    record: &ClusterRecord,
-    machine: &MachineRecord,
-    own: Option<&NodeId>,
-    nodes: &[Node],
-) -> Vec<NodeId> {
-    let nobody = NodeId::new("");
-    let known = [own, machine.node.as_ref()].into_iter().flatten();
-    let known = known.filter(|id| nodes.iter().any(|node| node.id == **id));
-    let former = former(record, machine, nodes, own.unwrap_or(&nobody));
-    let mut entries: Vec<NodeId> = Vec::new();
-    for id in known.chain(former.into_iter().map(|node| &node.id)) {
-        if !entries.contains(id) {
-            entries.push(id.clone());
-        }
-    }
-    entries
-}
-
-/// A swarm's list as it is about to be: managers whose machines are off are heard by nobody, though
-/// the others notice it only some seconds later.
-pub(crate) fn corrected(record: &ClusterRecord, survey: &Survey, place: usize) -> Vec<Node> {
-    let Some(mut nodes) = survey.swarms.get(place).and_then(|swarm| swarm.nodes.clone()) else {
-        return Vec::new();
-    };
-    let off = record.machines.iter().filter(|machine| {
-        matches!(survey.part(&machine.name), Some(Part::Off(_)))
-            && machine.options.system() != System::Nothing
-    });
-    for machine in off {
-        let gone = entries(record, machine, None, &nodes);
-        for node in nodes.iter_mut().filter(|node| gone.contains(&node.id)) {
-            if let Some(manager) = &mut node.manager {
-                manager.reachability = Reachability::Unreachable;
-            }
-        }
-    }
-    nodes
-}
-
 /// Judges whether machines may be taken away, given what the engines said.
 pub fn judge(
     record: &ClusterRecord,
@@ -258,7 +116,7 @@ pub fn judge(
             continue;
         }
         // A host is given back with its engine, which stays what it is in its swarm.
-        if loss == Loss::Remove && machine.options.system() == System::Found {
+        if loss == Loss::Remove && machine.system() == System::Found {
             continue;
         }
         match standing(record, survey, machine) {
@@ -326,10 +184,6 @@ impl<'a> Managers<'a> {
     }
 }
 
-/// What is gone with a swarm's last manager.
-const SWARM_GONE: &str =
-    "the swarm with its services, networks, configs and secrets is gone for good";
-
 fn judge_removal(
     nodes: &[Node],
     targets: &[NodeId],
@@ -386,7 +240,7 @@ fn judge_stop(nodes: &[Node], targets: &[NodeId]) -> Verdict {
     const FIX: &str = "start or promote others first, or use --force";
     let managers = Managers::of(nodes, targets);
     if managers.lost() > 0 && managers.reachable < needed(managers.members) {
-        let lost = quorum_lost(managers.reachable, managers.members);
+        let lost = Quorum { members: managers.members, reachable: managers.reachable };
         return Verdict::refuse(format!("stopping {}: {lost}", managers.names()), FIX);
     }
     match judge_change(nodes, Change::Stop, targets) {
@@ -462,14 +316,6 @@ fn missing(nodes: &[Node]) -> String {
 pub(crate) fn has_quorum(nodes: &[Node]) -> bool {
     let managers = Managers::of(nodes, &[]);
     managers.reachable >= needed(managers.members)
-}
-
-/// What is said of managers that have no quorum.
-fn quorum_lost(reachable: usize, members: usize) -> String {
-    format!(
-        "quorum lost: {reachable} of {members} managers reachable, {} needed",
-        quorum::needed(members)
-    )
 }
 
 #[cfg(test)]

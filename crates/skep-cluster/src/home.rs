@@ -9,11 +9,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use skep_machine::{
-    Driver, DriverKind,
+    Driver, DriverOptions,
     container::{self, ContainerDriver},
-    fake::FakeDriver,
     none::NoneDriver,
-    qemu::{self, QemuDriver},
+    qemu::QemuDriver,
     ssh::SshDriver,
     virtualbox::{self, VirtualBoxDriver},
 };
@@ -52,7 +51,6 @@ pub struct Home {
     layout: Layout,
     settings: Settings,
     store: String,
-    qemu: qemu::Options,
     given: Option<Arc<dyn Driver>>,
 }
 
@@ -101,13 +99,7 @@ impl Home {
                 }
             }
         };
-        Ok(Self { layout, settings, store, qemu: qemu::Options::default(), given: None })
-    }
-
-    /// The same store, with options for the driver `qemu` that clusters keep from then on.
-    #[must_use]
-    pub fn with_qemu(self, options: qemu::Options) -> Self {
-        Self { qemu: options, ..self }
+        Ok(Self { layout, settings, store, given: None })
     }
 
     /// The same store with a driver of the caller's own, whatever kind is asked for: another way
@@ -185,36 +177,39 @@ impl Home {
         Ok(skep_os::Builder::new(self.layout.os(), source))
     }
 
-    /// A driver of a kind.
-    pub fn driver(&self, kind: DriverKind) -> Arc<dyn Driver> {
+    /// The driver that options are for. With those of `qemu` it is the clusters it prepares that keep
+    /// them; the others get theirs with each machine.
+    pub fn driver(&self, options: impl Into<DriverOptions>) -> Arc<dyn Driver> {
         if let Some(given) = &self.given {
             return given.clone();
         }
         let home = self.clone();
         let os = Box::new(move || home.os());
-        match kind {
-            DriverKind::Container => {
-                Arc::new(ContainerDriver::new(self.settings.docker_socket.clone(), &self.store, os))
+        let root = self.settings.host_root.clone();
+        match options.into() {
+            DriverOptions::Container => {
+                let socket = self.settings.docker_socket.clone();
+                Arc::new(ContainerDriver::new(root, socket, &self.store, os))
             }
-            DriverKind::Qemu => Arc::new(QemuDriver::new(
+            DriverOptions::Qemu(options) => Arc::new(QemuDriver::new(
+                root,
                 self.layout.clone(),
                 self.settings.runtime.clone(),
                 &self.store,
                 os,
-                self.qemu.clone(),
+                options,
             )),
-            DriverKind::Virtualbox => {
+            DriverOptions::Virtualbox(_) => {
                 let host = virtualbox::Host {
-                    root: self.settings.host_root.clone(),
+                    root,
                     os: virtualbox::Os::here(),
                     runtime: self.settings.runtime.clone(),
                     holder: self.settings.holder.clone(),
                 };
                 Arc::new(VirtualBoxDriver::new(self.layout.clone(), &self.store, os, host))
             }
-            DriverKind::Ssh => Arc::new(SshDriver::new(self.layout.clone())),
-            DriverKind::None => Arc::new(NoneDriver::new(self.layout.clone())),
-            DriverKind::Fake => Arc::new(FakeDriver::new()),
+            DriverOptions::Ssh(_) => Arc::new(SshDriver::new(self.layout.clone())),
+            DriverOptions::None(_) => Arc::new(NoneDriver::new(self.layout.clone())),
         }
     }
 

@@ -19,19 +19,31 @@
 //! }
 //! ```
 //!
+//! The straight road of `up`, each step a file that knows only those before it:
+//!
+//! | step | file |
+//! |---|---|
+//! | wish | [`desired`] → [`record`]: what is asked for becomes what the store keeps |
+//! | plan | `up::plan`: what the engines say, what the driver can; the last chance to refuse |
+//! | make | `provision::plan`, `provision::make`: keys, seed, machine, switched on |
+//! | ready | `provision::ready`: logged in to, and the engine answers |
+//! | provision | `provision`, [`adopt`], `tls`, `ca_certificates`: what no seed could tell it |
+//! | join | `up::join`, `up::founding`: nodes of one swarm |
+//!
+//! Beside it:
+//!
 //! - [`home`]: one store with everything that comes from outside (paths, time), handed in.
-//! - [`desired`] → [`record`]: what is asked for becomes what the store keeps.
 //! - [`choice`]: which driver `auto` takes, and why.
-//! - [`up`], [`down`], [`status`]: bring it about, take it away, say what is true.
+//! - [`down`], [`status`]: take a cluster away, show how it is.
 //! - [`survey`]: what the engines say of their part in a swarm, asked before a wish is written.
 //! - [`guard`]: whether a manager can be taken away; asked before anything takes one away.
-//! - [`power`]: switch machines on and off; `turn`: who waits for whom.
+//! - [`power`]: switch machines on and off; `locks`: which command waits for which.
 //! - [`machines`]: one machine by itself, made, provisioned, removed; [`import`]: docker-machine's.
 //! - [`find`]: a machine by its name, whatever cluster it is in.
 //! - [`reach`]: from a machine's name to its guest, its engine, and a manager of its swarm.
-//! - [`images`]: images on every machine without a registry.
+//! - [`answers`]: the same question to several machines; [`images`]: images without a registry.
 //! - [`restarts`]: engines restarted in an order that services outlive; [`trust`]: who trusts what.
-//! - [`door`]: where this host reaches what a machine publishes.
+//! - [`published`]: where this host reaches what a machine publishes.
 //! - [`certificates`], [`environment`]: CA certificates on every machine; the docker CLI's way in.
 //!
 //! **Never here:** a terminal, an exit code, a word to the user other than errors and events.
@@ -39,11 +51,12 @@
 //! **Start reading** at [`up`].
 
 pub mod adopt;
+pub mod answers;
+mod ca_certificates;
 pub mod certificates;
 pub mod choice;
 mod demoted;
 pub mod desired;
-pub mod door;
 pub mod down;
 pub mod engine_options;
 pub mod environment;
@@ -53,20 +66,25 @@ mod former;
 mod forward;
 pub mod guard;
 pub mod home;
+mod host_key;
 mod identity;
 pub mod images;
 pub mod import;
+mod keys;
+mod locks;
 pub mod machines;
+mod pending;
 pub mod power;
 mod provision;
+pub mod published;
 pub mod reach;
 pub mod record;
 pub mod restarts;
-mod settle;
 pub mod status;
 pub mod survey;
+mod swarms;
+mod tls;
 pub mod trust;
-mod turn;
 pub mod unfinished;
 mod unmade;
 pub mod up;

@@ -49,7 +49,7 @@ impl Bench {
     /// Machines of the fake driver have no SSH server, so `up` gets as far as waiting for one.
     async fn up(&self) -> Result<Report, ClusterError> {
         let desired =
-            Desired { driver: Some(DriverKind::Fake), workers: Some(1), ..Desired::default() };
+            Desired { driver: Some(DriverKind::Container), workers: Some(1), ..Desired::default() };
         let events = Events::none();
         let timeout = Duration::ZERO;
         let context = Context::new(&events, &self.cancel).within(timeout);
@@ -122,7 +122,7 @@ async fn a_wish_of_which_no_machine_was_made_is_replaced_by_the_next() {
     let events = Events::none();
     let context = Context::new(&events, &bench.cancel).within(Duration::ZERO);
     let first = Desired {
-        driver: Some(DriverKind::Fake),
+        driver: Some(DriverKind::Container),
         workers: Some(0),
         size: Size { memory: Some(5 << 20), ..Size::default() },
         subnet: Some("192.168.77.0/24".parse().unwrap()),
@@ -294,7 +294,7 @@ impl Bench {
             }
         });
         let desired =
-            Desired { driver: Some(DriverKind::Fake), workers: Some(1), ..Desired::default() };
+            Desired { driver: Some(DriverKind::Container), workers: Some(1), ..Desired::default() };
         let timeout = Duration::from_secs(60);
         let context = Context::new(&events, &self.cancel).within(timeout);
         let ended = up(&self.home, &self.name, &desired, context).await;

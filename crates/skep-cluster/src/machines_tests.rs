@@ -16,11 +16,11 @@ use crate::{
     environment::{host, url},
     find::{cluster_of, clusters_of, everything},
     guard::{Loss, guard},
+    locks,
     machines::{NewMachine, Stage, create, place_for, provision, remove as take_away},
     power::{Power, power},
     reach::Cluster,
     status::status,
-    turn,
 };
 
 struct Bench {
@@ -86,7 +86,7 @@ impl Bench {
     fn write(&self, cluster: &str, driver: DriverKind, machines: &[&str]) {
         let mut record = ClusterRecord::new(cluster.parse().unwrap(), driver);
         for (place, name) in machines.iter().enumerate() {
-            record.machines.push(MachineRecord::new(name.parse().unwrap(), None, place));
+            record.machines.push(MachineRecord::new(name.parse().unwrap(), None, place, driver));
         }
         record.save(&self.home).unwrap();
     }
@@ -101,9 +101,8 @@ fn machine(name: &str) -> NewMachine {
         name: name.parse().unwrap(),
         cluster: None,
         default_cluster: "skep".parse().unwrap(),
-        driver: Some(DriverKind::Fake),
+        driver: Some(DriverOptions::Container),
         size: Size::default(),
-        options: DriverOptions::Default,
         engine: EngineOptions::default(),
         publish: Vec::new(),
         ca_certificates: Vec::new(),
@@ -114,11 +113,7 @@ fn machine(name: &str) -> NewMachine {
 }
 
 fn engine(name: &str, at: &str) -> NewMachine {
-    NewMachine {
-        driver: Some(DriverKind::None),
-        options: DriverOptions::None(EngineUrl(at.into())),
-        ..machine(name)
-    }
+    NewMachine { driver: Some(DriverOptions::None(Some(EngineUrl(at.into())))), ..machine(name) }
 }
 
 /// Asks whether machines may be removed, and removes them.
@@ -185,7 +180,10 @@ async fn what_is_refused_touches_nothing() {
     let refused = [
         bench.engine("web1", "garbage").await.unwrap_err(),
         bench
-            .make(&bench.home, NewMachine { options: DriverOptions::Default, ..engine("web1", "") })
+            .make(
+                &bench.home,
+                NewMachine { driver: Some(DriverOptions::None(None)), ..engine("web1", "") },
+            )
             .await
             .unwrap_err(),
         bench
@@ -303,7 +301,7 @@ async fn an_interrupted_create_leaves_nothing() {
 #[tokio::test]
 async fn an_interrupted_create_leaves_the_others_alone() {
     let bench = Bench::new();
-    bench.write("skep", DriverKind::Fake, &["b"]);
+    bench.write("skep", DriverKind::Container, &["b"]);
     bench.interrupted("a").await;
     let record = bench.record("skep").unwrap();
     assert_eq!(record.machines.len(), 1);
@@ -338,7 +336,7 @@ async fn a_machine_is_forgotten_by_force() {
     let bench = Bench { cancel: CancellationToken::new(), ..bench };
     // Another machine, so that the cluster stays.
     let mut record = bench.record("skep").unwrap();
-    record.machines.push(MachineRecord::new("b".parse().unwrap(), None, 1));
+    record.machines.push(MachineRecord::new("b".parse().unwrap(), None, 1, record.driver));
     record.save(&bench.home).unwrap();
     let said = Arc::new(std::sync::Mutex::new(Vec::new()));
     let heard = said.clone();
@@ -358,7 +356,7 @@ async fn a_machine_is_forgotten_by_force() {
 #[tokio::test]
 async fn a_manager_that_nobody_can_ask_about_is_kept() {
     let bench = Bench::new();
-    bench.write("skep", DriverKind::Fake, &["a", "b"]);
+    bench.write("skep", DriverKind::Container, &["a", "b"]);
     let mut record = bench.record("skep").unwrap();
     record.machines[0].role = Some(skep_model::Role::Manager);
     record.machines[0].node = Some(skep_swarm::NodeId::new("n1"));
@@ -448,7 +446,7 @@ async fn whoever_waits_for_a_cluster_gets_it_or_says_who_has_it() {
     let held = bench.home.lock(&name).unwrap();
     let events = Events::none();
     let short = Context { timeout: Duration::ZERO, ..bench.context(&events) };
-    let error = turn::cluster(&bench.home, &name, short).await.unwrap_err().to_string();
+    let error = locks::cluster(&bench.home, &name, short).await.unwrap_err().to_string();
     assert!(error.contains("in use by another skep (a test)"), "{error}");
     let waiting = Arc::new(tokio::sync::Notify::new());
     let heard = waiting.clone();
@@ -457,7 +455,7 @@ async fn whoever_waits_for_a_cluster_gets_it_or_says_who_has_it() {
             heard.notify_one();
         }
     });
-    let waits = turn::cluster(&bench.home, &name, bench.context(&events));
+    let waits = locks::cluster(&bench.home, &name, bench.context(&events));
     let frees = async {
         waiting.notified().await;
         drop(held);
@@ -469,8 +467,8 @@ async fn whoever_waits_for_a_cluster_gets_it_or_says_who_has_it() {
 #[tokio::test]
 async fn machines_are_found_in_whatever_cluster_they_are() {
     let bench = Bench::new();
-    bench.write("a", DriverKind::Fake, &["manager1", "one"]);
-    bench.write("b", DriverKind::Fake, &["manager1", "two"]);
+    bench.write("a", DriverKind::Container, &["manager1", "one"]);
+    bench.write("b", DriverKind::Container, &["manager1", "two"]);
     let of = |name: &str, preferred: Option<&str>| {
         let preferred = preferred.map(|name| name.parse().unwrap());
         cluster_of(&bench.home, name, preferred.as_ref())
@@ -547,12 +545,12 @@ async fn a_create_that_was_killed_is_made_anew_by_the_same_and_a_whole_machine_i
     let bench = Bench::new();
     let home = bench.fake();
     // As a killed create leaves it: written down, and marked.
-    bench.write("skep", DriverKind::Fake, &["web1"]);
+    bench.write("skep", DriverKind::Container, &["web1"]);
     let mark = home.layout().cluster("skep").making("web1");
     skep_store::write_private(&mark, b"{\"schema\": 1}").unwrap();
     {
         let name = "skep".parse().unwrap();
-        let _maker = turn::machine(&home, &name, &"web1".parse().unwrap()).unwrap();
+        let _maker = locks::machine(&home, &name, &"web1".parse().unwrap()).unwrap();
         let error = bench.make(&home, machine("web1")).await.unwrap_err();
         assert!(matches!(error, ClusterError::MachineExists { .. }), "its maker lives: {error}");
     }
@@ -561,7 +559,7 @@ async fn a_create_that_was_killed_is_made_anew_by_the_same_and_a_whole_machine_i
     assert!(bench.record("skep").is_none() && !mark.exists());
 
     let bench = Bench::new();
-    bench.write("skep", DriverKind::Fake, &["web1"]);
+    bench.write("skep", DriverKind::Container, &["web1"]);
     let error = bench.make(&bench.fake(), machine("web1")).await.unwrap_err();
     assert!(matches!(error, ClusterError::MachineExists { .. }), "{error}");
 }
@@ -570,7 +568,7 @@ async fn a_create_that_was_killed_is_made_anew_by_the_same_and_a_whole_machine_i
 async fn the_last_machine_is_named_until_its_cluster_is_gone() {
     let bench = Bench::new();
     let home = bench.fake();
-    bench.write("skep", DriverKind::Fake, &["web1", "web2"]);
+    bench.write("skep", DriverKind::Container, &["web1", "web2"]);
     let cluster = bench.cluster(&home, "skep");
     let (events, cancelled) = (Events::none(), CancellationToken::new());
     cancelled.cancel();

@@ -9,10 +9,10 @@ use skep_model::{Events, MachineName};
 use tokio::time::Instant;
 
 use crate::{
-    ClusterError, ClusterRecord, MachineRecord, certificates,
-    guard::{Cleared, Loss, guard, in_turn},
+    ClusterError, ClusterRecord, MachineRecord, ca_certificates,
+    guard::{Cleared, Loss, guard, one_by_one},
+    locks,
     reach::Cluster,
-    turn,
 };
 
 /// How often is looked whether a host that was told to start again has begun to.
@@ -67,7 +67,7 @@ pub async fn power(
         names.iter().map(|name| cluster.machine(name)).collect::<Result<_, _>>()?;
     let record = cluster.record();
     let own = machines.iter().map(|machine| &machine.name);
-    let _turns = turn::machines(cluster.home(), &record.name, own)?;
+    let _locks = locks::machines(cluster.home(), &record.name, own)?;
     let driver = cluster.home().driver(record.driver);
     let driver = driver.as_ref();
     let mut cleared = Cleared::default();
@@ -75,7 +75,7 @@ pub async fn power(
     if let Some(loss) = power.loss() {
         // Two commands that take a manager each could take the quorum between them: the second
         // looks when the first is done.
-        lock = Some(turn::cluster(cluster.home(), &record.name, context.within(LOCK)).await?);
+        lock = Some(locks::cluster(cluster.home(), &record.name, context.within(LOCK)).await?);
         let names: Vec<MachineName> = machines.iter().map(|one| one.name.clone()).collect();
         cleared = guard(cluster, &names, loss, force, context).await?;
         // A machine that is off cannot be asked any more.
@@ -92,7 +92,7 @@ pub async fn power(
     }
     let work =
         async |machine: &MachineRecord| switch(cluster, machine, power, driver, context).await;
-    let failures = in_turn(cluster, &cleared.survey, power.loss(), &machines, context, work);
+    let failures = one_by_one(cluster, &cleared.survey, power.loss(), &machines, context, work);
     let failures = failures.await;
     drop(lock);
     if cancel.is_cancelled() {
@@ -113,7 +113,7 @@ async fn switch(
 ) -> Result<(), ClusterError> {
     let Context { timeout, events, cancel } = context;
     let id = MachineId { cluster: cluster.record().name.clone(), machine: machine.name.clone() };
-    let system = machine.options.system();
+    let system = machine.system();
     if let (Power::Again, System::Found) = (power, system) {
         return reboot(cluster, machine, context).await;
     }
@@ -127,12 +127,12 @@ async fn switch(
         return Ok(());
     }
     at(events, machine, "starting", driver.start(&id, cancel)).await?;
-    if system == System::Nothing {
+    if !system.has_login() {
         return Ok(());
     }
     let guest = Guest::wait(&cluster.access(machine)?, timeout, events, cancel).await?;
     wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?;
-    certificates::catch_up(cluster, machine, &guest, context).await
+    ca_certificates::catch_up(cluster, machine, &guest, context).await
 }
 
 /// Does something to a machine as a step. Where there is only a URL nothing is done, and no step
@@ -143,7 +143,7 @@ async fn at(
     step: &str,
     work: impl Future<Output = Result<(), MachineError>>,
 ) -> Result<(), MachineError> {
-    if machine.options.system() == System::Nothing {
+    if !machine.system().has_login() {
         return work.await;
     }
     let step = events.step(&machine.name, step);
@@ -185,7 +185,7 @@ async fn reboot(
     };
     let guest = step.end_with(rebooted.await)?;
     wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?;
-    certificates::catch_up(cluster, machine, &guest, context).await
+    ca_certificates::catch_up(cluster, machine, &guest, context).await
 }
 
 /// Asks which boot of the host's this is.

@@ -16,7 +16,7 @@ use skep_model::{ClusterName, MachineName, Role};
 use skep_swarm::Swarm;
 use tokio_util::sync::CancellationToken;
 
-use crate::{ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord, adopt, provision};
+use crate::{ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord, host_key, keys};
 
 /// The user every guest is logged in to as.
 pub const USER: &str = "docker";
@@ -79,6 +79,11 @@ impl Cluster {
         self.cluster_address(machine).map(IpAddr::V4)
     }
 
+    /// What its driver knows a machine by.
+    pub(crate) fn id(&self, machine: &MachineRecord) -> MachineId {
+        MachineId { cluster: self.record.name.clone(), machine: machine.name.clone() }
+    }
+
     pub(crate) fn cluster_address(
         &self,
         machine: &MachineRecord,
@@ -96,12 +101,12 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::address`]; [`ClusterError::Machine`].
     pub fn reach(&self, machine: &MachineRecord) -> Result<Reach, ClusterError> {
-        let address = match machine.options.system() {
+        let address = match machine.system() {
             System::Nothing => Ipv4Addr::UNSPECIFIED,
             _ => self.cluster_address(machine)?,
         };
-        let id = MachineId { cluster: self.record.name.clone(), machine: machine.name.clone() };
-        Ok(self.home.driver(self.record.driver).reach(&id, address, &machine.options)?)
+        let driver = self.home.driver(self.record.driver);
+        Ok(driver.reach(&self.id(machine), address, &machine.options)?)
     }
 
     /// How to log in to a machine.
@@ -109,7 +114,7 @@ impl Cluster {
     /// # Errors
     /// As [`Cluster::reach`].
     pub fn access(&self, machine: &MachineRecord) -> Result<Access, ClusterError> {
-        if machine.options.system() == System::Nothing {
+        if !machine.system().has_login() {
             return Err(ClusterError::Request {
                 reason: format!(
                     "machine {} is an engine's URL and nothing else: there is nothing to log in to",
@@ -120,10 +125,10 @@ impl Cluster {
         let reach = self.reach(machine)?;
         let files = self.home.layout().cluster(self.record.name.as_str());
         let files = files.machine(machine.name.as_str());
-        provision::mend_login(&files, &machine.name, &reach, machine.options.system())?;
+        keys::mend_login(&files, &machine.name, &reach, machine.system())?;
         let access = access(&self.home, &self.record.name, &machine.name, Some(reach));
         Ok(match &machine.options {
-            DriverOptions::Ssh(host) => Access { user: host.user.clone(), ..access },
+            DriverOptions::Ssh(Some(host)) => Access { user: host.user.clone(), ..access },
             _ => access,
         })
     }
@@ -138,9 +143,9 @@ impl Cluster {
         cancel: &CancellationToken,
     ) -> Result<Guest, ClusterError> {
         let access = self.access(machine)?;
-        match machine.options.system() {
+        match machine.system() {
             System::Found | System::Boot2docker => {
-                Box::pin(adopt::connect(machine, &access, cancel)).await
+                Box::pin(host_key::connect(machine, &access, cancel)).await
             }
             System::Skep | System::Nothing => Ok(Guest::connect(&access, cancel).await?),
         }

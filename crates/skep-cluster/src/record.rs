@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use ipnet::Ipv4Net;
-use serde::{Deserialize, Serialize};
-use skep_machine::{DriverKind, DriverOptions, subnet};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use skep_machine::{DriverKind, DriverOptions, System, subnet};
 use skep_model::{ClusterName, MachineName, Port, Role, Size};
 use skep_pki::{Anchor, AnchorName, CaCertificate};
 use skep_store::StoreError;
@@ -18,6 +18,8 @@ pub const SCHEMA: u64 = 1;
 /// A cluster as it is meant to be. Written before anything is made, so that an interrupted `up`
 /// is resumed and `down` knows what to look for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+// Its own implementations, below, also see to the drivers of its machines.
+#[serde(remote = "Self")]
 pub struct ClusterRecord {
     /// The version of this format.
     pub schema: u64,
@@ -69,8 +71,8 @@ pub struct MachineRecord {
     /// How big it is to be, where the cluster does not say.
     #[serde(default, skip_serializing_if = "is_default")]
     pub size: Size,
-    /// What its driver is told of it, and no other driver would understand.
-    #[serde(default, skip_serializing_if = "DriverOptions::is_default")]
+    /// Its driver, which is the cluster's, with what that is configured with for it.
+    #[serde(default = "stored::none", skip_serializing_if = "stored::is_none", with = "stored")]
     pub options: DriverOptions,
     /// What its engine is told.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -84,8 +86,13 @@ pub struct MachineRecord {
 }
 
 impl MachineRecord {
-    /// A machine of a role at a place, with nothing else said of it.
-    pub fn new(name: MachineName, role: Option<Role>, place: usize) -> Self {
+    /// A machine of a role at a place, with nothing else said of it but its driver.
+    pub fn new(
+        name: MachineName,
+        role: Option<Role>,
+        place: usize,
+        driver: impl Into<DriverOptions>,
+    ) -> Self {
         Self {
             name,
             role,
@@ -93,11 +100,90 @@ impl MachineRecord {
             place,
             address: None,
             size: Size::default(),
-            options: DriverOptions::Default,
+            options: driver.into(),
             engine: EngineOptions::default(),
             certificates: Vec::new(),
             without: Vec::new(),
         }
+    }
+
+    /// What it runs.
+    pub fn system(&self) -> System {
+        self.options.features().system
+    }
+}
+
+/// How a machine's options are stored: as an object with the driver's name, and not at all where
+/// there is nothing to say that its cluster does not. QEMU's are in a record of that driver.
+mod stored {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use skep_machine::{DriverOptions, none::EngineUrl, ssh::Host, virtualbox};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Stored {
+        Virtualbox(Box<virtualbox::Options>),
+        Ssh(Host),
+        None(EngineUrl),
+    }
+
+    fn of(options: &DriverOptions) -> Option<Stored> {
+        match options.clone() {
+            DriverOptions::Container | DriverOptions::Qemu(_) => None,
+            DriverOptions::Virtualbox(options) => options.map(Stored::Virtualbox),
+            DriverOptions::Ssh(host) => host.map(Stored::Ssh),
+            DriverOptions::None(url) => url.map(Stored::None),
+        }
+    }
+
+    /// Stands for options that are not stored until the cluster's driver is known.
+    pub(super) fn none() -> DriverOptions {
+        DriverOptions::Container
+    }
+
+    pub(super) fn is_none(options: &DriverOptions) -> bool {
+        of(options).is_none()
+    }
+
+    pub(super) fn serialize<S: Serializer>(
+        options: &DriverOptions,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        of(options).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<DriverOptions, D::Error> {
+        Ok(match Stored::deserialize(from)? {
+            Stored::Virtualbox(options) => DriverOptions::Virtualbox(Some(options)),
+            Stored::Ssh(host) => DriverOptions::Ssh(Some(host)),
+            Stored::None(url) => DriverOptions::None(Some(url)),
+        })
+    }
+}
+
+impl Serialize for ClusterRecord {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, to)
+    }
+}
+
+impl<'de> Deserialize<'de> for ClusterRecord {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let mut record = Self::deserialize(from)?;
+        for machine in &mut record.machines {
+            if machine.options == stored::none() {
+                machine.options = record.driver.into();
+            }
+            let (of, own) = (machine.options.kind(), record.driver);
+            if of != own {
+                let name = &machine.name;
+                let reason = format!("machine {name} is of driver {of}, and its cluster of {own}");
+                return Err(D::Error::custom(reason));
+            }
+        }
+        Ok(record)
     }
 }
 
@@ -153,5 +239,48 @@ impl ClusterRecord {
     /// A machine's address among the nodes, once the cluster has a network.
     pub fn address(&self, machine: &MachineRecord) -> Option<Ipv4Addr> {
         machine.address.or_else(|| subnet::machine_address(self.subnet?, machine.place))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record as stores have it, and every version of the program reads and writes it.
+    fn stored(driver: &str, options: &str) -> String {
+        format!(
+            r#"{{"schema":1,"name":"lab","driver":"{driver}","subnet":"10.9.0.0/24","machines":[{{"name":"web1","place":0{options}}}],"ca_certificates":[],"size":{{}}}}"#
+        )
+    }
+
+    #[test]
+    fn stored_records_are_read_and_written_as_they_are() {
+        let virtualbox = r#","options":{"virtualbox":{"iso":{"boot2docker":"/b2d.iso"},"host_only":"192.168.99.1/24","host_only_nic":"82540EM","host_only_promiscuous":"deny","no_dhcp":false,"nat_nic":"virtio","host_dns_resolver":false,"dns_proxy":true,"share":"homes","ui":"headless","no_vtx_check":false,"import_vm":null}}"#;
+        let ssh = r#","options":{"ssh":{"address":"10.9.0.7","ssh_port":22,"engine_port":2376,"user":"root"}}"#;
+        let none = r#","options":{"none":"tcp://10.9.0.8:2376"}"#;
+        let cases = [
+            ("container", "", System::Skep),
+            ("qemu", "", System::Skep),
+            ("virtualbox", "", System::Skep),
+            ("virtualbox", virtualbox, System::Boot2docker),
+            ("ssh", ssh, System::Found),
+            ("none", none, System::Nothing),
+        ];
+        for (driver, options, system) in cases {
+            let text = stored(driver, options);
+            let record: ClusterRecord = serde_json::from_str(&text).unwrap();
+            let [machine] = &record.machines[..] else { panic!("{record:?}") };
+            assert_eq!(machine.options.kind(), record.driver);
+            assert_eq!(machine.options.kind().to_string(), driver);
+            assert_eq!(machine.system(), system);
+            assert_eq!(serde_json::to_string(&record).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_machine_of_another_driver_than_its_clusters_is_refused() {
+        let text = stored("qemu", r#","options":{"none":"tcp://10.9.0.8:2376"}"#);
+        let error = serde_json::from_str::<ClusterRecord>(&text).unwrap_err().to_string();
+        assert!(error.contains("web1 is of driver none, and its cluster of qemu"), "{error}");
     }
 }

@@ -14,20 +14,20 @@
 mod drained;
 mod picture;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::ControlFlow, time::Duration};
 
 use futures_util::future::join_all;
-use skep_context::Context;
+use skep_context::{Context, Polled, after, poll_until};
 use skep_guest::certificate::restart_engine;
-use skep_machine::System;
 use skep_model::MachineName;
 use skep_service::{Services, api::Id};
 use skep_swarm::{Expected, Swarm};
 use tokio::time::Instant;
 
 pub use self::drained::put_back;
+pub use self::picture::How;
 use self::picture::{Load, World};
-use crate::{ClusterError, MachineRecord, certificates::Answer, reach::Cluster};
+use crate::{ClusterError, MachineRecord, answers::Answer, reach::Cluster};
 
 /// How long nodes may take to be ready again after their engines were restarted.
 const READY_AGAIN: Duration = Duration::from_secs(60);
@@ -37,15 +37,6 @@ const WHOLE_AGAIN: Duration = Duration::from_secs(120);
 
 /// Between two looks at the tasks.
 const LOOK: Duration = Duration::from_millis(250);
-
-/// How engines are restarted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct How {
-    /// Tasks are moved to other nodes before their node's engine is restarted.
-    pub drain: bool,
-    /// Whether each of them is restarted; else it turns out one by one.
-    pub certain: bool,
-}
 
 /// Restarts the engines of machines, in order.
 ///
@@ -187,7 +178,7 @@ impl Restart<'_> {
 
     /// What tells one run of an engine from another.
     async fn engine_process(&self, machine: &MachineRecord) -> Option<String> {
-        if machine.options.system() == System::Nothing {
+        if !machine.system().has_login() {
             return None;
         }
         let script = "cat /run/docker.pid /var/run/docker.pid 2>/dev/null || :";
@@ -199,21 +190,23 @@ impl Restart<'_> {
 
     /// What runs where, from a manager that may have been restarted just now.
     async fn look_again(&self, machine: &MachineRecord) -> Result<World, ClusterError> {
-        let end = Instant::now() + READY_AGAIN;
-        loop {
-            match picture::look(self.cluster, &[machine], self.context.cancel).await? {
-                world @ World::Swarm { .. } => return Ok(world),
-                World::Silent { reason } if Instant::now() >= end => {
-                    let reason = format!("no manager tells what runs there any more: {reason}");
-                    return Err(ClusterError::Request { reason });
-                }
-                World::None if Instant::now() >= end => {
-                    let reason = "it is in no swarm any more".to_owned();
-                    return Err(ClusterError::Request { reason });
-                }
-                World::Silent { .. } | World::None => self.pause().await,
+        let cancel = self.context.cancel;
+        let looked = poll_until(cancel, LOOK, after(READY_AGAIN), async || {
+            let world = picture::look(self.cluster, &[machine], cancel).await?;
+            Ok::<_, ClusterError>(match world {
+                World::Swarm { .. } => ControlFlow::Break(world),
+                World::Silent { .. } | World::None => ControlFlow::Continue(world),
+            })
+        });
+        let reason = match looked.await? {
+            Polled::Met(world) => return Ok(world),
+            Polled::Cancelled(_) => return Err(ClusterError::Cancelled),
+            Polled::Late(World::Silent { reason }) => {
+                format!("no manager tells what runs there any more: {reason}")
             }
-        }
+            Polled::Late(_) => "it is in no swarm any more".to_owned(),
+        };
+        Err(ClusterError::Request { reason })
     }
 
     /// Waits until the nodes of these names are ready in the swarm again, if they were.
@@ -236,27 +229,24 @@ impl Restart<'_> {
         }
         let step = self.context.events.step("", "waiting until every node is ready");
         let ready = async {
-            let end = Instant::now() + READY_AGAIN;
+            let (end, cancel) = (after(READY_AGAIN), self.context.cancel);
             // Managers whose engines have just been started elect a leader first.
-            let engine = loop {
-                match self.cluster.manager(self.context.cancel).await {
-                    Ok((engine, _)) => break engine,
-                    Err(error) if error.is_cancelled() || Instant::now() >= end => {
-                        return Err(error);
-                    }
-                    Err(_) => self.pause().await,
-                }
+            let found =
+                poll_until(cancel, LOOK, end, async || match self.cluster.manager(cancel).await {
+                    Ok((engine, _)) => Ok(ControlFlow::Break(engine)),
+                    Err(error) if error.is_cancelled() => Err(error),
+                    Err(error) => Ok(ControlFlow::Continue(error)),
+                });
+            let engine = match found.await? {
+                Polled::Met(engine) => engine,
+                Polled::Late(error) => return Err(error),
+                Polled::Cancelled(_) => return Err(ClusterError::Cancelled),
             };
             let left = end.saturating_duration_since(Instant::now()).max(LOOK);
-            Swarm::new(&engine).wait_until_ready(&expected, left, self.context.cancel).await?;
+            Swarm::new(&engine).wait_until_ready(&expected, left, cancel).await?;
             Ok(())
         };
         step.end_with(ready.await)
-    }
-
-    async fn pause(&self) {
-        // Cancellation is noticed by whoever asks next.
-        let _ = tokio::time::timeout(LOOK, self.context.cancel.cancelled()).await;
     }
 
     /// Waits until every service that had tasks on a node has as many as before, of which none is
@@ -267,31 +257,28 @@ impl Restart<'_> {
             return Ok(());
         }
         let step = self.context.events.step("", "waiting until the tasks run again");
-        let back = async {
-            let end = Instant::now() + WHOLE_AGAIN;
-            loop {
-                let missing = match self.missing(load).await {
-                    Ok(missing) if missing.is_empty() => return Ok(()),
-                    Ok(missing) => missing.join(", "),
-                    Err(error) if error.is_cancelled() => return Err(ClusterError::Cancelled),
-                    // Whoever was asked may be the one that was restarted.
-                    Err(error) => error.to_string(),
-                };
-                step.progress(&missing);
-                if Instant::now() >= end {
-                    let reason = format!(
-                        "not everything runs again after {} s: {missing}; `skep service ps` says why",
-                        WHOLE_AGAIN.as_secs()
-                    );
-                    return Err(ClusterError::Request { reason });
-                }
-                if cancel.is_cancelled() {
-                    return Err(ClusterError::Cancelled);
-                }
-                self.pause().await;
+        let back = poll_until(cancel, LOOK, after(WHOLE_AGAIN), async || {
+            let missing = match self.missing(load).await {
+                Ok(missing) if missing.is_empty() => return Ok(ControlFlow::Break(())),
+                Ok(missing) => missing.join(", "),
+                Err(error) if error.is_cancelled() => return Err(ClusterError::Cancelled),
+                // Whoever was asked may be the one that was restarted.
+                Err(error) => error.to_string(),
+            };
+            step.progress(&missing);
+            Ok(ControlFlow::Continue(missing))
+        });
+        let back = back.await.and_then(|polled| match polled {
+            Polled::Met(()) => Ok(()),
+            Polled::Cancelled(_) => Err(ClusterError::Cancelled),
+            Polled::Late(missing) => {
+                let reason = format!(
+                    "not everything runs again after {} s: {missing}; `skep service ps` says why",
+                    WHOLE_AGAIN.as_secs()
+                );
+                Err(ClusterError::Request { reason })
             }
-        };
-        let back = back.await;
+        });
         step.end_with(back)
     }
 

@@ -7,7 +7,6 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use skep_machine::System;
 use skep_model::{MachineName, MachineState, Role};
 use skep_swarm::{LocalNodeState, NodeId, NodeRow, NodeState, Swarm, quorum};
 use tokio_util::sync::CancellationToken;
@@ -92,7 +91,7 @@ impl Status {
 pub async fn status(cluster: &Cluster, cancel: &CancellationToken) -> Result<Status, ClusterError> {
     let record = cluster.record();
     let states = cluster.home().driver(record.driver).states(&record.name).await?;
-    let urls = record.machines.iter().filter(|one| one.options.system() == System::Nothing);
+    let urls = record.machines.iter().filter(|one| !one.system().has_login());
     let releases = join_all(urls.map(|machine| async {
         let release = engine_release(cluster, machine.name.as_str(), cancel).await;
         (machine.name.clone(), release)

@@ -7,19 +7,16 @@
 //! A machine is matched with its node by the node's ID, which its engine tells, and by nothing
 //! else as long as it answers: several nodes may have one name.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
 use skep_engine::Engine;
-use skep_machine::System;
 use skep_model::{MachineName, MachineState, Role};
-use skep_swarm::{LocalNodeState, LocalState, Node, NodeId, Quorum, Swarm};
+use skep_swarm::{LocalNodeState, LocalState, Node, NodeId, Swarm};
 use tokio_util::sync::CancellationToken;
 
-use crate::{ClusterError, ClusterRecord, MachineRecord, reach::Cluster, up::Doubt};
+pub use crate::swarms::Found;
+use crate::{ClusterError, ClusterRecord, MachineRecord, reach::Cluster, swarms::Doubt};
 
 /// How long one engine may take to answer. An emulated machine on a busy host takes seconds.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -42,42 +39,6 @@ impl Part {
             Part::Known(local) => Some(local),
             Part::Off(_) | Part::Silent(_) => None,
         }
-    }
-}
-
-/// A swarm that machines of the cluster are in.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Found {
-    /// Its ID, if a manager that has a quorum was asked.
-    pub id: Option<String>,
-    /// The machines in it.
-    pub machines: Vec<MachineName>,
-    /// Those of them that say they are managers.
-    pub managers: Vec<MachineName>,
-    /// Its nodes as a manager lists them; `None` if none could be asked, or the managers have no
-    /// quorum.
-    pub nodes: Option<Vec<Node>>,
-    /// How many managers it has, as far as its machines know.
-    pub known_managers: usize,
-    /// Where its machines reach its managers: hosts without ports.
-    pub manager_hosts: BTreeSet<String>,
-}
-
-impl Found {
-    /// Its managers, and those of them whose engines answer as such.
-    pub fn quorum(&self) -> Quorum {
-        Quorum { members: self.known_managers, reachable: self.managers.len() }
-    }
-
-    /// Whether none of its managers answered, while all are at addresses of the cluster's own
-    /// machines: the swarm of a manager that is off, or that is gone with its disk.
-    pub fn lacks_its_managers(&self, record: &ClusterRecord) -> bool {
-        self.managers.is_empty() && self.has_own_managers(record)
-    }
-
-    /// Whether all of its managers are at addresses of the cluster's own machines.
-    pub fn has_own_managers(&self, record: &ClusterRecord) -> bool {
-        self.manager_hosts.is_subset(&record.addresses())
     }
 }
 
@@ -133,7 +94,7 @@ pub async fn survey_with(
 ) -> Result<Survey, ClusterError> {
     let asked = join_all(cluster.record().machines.iter().map(|machine| async move {
         let state = states.get(&machine.name).copied().unwrap_or(MachineState::Absent);
-        if state != MachineState::Running || machine.options.system() == System::Nothing {
+        if state != MachineState::Running || !machine.system().has_login() {
             return (machine.name.clone(), Part::Off(state), None, None);
         }
         match tokio::time::timeout(PATIENCE, ask(cluster, machine, cancel)).await {
@@ -217,7 +178,7 @@ impl Survey {
     /// machine that is in no swarm, or cannot be asked.
     pub fn role_of(&self, machine: &MachineName) -> Option<Role> {
         if let Some(node) = self.node_of(machine) {
-            return Some(if node.manager.is_some() { Role::Manager } else { node.role });
+            return if node.manager.is_some() { Some(Role::Manager) } else { node.role.known() };
         }
         role_in(self.local(machine)?)
     }
@@ -292,7 +253,8 @@ impl Survey {
     /// # Errors
     /// [`ClusterError::SeveralSwarms`], with who is in which.
     pub fn only_one_swarm(&self, record: &ClusterRecord) -> Result<(), ClusterError> {
-        let counts = |swarm: &&Found| !swarm.lacks_its_managers(record);
+        let own = record.addresses();
+        let counts = |swarm: &&Found| !swarm.lacks_its_managers(&own);
         if self.swarms.iter().filter(counts).count() < 2 {
             return Ok(());
         }

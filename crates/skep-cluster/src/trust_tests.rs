@@ -16,9 +16,9 @@ pub(crate) fn roots() -> &'static [CaCertificate] {
 }
 
 fn record() -> ClusterRecord {
-    let mut record = ClusterRecord::new("demo".parse().unwrap(), DriverKind::Fake);
+    let mut record = ClusterRecord::new("demo".parse().unwrap(), DriverKind::Container);
     for (place, name) in ["m1", "m2"].into_iter().enumerate() {
-        record.machines.push(MachineRecord::new(name.parse().unwrap(), None, place));
+        record.machines.push(MachineRecord::new(name.parse().unwrap(), None, place, record.driver));
     }
     record
 }

@@ -23,7 +23,7 @@ use skep_machine::{Driver, MachineId, Work};
 use skep_model::{ClusterName, MachineName, Role};
 use skep_store::{Journal, Layout, StoreError};
 
-use crate::{ClusterError, ClusterRecord, Home, MachineFailure, reach, settle::settle, turn};
+use crate::{ClusterError, ClusterRecord, Home, MachineFailure, locks, pending, reach};
 
 /// The newest schema of `unfinished.json` this program knows.
 const SCHEMA: u64 = 1;
@@ -134,10 +134,10 @@ pub(crate) async fn resume(
     let _lock = home.lock(name)?;
     let Some(record) = ClusterRecord::load(home, name)? else { return Ok(()) };
     let _machines =
-        turn::machines(home, name, record.machines.iter().map(|machine| &machine.name))?;
+        locks::machines(home, name, record.machines.iter().map(|machine| &machine.name))?;
     let journal = Journal::open(&files.journal())?;
     let work = Work { journal: &journal, events, cancel };
-    settle(driver, name, work).await?;
+    pending::complete(driver, name, work).await?;
     if !is_down() {
         return Ok(());
     }
@@ -207,9 +207,14 @@ mod tests {
     use crate::MachineRecord;
 
     fn record(machines: &[(&str, Option<Role>)]) -> ClusterRecord {
-        let mut record = ClusterRecord::new("demo".parse().unwrap(), DriverKind::Fake);
+        let mut record = ClusterRecord::new("demo".parse().unwrap(), DriverKind::Container);
         for (place, (name, role)) in machines.iter().enumerate() {
-            record.machines.push(MachineRecord::new(name.parse().unwrap(), *role, place));
+            record.machines.push(MachineRecord::new(
+                name.parse().unwrap(),
+                *role,
+                place,
+                record.driver,
+            ));
         }
         record
     }

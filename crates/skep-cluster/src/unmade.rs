@@ -12,7 +12,7 @@ use crate::{ClusterError, ClusterRecord, Desired, Home};
 /// made and are not gone (somebody else may have taken one away).
 ///
 /// What the journal is uncertain of is none of them yet: whoever wants to know for sure settles
-/// that first ([`crate::settle`]).
+/// that first ([`crate::pending`]).
 ///
 /// # Errors
 /// [`ClusterError::Store`] if the journal cannot be read.

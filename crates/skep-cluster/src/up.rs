@@ -17,33 +17,30 @@
 //! hand is this cluster's, with the roles its nodes have.
 
 mod founding;
-pub(crate) mod machine;
-mod membership;
+mod join;
 mod observed;
+mod plan;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, PoisonError},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 use skep_context::Context;
-use skep_machine::{DriverKind, DriverOptions, MachineError, Request, Work};
-use skep_model::{Check, ClusterName, MachineName, MachineState, Verdict};
+use skep_machine::{MachineError, Work};
+use skep_model::{ClusterName, MachineName, MachineState, Verdict};
 use skep_store::Journal;
-use tokio_util::sync::CancellationToken;
 
-pub use self::founding::Doubt;
-use self::{machine::Bringer, membership::Membership};
+use self::{
+    join::Membership,
+    plan::{ask_engines, look, wanted},
+};
+pub use crate::swarms::Doubt;
 use crate::{
     ClusterError, ClusterRecord, Desired, Home, MachineFailure, MachineRecord,
     adopt::Allowed,
-    choose, machines,
+    locks, machines, pending,
+    provision::{MachineProvisioner, Maker, Provisioned},
     reach::Cluster,
-    restarts,
-    settle::settle,
-    survey::{Survey, survey_with},
-    trust, turn,
+    restarts, trust,
     unfinished::{self, Begun},
     unmade,
 };
@@ -89,7 +86,7 @@ pub async fn up(
         observed::look_ahead(&record, &found, desired.replace_swarm)?;
     }
     let (kind, checks) = look(home, &record, desired, fresh, context).await?;
-    let driver = home.driver(kind);
+    let driver = home.driver(desired.driver_options(kind));
     let desired = &Desired { driver: Some(kind), ..desired.clone() };
     for check in checks.iter().filter(|check| fresh && check.verdict == Verdict::Warn) {
         events.warn("", format!("{}: {}; {}", check.what, check.found, check.fix));
@@ -100,14 +97,14 @@ pub async fn up(
     let (before, mut record) = wanted(home, name, desired, &found).await?;
     let names: BTreeSet<_> =
         before.machines.iter().chain(&record.machines).map(|machine| &machine.name).collect();
-    let _machines = turn::machines(home, name, names)?;
+    let _machines = locks::machines(home, name, names)?;
     if let Some(there) = ClusterRecord::load(home, name)? {
         trust::note_before(home, &there)?;
     }
     let journal = Journal::open(&files.journal())?;
     let work = Work { journal: &journal, events, cancel };
     if !before.machines.is_empty() {
-        settle(home.driver(before.driver).as_ref(), name, work).await?;
+        pending::complete(home.driver(before.driver).as_ref(), name, work).await?;
         // What was on its way has come, and is a machine now that binds.
         (_, record) = wanted(home, name, desired, &found).await?;
         unmade::clear(home, &before, &record, desired, work).await?;
@@ -128,41 +125,40 @@ pub async fn up(
 
     let cluster = Cluster::new(home, record);
     let membership = Membership::new(&cluster, &states, desired.replace_swarm, context);
-    let due = Mutex::default();
-    let bringer = Bringer {
+    let maker = Maker {
         cluster: &cluster,
         driver: driver.as_ref(),
         authority: &authority,
-        due: &due,
-        states: &states,
-        allowed: Allowed::default(),
-        switched_on: &|| {},
-        timeout: context.timeout,
-        work,
+        journal: &journal,
+        context,
     };
+    let provisioner = MachineProvisioner { maker, allowed: Allowed::default() };
+    let waiter = provisioner.waiter();
     let machines = &cluster.record().machines;
-    let bring = |place: usize| {
-        let (bringer, membership) = (&bringer, &membership);
+    let bring = |machine| {
+        let (provisioner, membership, waiter) = (&provisioner, &membership, &waiter);
+        let state = state_of(&states, machine);
         async move {
-            let machine = &machines[place];
-            let brought = bringer.bring(machine).await;
-            let joined = match brought {
-                Ok(engine) => {
-                    let joined = membership.join(machine, engine);
-                    bringer.while_it_runs(machine, joined).await.and_then(|joined| joined)
-                }
-                Err(error) => Err(error),
+            let mut due = None;
+            let joined = async {
+                let Provisioned { engine, restart_due } = provisioner.bring(machine, state).await?;
+                due = restart_due.then(|| machine.name.clone());
+                waiter.while_it_runs(machine, membership.join(machine, engine)).await??;
+                // One that a `machine create` was killed over is whole now.
+                Ok(machines::is_whole(home, name, &machine.name)?)
             };
-            // One that a `machine create` was killed over is whole now.
-            let joined = joined.and_then(|()| Ok(machines::is_whole(home, name, &machine.name)?));
+            let joined = joined.await;
             if joined.is_err() {
                 membership.gave_up(machine);
             }
-            joined.map_err(|error| MachineFailure { machine: machine.name.clone(), error })
+            let failed = |error| MachineFailure { machine: machine.name.clone(), error };
+            (due, joined.map_err(failed))
         }
     };
-    let ended = join_all((0..machines.len()).map(bring)).await;
-    let mut failures: Vec<_> = ended.into_iter().filter_map(Result::err).collect();
+    let (due, joined): (Vec<_>, Vec<_>) =
+        join_all(machines.iter().map(bring)).await.into_iter().unzip();
+    let due: Vec<MachineName> = due.into_iter().flatten().collect();
+    let mut failures: Vec<_> = joined.into_iter().filter_map(Result::err).collect();
     if cancel.is_cancelled() {
         return Err(ClusterError::Cancelled);
     }
@@ -176,8 +172,6 @@ pub async fn up(
         });
     }
     let record = remember(&cluster, &membership)?;
-    let due: Vec<MachineName> =
-        std::mem::take(&mut due.lock().unwrap_or_else(PoisonError::into_inner));
     if let Err(error) = restarts::put_back(&cluster, context).await {
         events.warn("", format!("a node is still drained by an interrupted command: {error}"));
     }
@@ -185,12 +179,12 @@ pub async fn up(
         let machine = answer.machine;
         failures.extend(answer.result.err().map(|error| MachineFailure { machine, error }));
     }
-    let settled = membership.settle(&failures, context.timeout);
+    let ready = membership.until_ready(&failures, context.timeout);
     match membership.entry_machine().and_then(|name| cluster.record().machine(name.as_str())) {
-        None => settled.await?,
+        None => ready.await?,
         // Whoever is asked may be switched off meanwhile.
-        Some(asked) => match bringer.while_it_runs(asked, settled).await {
-            Ok(settled) => settled?,
+        Some(asked) => match waiter.while_it_runs(asked, ready).await {
+            Ok(ready) => ready?,
             Err(error) => failures.push(MachineFailure { machine: asked.name.clone(), error }),
         },
     }
@@ -201,87 +195,6 @@ pub async fn up(
     } else {
         Err(ClusterError::Partly { failures, of: machines.len() })
     }
-}
-
-/// Looks whether the cluster's driver can do what is wanted; where there is none yet and nobody
-/// says which, every driver looks and one is chosen.
-async fn look(
-    home: &Home,
-    record: &ClusterRecord,
-    desired: &Desired,
-    fresh: bool,
-    Context { events, cancel, .. }: Context<'_>,
-) -> Result<(DriverKind, Vec<Check>), ClusterError> {
-    let mut request = Request {
-        cluster: record.name.clone(),
-        new_machines: record.machines.len(),
-        subnet: desired.subnet,
-        new_network: record.subnet.is_none(),
-        size: record.size,
-        publish: record.publish.clone(),
-        options: DriverOptions::Default,
-    };
-    let (kind, checks) = if fresh && desired.driver.is_none() {
-        let step = events.step("", "choosing a driver");
-        let choice = choose(home, &request, cancel).await;
-        let reason = choice.reason.clone();
-        let (kind, checks) = step.end_with(choice.taken())?;
-        events.step("", format!("driver {kind}: {reason}")).done();
-        (kind, checks)
-    } else {
-        let driver = home.driver(record.driver);
-        // A driver that cannot say so now says why in its preflight.
-        let states = driver.states(&record.name).await.unwrap_or_default();
-        let runs =
-            |machine: &&MachineRecord| states.get(&machine.name) == Some(&MachineState::Running);
-        request.new_machines -= record.machines.iter().filter(runs).count();
-        (record.driver, driver.preflight(&request, cancel).await)
-    };
-    if cancel.is_cancelled() {
-        return Err(ClusterError::Cancelled);
-    }
-    if checks.iter().any(|check| check.verdict == Verdict::Fail) {
-        return Err(ClusterError::Preflight { driver: kind.to_string(), checks });
-    }
-    Ok((kind, checks))
-}
-
-/// Asks the engines of the machines that run what they are in a swarm, and refuses two swarms,
-/// whatever else is wished.
-async fn ask_engines(
-    home: &Home,
-    name: &ClusterName,
-    cancel: &CancellationToken,
-) -> Result<Survey, ClusterError> {
-    let Some(record) = ClusterRecord::load(home, name)? else { return Ok(Survey::default()) };
-    let cluster = Cluster::new(home, record);
-    // A driver that cannot say so now says why in its preflight.
-    let states = home.driver(cluster.record().driver).states(name).await.unwrap_or_default();
-    let found = survey_with(&cluster, &states, cancel).await?;
-    found.only_one_swarm(cluster.record())?;
-    Ok(found)
-}
-
-/// The cluster's record as it is by what the engines say, or as one that nobody has wished for yet,
-/// and as it is to be.
-async fn wanted(
-    home: &Home,
-    name: &ClusterName,
-    desired: &Desired,
-    found: &Survey,
-) -> Result<(ClusterRecord, ClusterRecord), ClusterError> {
-    let mut before = match ClusterRecord::load(home, name)? {
-        Some(record) => record,
-        None => ClusterRecord::new(name.clone(), desired.driver.unwrap_or(DriverKind::Container)),
-    };
-    found.tell(&mut before);
-    let made = match before.machines[..] {
-        [] => BTreeSet::new(),
-        _ => unmade::made(home, home.driver(before.driver).as_ref(), &before).await?,
-    };
-    let mut record = before.clone();
-    desired.apply_to(&mut record, &made)?;
-    Ok((before, record))
 }
 
 /// Writes down which node each machine is. What may be behind a machine that leaves, or is taken
@@ -299,6 +212,10 @@ fn remember(cluster: &Cluster, membership: &Membership<'_>) -> Result<ClusterRec
         record.save(cluster.home())?;
     }
     Ok(record)
+}
+
+fn state_of(states: &BTreeMap<MachineName, MachineState>, machine: &MachineRecord) -> MachineState {
+    states.get(&machine.name).copied().unwrap_or(MachineState::Absent)
 }
 
 fn report(

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let os = || Ok(Builder::new("/tmp/skep-example-os", Source::detect(Path::new("/"))?));
-    let driver = ContainerDriver::new(Ok("/var/run/docker.sock".into()), "example", Box::new(os));
+    let driver =
+        ContainerDriver::new("/", Ok("/var/run/docker.sock".into()), "example", Box::new(os));
     let request = Request {
         cluster: "example".parse()?,
         new_machines: 4,
@@ -19,7 +20,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         new_network: true,
         size: Size::default(),
         publish: Vec::new(),
-        options: skep_machine::DriverOptions::Default,
+        options: skep_machine::DriverOptions::Container,
     };
     for check in driver.preflight(&request, &CancellationToken::new()).await {
         println!("{:?} {}: {} {}", check.verdict, check.what, check.found, check.fix);

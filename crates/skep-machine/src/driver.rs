@@ -4,72 +4,17 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     net::{IpAddr, Ipv4Addr},
-    str::FromStr,
     time::SystemTime,
 };
 
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
-use serde::{Deserialize, Serialize};
 use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Port, Size};
 use skep_os::Seed;
 use skep_store::{Journal, Resource};
 use tokio_util::sync::CancellationToken;
 
-use crate::{MachineError, none, ssh, virtualbox};
-
-/// The ways of having a machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DriverKind {
-    /// A container with an engine of its own on the host's Docker Engine.
-    Container,
-    /// A virtual machine with a kernel of its own, run by QEMU without privileges.
-    Qemu,
-    /// A virtual machine of VirtualBox.
-    Virtualbox,
-    /// A host that was there before, reached over SSH; docker-machine calls it `generic`.
-    Ssh,
-    /// An engine's URL, with no machine behind it that could be asked anything.
-    None,
-    /// Nothing behind it: for tests.
-    Fake,
-}
-
-impl DriverKind {
-    /// Whether it makes machines, rather than taking those that are there.
-    pub fn makes_machines(self) -> bool {
-        !matches!(self, DriverKind::Ssh | DriverKind::None)
-    }
-}
-
-impl fmt::Display for DriverKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            DriverKind::Container => "container",
-            DriverKind::Qemu => "qemu",
-            DriverKind::Virtualbox => "virtualbox",
-            DriverKind::Ssh => "ssh",
-            DriverKind::None => "none",
-            DriverKind::Fake => "fake",
-        })
-    }
-}
-
-impl FromStr for DriverKind {
-    type Err = MachineError;
-
-    fn from_str(text: &str) -> Result<Self, MachineError> {
-        match text {
-            "container" => Ok(DriverKind::Container),
-            "qemu" => Ok(DriverKind::Qemu),
-            "virtualbox" => Ok(DriverKind::Virtualbox),
-            "ssh" | "generic" => Ok(DriverKind::Ssh),
-            "none" => Ok(DriverKind::None),
-            _ => Err(MachineError::UnknownDriver { name: text.into() }),
-        }
-    }
-}
+use crate::{DriverOptions, MachineError};
 
 /// Which machine: names are unique within a cluster, clusters within a store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,51 +29,6 @@ impl fmt::Display for MachineId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.machine)
     }
-}
-
-/// What one driver is told of a machine, beyond what every driver is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DriverOptions {
-    /// Nothing: the driver's own choices.
-    #[default]
-    Default,
-    /// For [`virtualbox`].
-    Virtualbox(Box<virtualbox::Options>),
-    /// For [`ssh`].
-    Ssh(ssh::Host),
-    /// For [`none`].
-    None(none::EngineUrl),
-}
-
-impl DriverOptions {
-    /// Whether there is nothing in them.
-    pub fn is_default(&self) -> bool {
-        *self == DriverOptions::Default
-    }
-
-    /// What the machine runs, and so how it comes to be what it is to be.
-    pub fn system(&self) -> System {
-        match self {
-            DriverOptions::Default => System::Skep,
-            DriverOptions::Virtualbox(options) => options.system(),
-            DriverOptions::Ssh(_) => System::Found,
-            DriverOptions::None(_) => System::Nothing,
-        }
-    }
-}
-
-/// What a machine runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum System {
-    /// skep's own guest, which reads its seed at its first boot.
-    Skep,
-    /// boot2docker, which is told over SSH.
-    Boot2docker,
-    /// Whatever the host runs, found out and told over SSH.
-    Found,
-    /// Nothing that could be logged in to.
-    Nothing,
 }
 
 /// What is about to be asked of a driver, for its preflight.
@@ -206,9 +106,6 @@ pub struct Work<'a> {
 /// says, no more.
 #[async_trait]
 pub trait Driver: fmt::Debug + Send + Sync {
-    /// Which driver this is.
-    fn kind(&self) -> DriverKind;
-
     /// Looks at everything `request` needs, without touching anything.
     async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check>;
 

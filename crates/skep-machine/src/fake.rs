@@ -16,8 +16,7 @@ use skep_store::Resource;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Driver, DriverKind, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
-    subnet,
+    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work, subnet,
 };
 
 /// Machines in memory.
@@ -115,10 +114,6 @@ fn resource(id: &MachineId) -> Resource {
 
 #[async_trait]
 impl Driver for FakeDriver {
-    fn kind(&self) -> DriverKind {
-        DriverKind::Fake
-    }
-
     async fn preflight(&self, _: &Request, _: &CancellationToken) -> Vec<Check> {
         vec![Check::pass("memory", "this process's own")]
     }

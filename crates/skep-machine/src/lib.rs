@@ -37,15 +37,15 @@ pub mod container;
 pub mod driver;
 pub mod error;
 pub mod fake;
+mod host;
 mod limits;
 pub mod none;
+mod options;
 pub mod qemu;
-mod room;
 pub mod ssh;
 pub mod subnet;
 pub mod virtualbox;
 
-pub use driver::{
-    Driver, DriverKind, DriverOptions, MachineId, MachinePlan, Reach, Request, System, Work,
-};
+pub use driver::{Driver, MachineId, MachinePlan, Reach, Request, Work};
 pub use error::{Leftover, MachineError};
+pub use options::{DriverKind, DriverOptions, Features, System};

@@ -4,7 +4,7 @@
 
 use skep_model::{Check, Port};
 
-use crate::room::megabytes;
+use crate::host::megabytes;
 
 /// What memory is called in a check.
 const MEMORY: &str = "memory of a machine";

@@ -17,7 +17,16 @@ use skep_store::{Layout, Resource, StoreError, file, read_json, write_record};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Driver, DriverKind, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
+    Driver, DriverOptions, Features, MachineError, MachineId, MachinePlan, Reach, Request, System,
+    Work,
+};
+
+/// What machines of this driver are like.
+pub(crate) const FEATURES: Features = Features {
+    makes_machines: false,
+    sizes_disks: false,
+    forwards_ports: false,
+    system: System::Nothing,
 };
 
 /// The newest schema of `none.json` this program knows.
@@ -70,13 +79,9 @@ fn resource(id: &MachineId) -> Resource {
 
 #[async_trait]
 impl Driver for NoneDriver {
-    fn kind(&self) -> DriverKind {
-        DriverKind::None
-    }
-
     async fn preflight(&self, request: &Request, _: &CancellationToken) -> Vec<Check> {
         let check = match &request.options {
-            DriverOptions::None(url) => match url.authority() {
+            DriverOptions::None(Some(url)) => match url.authority() {
                 Ok(_) => Check::pass("engine's URL", url.0.clone()),
                 Err(error) => Check::fail("engine's URL", error.to_string(), FORM),
             },
@@ -109,7 +114,7 @@ impl Driver for NoneDriver {
             action: "reach",
             reason,
         };
-        let DriverOptions::None(url) = options else {
+        let DriverOptions::None(Some(url)) = options else {
             return Err(cannot("its engine's URL is not known".into()));
         };
         let authority = url.authority().map_err(|error| cannot(error.to_string()))?;
@@ -133,7 +138,7 @@ impl Driver for NoneDriver {
     }
 
     async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError> {
-        let DriverOptions::None(url) = &plan.options else {
+        let DriverOptions::None(Some(url)) = &plan.options else {
             return Err(MachineError::Driver {
                 machine: plan.id.machine.clone(),
                 action: "create",

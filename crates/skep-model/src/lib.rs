@@ -39,5 +39,5 @@ pub use machine::{MachineState, Transition};
 pub use name::{ClusterName, MachineName, NameError};
 pub use order::natural;
 pub use port::{Port, PortError, Protocol};
-pub use role::{Availability, Role};
+pub use role::Role;
 pub use size::{Bytes, Size, SizeError};

@@ -22,25 +22,3 @@ impl fmt::Display for Role {
         })
     }
 }
-
-/// Whether the scheduler may give tasks to a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Availability {
-    /// New tasks are placed here.
-    Active,
-    /// Running tasks stay, no new ones come.
-    Pause,
-    /// Running tasks are moved away, no new ones come.
-    Drain,
-}
-
-impl fmt::Display for Availability {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Availability::Active => "active",
-            Availability::Pause => "pause",
-            Availability::Drain => "drain",
-        })
-    }
-}

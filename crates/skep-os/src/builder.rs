@@ -13,9 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Definition, Image, OsError, Source,
-    cache::{Place, Record, holder},
+    cache::{Record, holder},
     debootstrap::{Run, Variant, quoted},
     definition::{GuestFile, SETUP},
+    place::Place,
     preflight::{self, CACHE_BYTES, Mode, SCRATCH_BYTES, User},
     progress,
 };

@@ -25,7 +25,7 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use skep_store::{Lock, StoreError};
 
-use crate::{OsError, iso, scratch, vm};
+use crate::{OsError, iso, place::Place, scratch, vm};
 
 /// The newest schema of `image.json` this program knows.
 const SCHEMA: u64 = 1;
@@ -101,53 +101,7 @@ impl Record {
     }
 }
 
-/// Paths of one digest in a cache.
-#[derive(Debug, Clone)]
-pub(crate) struct Place {
-    cache: PathBuf,
-    digest: String,
-}
-
 impl Place {
-    pub(crate) fn new(cache: &Path, digest: &str) -> Self {
-        Self { cache: cache.to_owned(), digest: digest.to_owned() }
-    }
-
-    pub(crate) fn directory(&self) -> PathBuf {
-        self.cache.join(&self.digest)
-    }
-
-    pub(crate) fn digest(&self) -> &str {
-        &self.digest
-    }
-
-    pub(crate) fn rootfs(&self) -> PathBuf {
-        self.directory().join("rootfs.tar")
-    }
-
-    fn record(&self) -> PathBuf {
-        self.directory().join("image.json")
-    }
-
-    /// The record of what virtual machines are started from.
-    pub(crate) fn vm_record(&self) -> PathBuf {
-        self.directory().join("vm.json")
-    }
-
-    /// The record of the bootable ISO.
-    pub(crate) fn iso_record(&self) -> PathBuf {
-        self.directory().join("iso.json")
-    }
-
-    /// The path of the directory, elsewhere, that a build unpacks into.
-    pub(crate) fn scratch_note(&self) -> PathBuf {
-        self.directory().join("scratch")
-    }
-
-    pub(crate) fn lock(&self) -> PathBuf {
-        self.cache.join(format!("{}.lock", self.digest))
-    }
-
     /// The image, if it is there whole. A record that cannot be read, or a root file system of
     /// another size than recorded, is no image: it is built anew.
     pub(crate) fn image(&self) -> Result<Option<Image>, OsError> {
@@ -166,7 +120,7 @@ impl Place {
             return Ok(None);
         }
         Ok(Some(Image {
-            digest: self.digest.clone(),
+            digest: self.digest().to_owned(),
             size: record.size,
             release: record.release,
             architecture: record.architecture,

@@ -11,7 +11,7 @@ use skep_process::{ProcessError, Program};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Builder, OsError, apt_options::AptOptions, cache::Place, diagnosis::Diagnosis, preflight::Mode,
+    Builder, OsError, apt_options::AptOptions, diagnosis::Diagnosis, place::Place, preflight::Mode,
     scratch,
 };
 

@@ -49,6 +49,7 @@ pub mod error;
 pub mod import;
 pub mod iso;
 mod kernel;
+mod place;
 mod preflight;
 mod progress;
 mod scratch;

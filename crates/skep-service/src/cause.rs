@@ -59,7 +59,7 @@ impl fmt::Display for Cause {
         if !self.node.is_empty() {
             write!(f, " on {}", self.node)?;
         }
-        match self.state {
+        match &self.state {
             TaskState::Failed => f.write_str(" failed")?,
             TaskState::Rejected => f.write_str(" was rejected")?,
             TaskState::Complete => f.write_str(" ended well")?,
@@ -138,8 +138,8 @@ impl Services {
         let mut cause = Cause {
             task: task_name(service, task),
             id: task.id.clone(),
-            node: node.map(|node| node.description.hostname.clone()).unwrap_or_default(),
-            state: status.state,
+            node: node.map(|node| node.hostname.clone()).unwrap_or_default(),
+            state: status.state.clone(),
             error: if status.err.is_empty() { &status.message } else { &status.err }.clone(),
             exit_code: container.filter(|_| over).map(|container| container.exit_code),
             ..Cause::default()

@@ -35,7 +35,7 @@ pub use self::judge::{Picture, Slot, Verdict, is_refused, judge};
 use self::show::Show;
 use crate::{
     Services,
-    api::{Id, Mode, Node, Service, Task, TaskState, UpdateState},
+    api::{FailureAction, Id, Mode, Node, NodeState, Service, Task, TaskState, UpdateState},
     cause::{Cause, telling},
     error::ServiceError,
 };
@@ -304,7 +304,7 @@ impl Services {
     ) -> Result<bool, ServiceError> {
         let tasks = self.tasks(&[("service", service.id.as_str())], cancel).await?;
         let there =
-            |id: &Id| nodes.iter().any(|node| node.id == *id && node.status.state == "ready");
+            |id: &Id| nodes.iter().any(|node| node.id == *id && node.state == NodeState::Ready);
         Ok(tasks.iter().any(|task| {
             task.desired_state > TaskState::Running
                 && (TaskState::Assigned..=TaskState::Running).contains(&task.status.state)
@@ -367,7 +367,7 @@ impl Memory {
     /// Counts what has failed.
     pub(crate) fn take_in(&mut self, service: &Service, tasks: &[Task]) {
         let update = service.update_status.as_ref();
-        let state = update.map(|update| update.state).unwrap_or_default();
+        let state = update.map(|update| update.state.clone()).unwrap_or_default();
         if self.first {
             self.first = false;
             // The start of an update that goes on; its status counts as a change of the service.
@@ -394,7 +394,7 @@ impl Memory {
         let now = Instant::now();
         let update = service.update_status.as_ref();
         let message = || update.map(|update| update.message.clone()).unwrap_or_default();
-        let state = update.map(|update| update.state).unwrap_or_default();
+        let state = update.map(|update| update.state.clone()).unwrap_or_default();
         let verdict = match picture.verdict {
             Verdict::RolledBack if self.rollback_wanted => Verdict::Done,
             other => other,
@@ -422,8 +422,8 @@ impl Memory {
     /// Why a service that is not whole will not become so.
     pub(crate) fn stuck(&mut self, service: &Service, picture: &Picture<'_>) -> Option<Reason> {
         let now = Instant::now();
-        let state = service.update_status.as_ref().map(|update| update.state).unwrap_or_default();
-        if !is_left_to_the_engine(service, state) {
+        let state = service.update_status.as_ref().map(|update| &update.state);
+        if !state.is_some_and(|state| is_left_to_the_engine(service, state)) {
             let any = picture.exhausted(service).next().is_some();
             if lasts(&mut self.exhausted, any, now, EXHAUSTED) {
                 return Some(Reason::Exhausted);
@@ -461,14 +461,14 @@ fn lasts(since: &mut Option<Instant>, is_so: bool, now: Instant, time: Duration)
 }
 
 /// Whether the engine itself will say that an update has failed.
-fn is_left_to_the_engine(service: &Service, state: UpdateState) -> bool {
+fn is_left_to_the_engine(service: &Service, state: &UpdateState) -> bool {
     let settings = match state {
         UpdateState::Updating => &service.spec.update_config,
         UpdateState::RollbackStarted => &service.spec.rollback_config,
         _ => return false,
     };
     // It pauses unless told otherwise.
-    settings.as_ref().is_none_or(|settings| settings.failure_action != "continue")
+    settings.as_ref().is_none_or(|settings| settings.failure_action != FailureAction::Continue)
 }
 
 /// How long tasks are watched before they are believed.

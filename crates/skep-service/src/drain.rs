@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Services,
-    api::{Id, Mode, Node, Service, Task, TaskState},
+    api::{Availability, Id, Mode, Node, NodeState, Service, Task, TaskState},
     cause::{Cause, task_name, telling},
     converge::{Memory, Reason, SHOWN, judge},
     error::ServiceError,
@@ -105,7 +105,7 @@ pub fn plan(targets: &[Id], services: &[Service], nodes: &[Node], tasks: &[Task]
     let live: Vec<&Task> = tasks.iter().filter(|task| is_live(task)).collect();
     let mut nodes = nodes.to_vec();
     for node in nodes.iter_mut().filter(|node| targets.contains(&node.id)) {
-        node.spec.availability = "drain".to_owned();
+        node.availability = Availability::Drain;
     }
     let mut placed: Vec<Task> = live
         .iter()
@@ -330,11 +330,11 @@ fn stays_on(task: &Task, all: &[Service], nodes: &[Node]) -> Stuck {
 
 fn host<'a>(nodes: &'a [Node], id: &'a Id) -> &'a str {
     let node = nodes.iter().find(|node| node.id == *id);
-    node.map_or(id.as_str(), |node| node.description.hostname.as_str())
+    node.map_or(id.as_str(), |node| node.hostname.as_str())
 }
 
 fn is_down(nodes: &[Node], id: &Id) -> bool {
-    nodes.iter().any(|node| node.id == *id && node.status.state == "down")
+    nodes.iter().any(|node| node.id == *id && node.state == NodeState::Down)
 }
 
 /// Tasks that are still on the nodes. Of a node that is down nothing is known.

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Services,
-    api::{Id, Service},
+    api::{Id, Node, Service},
     error::ServiceError,
 };
 
@@ -47,6 +47,24 @@ pub trait Named {
     fn id(&self) -> &Id;
     /// Its name.
     fn name(&self) -> &str;
+}
+
+impl Named for Service {
+    fn id(&self) -> &Id {
+        &self.id
+    }
+    fn name(&self) -> &str {
+        &self.spec.name
+    }
+}
+
+impl Named for Node {
+    fn id(&self) -> &Id {
+        &self.id
+    }
+    fn name(&self) -> &str {
+        &self.hostname
+    }
 }
 
 /// The one object of `all` that `text` means.

@@ -28,13 +28,13 @@
 //!
 //! **Start reading** at [`Services`], then [`api`].
 
-pub mod api;
 pub mod cause;
 pub mod converge;
 pub mod drain;
 pub mod error;
 pub mod find;
 pub mod inspect;
+mod list;
 pub mod logs;
 pub mod make;
 pub mod objects;
@@ -49,6 +49,7 @@ use skep_engine::Engine;
 
 pub use error::ServiceError;
 pub use find::Kind;
+pub use skep_api as api;
 
 /// One manager's engine, asked about services.
 #[derive(Debug, Clone)]

@@ -27,7 +27,7 @@ use self::frame::Frames;
 pub use self::{entry::Entry, frame::Stream};
 use crate::{
     Services,
-    api::{Id, Node, Service, Task},
+    api::{Id, Node, NodeState, Service, Task},
     error::ServiceError,
 };
 
@@ -367,14 +367,14 @@ impl<'a> Down<'a> {
 
     fn name(&self, id: &Id) -> String {
         let node = self.nodes.iter().find(|node| node.id == *id);
-        node.map_or_else(|| id.to_string(), |node| node.description.hostname.clone())
+        node.map_or_else(|| id.to_string(), |node| node.hostname.clone())
     }
 
     fn reason(&self, id: &Id) -> Option<String> {
         match self.nodes.iter().find(|node| node.id == *id) {
             None => Some("it is no node of the swarm any more".to_owned()),
-            Some(node) if node.status.state == "ready" => None,
-            Some(node) => Some(format!("it is {}", node.status.state)),
+            Some(node) if node.state == NodeState::Ready => None,
+            Some(node) => Some(format!("it is {}", node.state)),
         }
     }
 }
@@ -403,7 +403,7 @@ impl DownWatch {
             let here = source.tasks().iter().filter(|task| task.node_id == node.id);
             let tasks: BTreeSet<Id> = here.map(|task| task.id.clone()).collect();
             if !tasks.is_empty() && self.said.insert(node.id.clone()) {
-                let node = node.description.hostname.clone();
+                let node = node.hostname.clone();
                 sink(LogItem::Missing(Missing { node, tasks, reason }));
             }
         }

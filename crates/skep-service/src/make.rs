@@ -14,7 +14,8 @@ use crate::{
     error::ServiceError,
     find::Kind,
     spec::{
-        Options, Removals, Resolved, ServiceCreate, ServiceUpdate, SpecError, image, port::Claims,
+        Mount, Options, Removals, Resolved, ServiceCreate, ServiceUpdate, SpecError, image,
+        port::Claims,
     },
 };
 
@@ -291,7 +292,7 @@ impl Services {
             if let Some(port) = wanted.iter().find(|port| theirs.collides(port)) {
                 return Err(ServiceError::PortInUse {
                     port: port.published_port,
-                    protocol: port.protocol.clone(),
+                    protocol: port.protocol.to_string(),
                     service: service.spec.name.clone(),
                 });
             }
@@ -348,14 +349,17 @@ impl Services {
     /// Refuses what the engine would leave out without a word.
     fn check_version(&self, options: &Options) -> Result<(), SpecError> {
         let found = self.engine.api_version();
-        let mounts = |options_key: &str, key: &str| {
-            options.mounts.iter().any(|mount| !mount.json[options_key][key].is_null())
+        let mounts = |asks: fn(&Mount) -> Option<bool>| {
+            options.mounts.iter().any(|mount| asks(mount) == Some(true))
         };
+        let subpath = |mount: &Mount| Some(mount.volume_options.as_ref()?.subpath.is_some());
+        let writable = |mount: &Mount| mount.bind_options.as_ref()?.read_only_non_recursive;
+        let readonly = |mount: &Mount| mount.bind_options.as_ref()?.read_only_force_recursive;
         let asked = [
             ("--health-start-interval", 44, options.health.start_interval.is_some()),
-            ("volume-subpath", 45, mounts("VolumeOptions", "Subpath")),
-            ("bind-recursive=writable", 44, mounts("BindOptions", "ReadOnlyNonRecursive")),
-            ("bind-recursive=readonly", 44, mounts("BindOptions", "ReadOnlyForceRecursive")),
+            ("volume-subpath", 45, mounts(subpath)),
+            ("bind-recursive=writable", 44, mounts(writable)),
+            ("bind-recursive=readonly", 44, mounts(readonly)),
         ];
         for (option, minor, is_asked) in asked {
             let needed = ApiVersion { major: 1, minor };

@@ -10,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Services,
-    api::{Id, filters_json, or_default},
+    api::{Id, or_default},
     error::ServiceError,
     find::{Kind, Named, find},
+    list::filters_json,
     spec::Label,
 };
 

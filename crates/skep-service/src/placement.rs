@@ -14,7 +14,10 @@ use serde_json::Value;
 use skep_model::natural;
 
 use self::constraint::Constraint;
-use crate::api::{Id, Mode, Node, Platform, PublishedPort, Service, Task, TaskState};
+use crate::api::{
+    Availability, Id, Mode, Node, NodeState, Platform, PublishMode, PublishedPort, Service, Task,
+    TaskState,
+};
 
 /// One thing that keeps a task off a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,12 +25,12 @@ pub enum Obstacle {
     /// The node is not there: `down`, `unknown`, `disconnected`.
     NotReady {
         /// Its state.
-        state: String,
+        state: NodeState,
     },
     /// It takes no new tasks: `pause`, `drain`.
     Unavailable {
         /// Its availability.
-        availability: String,
+        availability: Availability,
     },
     /// A constraint is not met.
     Constraint {
@@ -72,15 +75,11 @@ impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Obstacle::NotReady { state } => write!(f, "it is {state}"),
-            Obstacle::Unavailable { availability } if availability == "drain" => {
-                f.write_str("it is drained")
-            }
-            Obstacle::Unavailable { availability } if availability == "pause" => {
-                f.write_str("it is paused")
-            }
-            Obstacle::Unavailable { availability } => {
-                write!(f, "its availability is {availability}")
-            }
+            Obstacle::Unavailable { availability } => match availability {
+                Availability::Drain => f.write_str("it is drained"),
+                Availability::Pause => f.write_str("it is paused"),
+                other => write!(f, "its availability is {other}"),
+            },
             Obstacle::Constraint { constraint, has: Some(has) } => {
                 write!(f, "constraint {constraint} is not met: here it is {has}")
             }
@@ -136,7 +135,7 @@ pub fn sites(service: &Service, nodes: &[Node], tasks: &[Task]) -> Vec<Site> {
         .map(|node| {
             let here = |task: &&Task| task.node_id == node.id && holds_its_place(task);
             let tasks: Vec<&Task> = tasks.iter().filter(here).collect();
-            let name = node.description.hostname.clone();
+            let name = node.hostname.clone();
             Site { node: node.id.clone(), name, obstacles: obstacles(service, node, &tasks) }
         })
         .collect();
@@ -147,8 +146,8 @@ pub fn sites(service: &Service, nodes: &[Node], tasks: &[Task]) -> Vec<Site> {
 /// Whether a node may have tasks of the service at all: it is there, takes tasks or keeps those it
 /// has, and meets the constraints. For a service with one task on each node, it has one if so.
 pub fn is_eligible(service: &Service, node: &Node) -> bool {
-    node.status.state == "ready"
-        && node.spec.availability == "active"
+    node.state == NodeState::Ready
+        && node.availability == Availability::Active
         && unmet(service, node).next().is_none()
 }
 
@@ -158,11 +157,11 @@ fn holds_its_place(task: &Task) -> bool {
 
 fn obstacles(service: &Service, node: &Node, tasks: &[&Task]) -> Vec<Obstacle> {
     let mut found = Vec::new();
-    if node.status.state != "ready" {
-        found.push(Obstacle::NotReady { state: node.status.state.clone() });
+    if node.state != NodeState::Ready {
+        found.push(Obstacle::NotReady { state: node.state.clone() });
     }
-    if node.spec.availability != "active" {
-        found.push(Obstacle::Unavailable { availability: node.spec.availability.clone() });
+    if node.availability != Availability::Active {
+        found.push(Obstacle::Unavailable { availability: node.availability.clone() });
     }
     found.extend(unmet(service, node));
     found.extend(platform(service, node));
@@ -183,7 +182,7 @@ fn unmet<'a>(service: &'a Service, node: &'a Node) -> impl Iterator<Item = Obsta
 
 fn platform(service: &Service, node: &Node) -> Option<Obstacle> {
     let wants = &service.spec.task_template.placement.platforms;
-    let has = &node.description.platform;
+    let has = &node.platform;
     let fits = |one: &Platform| {
         (one.os.is_empty() || one.os.eq_ignore_ascii_case(&has.os))
             && (one.architecture.is_empty()
@@ -244,10 +243,9 @@ fn resources(service: &Service, node: &Node, tasks: &[&Task]) -> Vec<Obstacle> {
             });
         }
     };
-    let has = &node.description.resources;
     let sum = |of: fn(&Reserved) -> i64| taken.iter().map(of).sum();
-    check("CPUs", wants.nano_cpus, has.nano_cpus, sum(|one| one.nano_cpus), cpus);
-    check("of memory", wants.memory, has.memory_bytes, sum(|one| one.memory), bytes);
+    check("CPUs", wants.nano_cpus, node.nano_cpus, sum(|one| one.nano_cpus), cpus);
+    check("of memory", wants.memory, node.memory, sum(|one| one.memory), bytes);
     for (kind, wants) in &wants.generic {
         let taken = taken.iter().filter_map(|one| one.generic.get(kind)).sum();
         check(kind, *wants, generic(node, kind), taken, |number| number.to_string());
@@ -257,7 +255,7 @@ fn resources(service: &Service, node: &Node, tasks: &[&Task]) -> Vec<Obstacle> {
 
 /// How many of a kind a node has.
 fn generic(node: &Node, kind: &str) -> i64 {
-    let all = node.description.resources.generic.as_array();
+    let all = node.generic_resources.as_array();
     let of_kind = |one: &Value| {
         let discrete = &one["DiscreteResourceSpec"];
         if discrete["Kind"].as_str() == Some(kind) {
@@ -278,7 +276,8 @@ fn max_replicas(service: &Service, tasks: &[&Task]) -> Option<Obstacle> {
 
 fn ports<'a>(service: &'a Service, tasks: &'a [&Task]) -> impl Iterator<Item = Obstacle> + 'a {
     let wants = service.spec.endpoint_spec.iter().flat_map(|spec| &spec.ports);
-    let wants = wants.filter(|port| port.publish_mode == "host" && port.published_port != 0);
+    let wants =
+        wants.filter(|port| port.publish_mode == PublishMode::Host && port.published_port != 0);
     wants.filter_map(|port| {
         let same = |other: &PublishedPort| {
             other.published_port == port.published_port && other.protocol == port.protocol

@@ -59,7 +59,7 @@ pub fn spread(service: &Service, nodes: &[Node], tasks: &[Task]) -> Spread {
         .map(|node| (node, count(&node.id)))
         .filter(|(node, count)| *count > 0 || is_eligible(service, node))
         .collect();
-    lying.sort_by(|(a, _), (b, _)| natural(&a.description.hostname, &b.description.hostname));
+    lying.sort_by(|(a, _), (b, _)| natural(&a.hostname, &b.hostname));
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     for (node, count) in &lying {
         let group = groups.entry(group(service, node)).or_default();
@@ -74,8 +74,7 @@ pub fn spread(service: &Service, nodes: &[Node], tasks: &[Task]) -> Spread {
         let within = group.least.is_some_and(|least| least + 1 < group.most);
         within || (group.least.is_some() && group.sum + 1 < most && groups.len() > 1)
     });
-    let nodes =
-        lying.iter().map(|(node, count)| (node.description.hostname.clone(), *count)).collect();
+    let nodes = lying.iter().map(|(node, count)| (node.hostname.clone(), *count)).collect();
     Spread { nodes, uneven: uneven && matches!(service.spec.mode, Mode::Replicated { .. }) }
 }
 
@@ -92,10 +91,10 @@ fn group(service: &Service, node: &Node) -> String {
     let first = service.spec.task_template.placement.preferences.first();
     let by = first.and_then(|one| one["Spread"]["SpreadDescriptor"].as_str()).unwrap_or_default();
     if let Some(label) = by.strip_prefix("node.labels.") {
-        return node.spec.labels.get(label).cloned().unwrap_or_default();
+        return node.labels.get(label).cloned().unwrap_or_default();
     }
     let label = by.strip_prefix("engine.labels.").unwrap_or_default();
-    node.description.engine["Labels"][label].as_str().unwrap_or_default().to_owned()
+    node.engine_labels.get(label).cloned().unwrap_or_default()
 }
 
 impl Services {

@@ -7,12 +7,13 @@
 use std::{
     ffi::OsString,
     io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Mutex, PoisonError},
 };
 
 use fs_err as fs;
 
+pub use crate::file::copy_of as place;
 use crate::{StoreError, file};
 
 /// The longest file that has a copy, in bytes.
@@ -20,12 +21,6 @@ const LONGEST: u64 = skep_read::limit::RECORD;
 
 /// What was put back since this was last asked, in the words for whoever gave the command.
 static NOTICES: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-/// Where the copy of a file is.
-pub fn place(path: &Path) -> PathBuf {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    directory.join(".kept").join(path.file_name().unwrap_or_default())
-}
 
 /// Writes a file as [`file::write_private`] does, and its copy.
 ///

@@ -16,8 +16,8 @@
 //! # Ok::<_, StoreError>(())
 //! ```
 //!
-//! - [`mod@file`]: JSON files that carry `schema = N`, written whole or not at all, readable by their
-//!   owner only.
+//! - [`mod@file`]: files that are written whole or not at all, readable by their owner only;
+//!   [`read_json`] and [`write_json`] for those that carry `schema = N`.
 //! - [`kept`]: second copies of what cannot be made again.
 //! - [`lock`]: advisory locks that say who holds them.
 //! - [`journal`]: what was about to be made, what was made, what is gone again; a process killed
@@ -29,14 +29,16 @@
 
 pub mod file;
 pub mod journal;
+mod json;
 pub mod kept;
 pub mod layout;
 pub mod lock;
 
 use std::{io, path::PathBuf};
 
-pub use file::{read_json, write_json, write_private, write_record};
+pub use file::write_private;
 pub use journal::{Journal, Resource};
+pub use json::{read_json, write_json, write_record};
 pub use layout::Layout;
 pub use lock::Lock;
 

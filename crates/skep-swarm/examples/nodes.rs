@@ -17,7 +17,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let nodes = swarm.nodes(&cancel).await?;
     for row in swarm.rows(&cancel).await? {
         let rank = row.manager.map(|rank| rank.to_string()).unwrap_or_default();
-        println!("{} {} {} {} {rank}", row.id, row.hostname, row.state, row.availability);
+        println!(
+            "{} {} {} {} {rank}",
+            row.id,
+            row.hostname,
+            row.state.capitalized(),
+            row.availability
+        );
         println!("  if it stops: {:?}", quorum::judge(&nodes, Change::Stop, &[row.id]));
     }
     Ok(())

@@ -73,7 +73,9 @@ pub use cause::Cause;
 pub use error::SwarmError;
 pub use local::{LocalNodeState, LocalState, RemoteManager};
 pub use lock::Unlocked;
-pub use node::{ManagerStatus, Node, NodeId, NodeState, Reachability};
+pub use node::{
+    Availability, ManagerStatus, Node, NodeId, NodeRole, NodeState, Platform, Reachability,
+};
 pub use options::{InitOptions, JoinOptions, Joined, Tokens};
 pub use quorum::{Change, Judgement, Quorum};
 pub use ready::Expected;

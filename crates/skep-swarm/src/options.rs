@@ -7,7 +7,8 @@ use std::{
 
 use ipnet::Ipv4Net;
 use secrecy::SecretString;
-use skep_model::{Availability, Role};
+use skep_api::Availability;
+use skep_model::Role;
 
 use crate::{address::NodeAddress, node::NodeId, spec::SwarmUpdate};
 

@@ -61,7 +61,7 @@ impl Expected {
     fn missing_in(&self, node: &Node) -> Option<String> {
         if node.state != NodeState::Ready {
             let why = if node.message.is_empty() { "" } else { ": " };
-            return Some(format!("its state is {}{why}{}", node.state, node.message));
+            return Some(format!("its state is {}{why}{}", node.state.capitalized(), node.message));
         }
         match self.role {
             Some(Role::Manager) if node.manager.is_none() => {

@@ -7,14 +7,13 @@
 
 use std::time::Duration;
 
-use skep_model::Role;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Swarm,
     error::SwarmError,
-    node::{Node, NodeId, NodeState},
+    node::{Node, NodeId, NodeRole, NodeState},
     quorum::{Change, Judgement, judge},
     retry::INTERVAL,
 };
@@ -28,12 +27,12 @@ const ENTERED: Duration = Duration::from_secs(3);
 
 /// Whether a node was demoted and the managers have not let it go yet.
 fn is_leaving_managers(node: &Node) -> bool {
-    node.role == Role::Worker && node.manager.is_some()
+    node.role == NodeRole::Worker && node.manager.is_some()
 }
 
 /// Whether a node that can become a manager is not yet one that the others hear.
 fn is_entering_managers(node: &Node) -> bool {
-    node.role == Role::Manager && node.state == NodeState::Ready && !node.is_reachable_manager()
+    node.role == NodeRole::Manager && node.state == NodeState::Ready && !node.is_reachable_manager()
 }
 
 /// The nodes as they will be once the managers have let go whom they were told to.
@@ -146,7 +145,7 @@ mod tests {
         let demote = |nodes: &[Node]| judge(nodes, Change::Demote, &[NodeId::new("b")]);
         assert!(matches!(demote(&nodes), Judgement::Refuse { .. }), "one of three is lost");
         assert!(matches!(demote(&once_settled(&nodes)), Judgement::Refuse { .. }));
-        nodes[2].role = Role::Worker;
+        nodes[2].role = NodeRole::Worker;
         assert!(is_leaving_managers(&nodes[2]));
         assert!(!matches!(demote(&once_settled(&nodes)), Judgement::Refuse { .. }));
     }
@@ -154,7 +153,7 @@ mod tests {
     #[test]
     fn a_node_that_is_down_is_not_waited_for() {
         let mut promoted = node("a", "w1", "ready", None);
-        promoted.role = Role::Manager;
+        promoted.role = NodeRole::Manager;
         assert!(is_entering_managers(&promoted));
         promoted.state = NodeState::Down;
         assert!(!is_entering_managers(&promoted));

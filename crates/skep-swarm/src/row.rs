@@ -5,7 +5,8 @@
 use std::fmt;
 
 use serde_json::Value;
-use skep_model::{Availability, natural};
+use skep_api::Availability;
+use skep_model::natural;
 
 use crate::{
     local::LocalState,
@@ -93,13 +94,13 @@ fn row(node: &Node, local: &LocalState) -> NodeRow {
         id: node.id.clone(),
         is_self: local.node.as_ref() == Some(&node.id),
         hostname: node.hostname.clone(),
-        state: node.state,
-        availability: node.availability,
+        state: node.state.clone(),
+        availability: node.availability.clone(),
         manager: node.manager.as_ref().map(|manager| match manager.reachability {
             _ if manager.leader => ManagerRank::Leader,
             Reachability::Reachable => ManagerRank::Reachable,
             Reachability::Unreachable => ManagerRank::Unreachable,
-            Reachability::Unknown => ManagerRank::Unknown,
+            Reachability::Unknown | Reachability::Other(_) => ManagerRank::Unknown,
         }),
         engine_version: node.engine_version.clone(),
         tls: match (&node.tls_info, &local.tls_info) {
@@ -145,7 +146,7 @@ mod tests {
             .map(|row| {
                 let manager = row.manager.map(|rank| rank.to_string()).unwrap_or_default();
                 let mark = if row.is_self { "*" } else { "" };
-                format!("{}{mark} {} {manager} {}", row.hostname, row.state, row.tls)
+                format!("{}{mark} {} {manager} {}", row.hostname, row.state.capitalized(), row.tls)
             })
             .collect();
         assert_eq!(

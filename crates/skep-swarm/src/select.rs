@@ -103,7 +103,7 @@ fn candidate(node: &Node) -> Candidate {
     Candidate {
         hostname: node.hostname.clone(),
         id: node.id.clone(),
-        state: node.state.to_string(),
+        state: node.state.capitalized(),
     }
 }
 

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
-use skep_model::{Availability, Role};
+use skep_api::Availability;
+use skep_model::Role;
 
 /// What shall change about a node; what is not named stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,7 +51,7 @@ impl NodeUpdate {
     /// Labels are taken away before others are set.
     pub fn apply(&self, spec: &mut Value) -> bool {
         let before = spec.clone();
-        if let Some(availability) = self.availability {
+        if let Some(availability) = &self.availability {
             spec["Availability"] = json!(availability);
         }
         if let Some(role) = self.role {

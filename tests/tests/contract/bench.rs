@@ -9,7 +9,7 @@ use std::{
 use ipnet::Ipv4Net;
 use skep_guest::{Access, Guest, KeyPair, known_hosts_line};
 use skep_machine::{
-    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Work, subnet,
+    Driver, DriverKind, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Work, subnet,
 };
 use skep_model::{ClusterName, Events, MachineState, Size};
 use skep_os::Seed;
@@ -62,6 +62,7 @@ pub(crate) struct Bench {
     world: Option<Box<dyn World>>,
     names: Option<Box<dyn SharedNames>>,
     patience: Duration,
+    options: DriverOptions,
     files: TempDir,
 }
 
@@ -80,6 +81,7 @@ impl Bench {
             world: None,
             names: None,
             patience: PATIENCE,
+            options: DriverOptions::Container,
             files,
         }
     }
@@ -99,6 +101,12 @@ impl Bench {
     /// For a driver whose machines take this long until they can be logged in to.
     pub(crate) fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// For another driver than the one of containers, and the fake in its place.
+    pub(crate) fn with_driver(mut self, kind: DriverKind) -> Self {
+        self.options = kind.into();
         self
     }
 
@@ -149,7 +157,7 @@ impl Bench {
         let address = subnet::machine_address(network, place).unwrap();
         let (login, host) =
             (KeyPair::generate("login").unwrap(), KeyPair::generate("host").unwrap());
-        let reach = self.driver.reach(&self.id(machine), address, &DriverOptions::Default).unwrap();
+        let reach = self.driver.reach(&self.id(machine), address, &self.options).unwrap();
         let access = self.access(machine, reach, &login, &host);
         let seed = Seed::new(machine.parse().unwrap(), login.public, host.private);
         let plan = MachinePlan {
@@ -159,7 +167,7 @@ impl Bench {
             written: now(),
             size: Size::default(),
             publish: Vec::new(),
-            options: DriverOptions::Default,
+            options: self.options.clone(),
         };
         (plan, access)
     }

@@ -31,7 +31,7 @@ pub(crate) fn terms() -> impl Iterator<Item = Trial> {
 /// A driver for the store with this id.
 fn driver(store: &str) -> Arc<dyn Driver> {
     let guests = || Ok(Builder::new(lab::guest_systems(), Source::detect(Path::new("/"))?));
-    Arc::new(ContainerDriver::new(Ok(SOCKET.into()), store, Box::new(guests)))
+    Arc::new(ContainerDriver::new("/", Ok(SOCKET.into()), store, Box::new(guests)))
 }
 
 /// This host, through the docker CLI, with the ids of two stores that nobody else has.

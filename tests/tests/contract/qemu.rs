@@ -14,7 +14,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
 use skep_machine::{
-    MachineId,
+    DriverKind, MachineId,
     qemu::{Options, QemuDriver},
 };
 use skep_os::{Builder, Source};
@@ -38,13 +38,15 @@ pub(crate) fn terms() -> impl Iterator<Item = Trial> {
         let home = tempfile::Builder::new().prefix("skt").tempdir_in("/tmp").unwrap();
         let guests = || Ok(Builder::new(lab::guest_systems(), Source::detect(Path::new("/"))?));
         let driver = QemuDriver::new(
+            "/",
             Layout::new(home.path().join("store")),
             home.path().join("run"),
             &name,
             Box::new(guests),
             Options::default(),
         );
-        Bench::new(name, Arc::new(driver)).with_world(Host { home }).with_patience(PATIENCE)
+        let bench = Bench::new(name, Arc::new(driver)).with_driver(DriverKind::Qemu);
+        bench.with_world(Host { home }).with_patience(PATIENCE)
     })
 }
 

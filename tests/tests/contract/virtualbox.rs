@@ -7,7 +7,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use libtest_mimic::{Failed, Trial};
 use skep_machine::{
-    Driver as _, DriverOptions, MachineId, Request,
+    Driver as _, DriverKind, MachineId, Request,
     virtualbox::{Host, Os, VirtualBoxDriver},
 };
 use skep_model::{Size, Verdict};
@@ -46,7 +46,7 @@ fn is_about_guests(name: &str) -> bool {
 fn bench(name: String, image: Option<&str>) -> Bench {
     let play = Play::new(&name, &Settings::default(), image);
     let driver = play.driver();
-    Bench::new(name, Arc::new(driver)).with_world(play)
+    Bench::new(name, Arc::new(driver)).with_driver(DriverKind::Virtualbox).with_world(play)
 }
 
 /// A play of VirtualBox with a store that nobody else has.
@@ -152,7 +152,8 @@ fn not_ready(name: String) {
     let failures = ["createvm", "modifyvm", "startvm", "list vms"].map(busy).to_vec();
     let play = Play::new(&name, &Settings { failures, ..Settings::default() }, None);
     let driver = play.driver();
-    let bench = Bench::new(name, Arc::new(driver)).with_world(play);
+    let bench =
+        Bench::new(name, Arc::new(driver)).with_driver(DriverKind::Virtualbox).with_world(play);
     block_on(async {
         let plan = bench.running("m1").await;
         assert_eq!(bench.state(&plan.id).await, skep_model::MachineState::Running);
@@ -173,7 +174,7 @@ fn hangs(name: String) {
         new_network: true,
         size: Size::default(),
         publish: Vec::new(),
-        options: DriverOptions::Default,
+        options: DriverKind::Virtualbox.into(),
     };
     let cancel = tokio_util::sync::CancellationToken::new();
     let checks = block_on(driver.preflight(&request, &cancel));

@@ -90,7 +90,7 @@ pub(crate) fn the_real_vboxmanage_makes_and_removes_a_machine() {
             written: std::time::UNIX_EPOCH,
             size: Size::default(),
             publish: Vec::new(),
-            options: DriverOptions::Virtualbox(Box::new(options)),
+            options: DriverOptions::Virtualbox(Some(Box::new(options))),
         };
         let bad = Options { nat_nic: "nosuch".into(), ..options.clone() };
         let refused = driver.create(&plan(bad), work).await.unwrap_err().to_string();

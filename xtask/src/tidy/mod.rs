@@ -4,7 +4,6 @@
 //! rule, why the rule is there and what to do. Each rule has a test with an example that breaks it.
 
 mod arrows;
-#[cfg_attr(not(test), expect(dead_code, reason = "on once no circle is left"))]
 mod circles;
 mod documents;
 mod hosts;
@@ -46,6 +45,7 @@ pub(crate) fn perform(root: &Path) -> Result<()> {
     let tree = Tree::read(root)?;
     let mut findings = Vec::new();
     findings.extend(arrows::check(&tree));
+    findings.extend(circles::check(&tree));
     findings.extend(sources::check(&tree));
     findings.extend(reading::check(&tree));
     findings.extend(documents::check(&tree));

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use skep_cluster::{
     ClusterError, Home,
-    certificates::{self, Installed, Scope, all, sort},
+    answers::{Scope, all, sort},
+    certificates::{self, Installed},
     reach::Cluster,
     trust,
 };
@@ -15,7 +16,8 @@ use skep_pki::{CaCertificate, CaCertificates, Purpose, ReadError, Registry, Serv
 use super::{print, print_json, print_lines};
 use crate::{
     args::{Cert, Format, Listing, Target},
-    context::{Context, name_option},
+    cluster_name::name_option,
+    context::Context,
     failure::Failure,
     table::Table,
 };

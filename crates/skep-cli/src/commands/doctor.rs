@@ -3,28 +3,30 @@
 use std::collections::BTreeSet;
 
 use skep_cluster::{Choice, ClusterRecord, choose};
-use skep_machine::{DriverKind, DriverOptions, Request};
+use skep_machine::{DriverKind, Request};
 use skep_model::{Check, Verdict};
 
 use super::{print, print_json_with, wish};
 use crate::{
     args::{DoctorArgs, Format},
-    context::{Context, default_cluster},
+    cluster_name::default_cluster,
+    context::Context,
     failure::{Exit, Failure},
 };
 
 /// Shows every driver's checks for a cluster as it is asked for, and the driver `auto` takes; or
 /// the checks of the one driver that was named.
 pub(super) async fn doctor(context: &Context, args: &DoctorArgs) -> Result<(), Failure> {
-    let named = wish::driver(&args.wish)?;
-    let home = context.home()?.with_qemu(wish::qemu(&args.wish)?);
+    let desired = wish::desired(&args.wish)?;
+    let named = desired.driver;
+    let home = context.home()?;
     if let Some(driver) = named {
         wish::warn_of_ignored(context, driver, &args.wish);
     }
     let name = context.global.name.clone().unwrap_or_else(default_cluster);
     // What `up` would refuse of a cluster that is not there yet.
     let mut record = ClusterRecord::new(name, named.unwrap_or(DriverKind::Container));
-    wish::desired(&args.wish)?.apply_to(&mut record, &BTreeSet::new())?;
+    desired.apply_to(&mut record, &BTreeSet::new())?;
     let request = Request {
         cluster: record.name,
         new_machines: record.machines.len(),
@@ -32,12 +34,13 @@ pub(super) async fn doctor(context: &Context, args: &DoctorArgs) -> Result<(), F
         new_network: true,
         size: record.size,
         publish: record.publish,
-        options: DriverOptions::Default,
+        options: desired.driver_options(named.unwrap_or(DriverKind::Qemu)),
     };
     let choice = match named {
         None => choose(&home, &request, &context.cancel).await,
         Some(kind) => {
-            let checks = home.driver(kind).preflight(&request, &context.cancel).await;
+            let driver = home.driver(request.options.clone());
+            let checks = driver.preflight(&request, &context.cancel).await;
             let driver = works(&checks).then_some(kind);
             let reason = if driver.is_some() { "it was named" } else { "it cannot be used" };
             Choice { driver, reason: reason.into(), checks: vec![(kind, checks)] }

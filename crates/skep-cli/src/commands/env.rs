@@ -4,7 +4,7 @@ use skep_cluster::environment::make_context;
 
 use super::{
     hand_on,
-    machine::{Found, named_one, no_swarm_master},
+    machine::{facts::Found, named::named_one, where_is::no_swarm_master},
     print,
 };
 use crate::{

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use skep_cluster::{
     ClusterError, MachineFailure,
-    images::{self, Answer, Outcome, Put, Scope},
+    answers::{Answer, Scope},
+    images::{self, Outcome, Put},
     reach::Cluster,
 };
 use skep_engine::image::ImageSummary;

@@ -16,7 +16,8 @@ use skep_swarm::{LocalNodeState, SwarmError, quorum};
 use super::{print, print_json, wish};
 use crate::{
     args::{Format, StatusArgs, Up},
-    context::{Context, name_option},
+    cluster_name::name_option,
+    context::Context,
     failure::{Exit, Failure, one_line, way_out_of},
     node_ls::capitalized,
     table::Table,
@@ -25,7 +26,7 @@ use crate::{
 pub(super) async fn up(context: &Context, args: Up) -> Result<(), Failure> {
     let mut desired = wish::desired(&args.wish)?;
     desired.replace_swarm = args.new_swarm;
-    let home = context.home()?.with_qemu(wish::qemu(&args.wish)?);
+    let home = context.home()?;
     let name = context.cluster_name(&home)?;
     // One that is chosen is known afterwards only.
     let driver = match desired.driver {
@@ -213,7 +214,7 @@ fn json(status: &Status) -> Vec<serde_json::Value> {
             "node": node.map(|node| serde_json::json!({
                 "id": node.id,
                 "role": role_now(node),
-                "state": node.state.to_string().to_lowercase(),
+                "state": node.state,
                 "availability": node.availability,
             })),
         })
@@ -268,7 +269,7 @@ fn not_as_desired(cluster: &Cluster, status: &Status) -> Failure {
                 (None, _) if machine.role.is_none() => {}
                 (None, _) => failure.causes.push(format!("{name} is no node of the swarm")),
                 (Some(node), _) if node.state != skep_swarm::NodeState::Ready => {
-                    let state = node.state.to_string().to_lowercase();
+                    let state = &node.state;
                     failure.causes.push(format!("{name}: its node is {state}"));
                 }
                 (Some(_), _) => {}

@@ -2,7 +2,6 @@
 
 mod cert;
 mod doctor;
-mod drain;
 mod env;
 mod image;
 mod lifecycle;

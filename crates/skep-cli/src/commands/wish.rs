@@ -15,7 +15,7 @@ pub(super) fn driver(wish: &Wish) -> Result<Option<DriverKind>, Failure> {
 }
 
 /// The options of the driver `qemu`.
-pub(super) fn qemu(wish: &Wish) -> Result<qemu::Options, Failure> {
+fn qemu(wish: &Wish) -> Result<qemu::Options, Failure> {
     let accel = match wish.accel.as_str() {
         "auto" => None,
         name => Some(name.parse().map_err(usage)?),
@@ -28,6 +28,7 @@ pub(super) fn qemu(wish: &Wish) -> Result<qemu::Options, Failure> {
 pub(super) fn desired(wish: &Wish) -> Result<Desired, Failure> {
     Ok(Desired {
         driver: driver(wish)?,
+        qemu: qemu(wish)?,
         managers: wish.managers,
         workers: wish.workers,
         subnet: wish.subnet,

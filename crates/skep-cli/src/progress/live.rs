@@ -21,7 +21,9 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use super::{
     FRAME, Look,
     board::{Board, Ending, Milestone, Subject},
-    elapsed, plain,
+    elapsed,
+    ink::Ink,
+    plain,
 };
 
 /// Work that is over sooner than this leaves no trace on the screen.
@@ -31,46 +33,6 @@ const PATIENCE: Duration = Duration::from_millis(300);
 const NAME: usize = 24;
 
 const SPINNER: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
-
-/// Colours, or none.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ink {
-    colors: bool,
-}
-
-impl Ink {
-    pub(super) fn new(colors: bool) -> Self {
-        Self { colors }
-    }
-
-    pub(super) fn red(self, text: &str) -> String {
-        self.paint("31", text)
-    }
-
-    pub(super) fn yellow(self, text: &str) -> String {
-        self.paint("33", text)
-    }
-
-    fn green(self, text: &str) -> String {
-        self.paint("32", text)
-    }
-
-    fn cyan(self, text: &str) -> String {
-        self.paint("36", text)
-    }
-
-    fn dim(self, text: &str) -> String {
-        self.paint("2", text)
-    }
-
-    fn paint(self, code: &str, text: &str) -> String {
-        if self.colors && !text.is_empty() {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
-    }
-}
 
 #[derive(Debug)]
 pub(super) struct Live {

@@ -14,7 +14,7 @@ use skep_model::{Event, StepId, event::Outcome};
 
 use crate::visible;
 
-use super::{Look, board::Board, elapsed, live::Ink, one_line};
+use super::{Look, board::Board, elapsed, ink::Ink, one_line};
 
 /// How often a step that goes on says what it is at: a log is read afterwards.
 const DETAIL: Duration = Duration::from_secs(5);

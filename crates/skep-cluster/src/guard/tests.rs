@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 use skep_machine::DriverKind;
+use skep_model::{MachineState, Role};
 use skep_swarm::LocalState;
 
 use super::*;
@@ -59,7 +60,7 @@ struct World {
 }
 
 fn world(managers: &[Is], workers: usize, locks: bool) -> World {
-    let mut record = ClusterRecord::new("lab".parse().unwrap(), DriverKind::Fake);
+    let mut record = ClusterRecord::new("lab".parse().unwrap(), DriverKind::Container);
     let heard = managers.iter().filter(|is| matches!(is, Is::Up | Is::OffUnnoticed)).count();
     let really = managers.iter().filter(|is| **is == Is::Up).count();
     // A list can be had as long as the managers that are asked have not noticed a loss.
@@ -71,7 +72,7 @@ fn world(managers: &[Is], workers: usize, locks: bool) -> World {
         let is = managers.get(place).copied();
         let own = name(&format!("m{place}"));
         let role = if is.is_some() { Role::Manager } else { Role::Worker };
-        let mut machine = MachineRecord::new(own.clone(), Some(role), place);
+        let mut machine = MachineRecord::new(own.clone(), Some(role), place, record.driver);
         machine.address = Some(address(place).parse().unwrap());
         // Of one that is off, its node is known from before; of a silent one its address tells.
         machine.node = (is != Some(Is::Silent)).then(|| NodeId::new(format!("n{place}")));
@@ -202,12 +203,13 @@ fn a_manager_that_the_record_does_not_know_is_found_by_what_its_workers_know() {
 #[test]
 fn a_host_that_is_given_back_keeps_its_swarm() {
     let mut world = world(&[Is::Up], 1, false);
-    world.record.machines[0].options = skep_machine::DriverOptions::Ssh(skep_machine::ssh::Host {
-        address: [10, 9, 0, 10].into(),
-        ssh_port: 22,
-        engine_port: 2376,
-        user: "root".into(),
-    });
+    world.record.machines[0].options =
+        skep_machine::DriverOptions::Ssh(Some(skep_machine::ssh::Host {
+            address: [10, 9, 0, 10].into(),
+            ssh_port: 22,
+            engine_port: 2376,
+            user: "root".into(),
+        }));
     assert_eq!(world.judge(Loss::Remove, &["m0"]), Verdict::Fine);
     assert!(matches!(world.judge(Loss::Stop, &["m0"]), Verdict::Refuse { .. }));
 }

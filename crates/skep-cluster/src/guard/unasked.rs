@@ -5,10 +5,14 @@
 
 use skep_model::{MachineName, Role};
 
-use super::{Loss, SWARM_GONE, Standing, Verdict, quorum_lost, standing};
+use super::{
+    standing::{Standing, standing},
+    verdict::{Loss, SWARM_GONE, Verdict},
+};
 use crate::{
     ClusterRecord, MachineRecord,
     survey::{Part, Survey},
+    swarms::Doubt,
 };
 
 /// Refuses to take managers away that nobody can be asked about.
@@ -34,7 +38,8 @@ pub(super) fn refuse(
     for swarm in survey.swarms.iter().filter(|swarm| swarm.nodes.is_none()) {
         if !swarm.managers.is_empty() && locked.is_empty() {
             let members = swarm.known_managers.max(swarm.managers.len());
-            reasons.push(quorum_lost(swarm.managers.len(), members));
+            let (reachable, locked) = (swarm.managers.len(), Vec::new());
+            reasons.push(Doubt::NoQuorum { reachable, members, locked }.to_string());
         }
     }
     let is_off = |machine: &&&MachineRecord| matches!(part(machine), Some(Part::Off(_)));

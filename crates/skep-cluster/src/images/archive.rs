@@ -333,7 +333,7 @@ fn choose(manifests: Vec<Descriptor>) -> Option<Descriptor> {
     let mut linux: Vec<_> = manifests.into_iter().filter(platform).collect();
     let own = linux.iter().position(|one| {
         let of = one.platform.as_ref();
-        of.is_some_and(|of| super::is_same(&of.architecture, std::env::consts::ARCH))
+        of.is_some_and(|of| super::names::is_same(&of.architecture, std::env::consts::ARCH))
     });
     match own {
         Some(place) => Some(linux.swap_remove(place)),
@@ -348,7 +348,7 @@ fn names(annotations: &HashMap<String, String>) -> Vec<String> {
         .get("io.containerd.image.name")
         .or_else(|| annotations.get("org.opencontainers.image.ref.name"))
         .filter(|name| name.contains(':'));
-    name.map(|name| super::familiar(name)).into_iter().collect()
+    name.map(|name| super::names::familiar(name)).into_iter().collect()
 }
 
 /// A `manifest.json` and the end of a tar.

@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Source;
+use super::source::Source;
 use crate::ClusterError;
 
 /// The length of a piece that is read from a file.

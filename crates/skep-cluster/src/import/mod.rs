@@ -11,7 +11,6 @@
 pub mod store;
 
 use std::{
-    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
 };
@@ -19,7 +18,7 @@ use std::{
 use secrecy::{ExposeSecret as _, SecretString};
 use skep_context::Context;
 use skep_machine::{
-    DriverKind, DriverOptions, Request, Work,
+    DriverKind, DriverOptions, Request,
     none::EngineUrl,
     ssh::Host,
     subnet::{MAX_MACHINES, machine_address},
@@ -31,12 +30,11 @@ use skep_store::{Journal, write_private};
 use self::store::{Driver, Entry, Login};
 use crate::{
     ClusterError, ClusterRecord, Home, MachineRecord,
-    adopt::Allowed,
     find::everything,
+    locks,
     machines::{self, place_for},
+    provision::Maker,
     reach::Cluster,
-    turn,
-    up::machine::Bringer,
 };
 
 /// A megabyte, as docker-machine counts, in bytes.
@@ -75,7 +73,6 @@ pub struct Imported {
 #[derive(Debug)]
 struct Taken {
     name: MachineName,
-    kind: DriverKind,
     record: MachineRecord,
     keys: Option<Keys>,
 }
@@ -195,7 +192,7 @@ async fn take_over(
     }
     let cluster = match &source.cluster {
         Some(name) => name.clone(),
-        None => place_for(home, taken.kind, &source.default_cluster)?,
+        None => place_for(home, taken.record.options.kind(), &source.default_cluster)?,
     };
     look(home, &cluster, &taken, context).await?;
     if !source.dry_run {
@@ -230,8 +227,9 @@ fn read(source: &Source<'_>, directory: &Path, entry: &str) -> Result<Taken, Clu
             no(format!("{error}; `--as {old}={other}` takes it over under that name"))
         })?,
     };
-    let mut record = MachineRecord { engine, ..MachineRecord::new(name.clone(), None, 0) };
-    let (kind, login) = match driver {
+    let mut record =
+        MachineRecord { engine, ..MachineRecord::new(name.clone(), None, 0, DriverKind::None) };
+    let login = match driver {
         Driver::Other(driver) => {
             return Err(no(format!(
                 "its driver is {driver}, and only virtualbox, generic and none are taken over; a \
@@ -241,20 +239,20 @@ fn read(source: &Source<'_>, directory: &Path, entry: &str) -> Result<Taken, Clu
         Driver::None { url } => {
             let url = EngineUrl(url);
             url.authority().map_err(|error| no(error.to_string()))?;
-            record.options = DriverOptions::None(url);
-            (DriverKind::None, None)
+            record.options = DriverOptions::None(Some(url));
+            None
         }
         Driver::Generic(login) => {
             let address = login.address.ok_or_else(|| no("it has no address"))?;
             skep_guest::check_user(&login.user).map_err(|error| no(error.to_string()))?;
             record.address = Some(address);
-            record.options = DriverOptions::Ssh(Host {
+            record.options = DriverOptions::Ssh(Some(Host {
                 address,
                 ssh_port: login.port,
                 engine_port: login.engine_port,
                 user: login.user.clone(),
-            });
-            (DriverKind::Ssh, Some(login))
+            }));
+            Some(login)
         }
         Driver::Virtualbox(found) => {
             skep_guest::check_user(&found.login.user).map_err(|error| no(error.to_string()))?;
@@ -269,7 +267,7 @@ fn read(source: &Source<'_>, directory: &Path, entry: &str) -> Result<Taken, Clu
                 cpus: Some(found.cpus).filter(|&cpus| cpus > 0),
                 disk: found.disk.checked_mul(MEGABYTE).filter(|&bytes| bytes > 0),
             };
-            record.options = DriverOptions::Virtualbox(Box::new(virtualbox::Options {
+            record.options = DriverOptions::Virtualbox(Some(Box::new(virtualbox::Options {
                 iso: Iso::Boot2docker(directory.join("boot2docker.iso")),
                 host_only,
                 host_only_nic: found.host_only_nic,
@@ -277,12 +275,12 @@ fn read(source: &Source<'_>, directory: &Path, entry: &str) -> Result<Taken, Clu
                 ui: found.ui,
                 vm: Some(old),
                 ..virtualbox::Options::default()
-            }));
-            (DriverKind::Virtualbox, Some(found.login))
+            })));
+            Some(found.login)
         }
     };
     let keys = login.map(|login| keys(source, directory, &login)).transpose()?;
-    Ok(Taken { name, kind, record, keys })
+    Ok(Taken { name, record, keys })
 }
 
 /// A machine's key: beside its configuration, since the store may have been moved since that was
@@ -331,9 +329,9 @@ async fn look(
     taken: &Taken,
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let mut record = machines::record_for(home, cluster, taken.kind)?;
+    let mut record = machines::record_for(home, cluster, taken.record.options.kind())?;
     add(&mut record, taken)?;
-    if taken.kind != DriverKind::Virtualbox {
+    if !taken.record.options.features().makes_machines {
         // A host that does not answer now is taken over all the same, and may do so tomorrow.
         return Ok(());
     }
@@ -346,12 +344,15 @@ async fn look(
         publish: Vec::new(),
         options: taken.record.options.clone(),
     };
-    let checks = home.driver(taken.kind).preflight(&request, context.cancel).await;
+    let checks = home.driver(taken.record.options.kind()).preflight(&request, context.cancel).await;
     if context.cancel.is_cancelled() {
         return Err(ClusterError::Cancelled);
     }
     if checks.iter().any(|check| check.verdict == Verdict::Fail) {
-        return Err(ClusterError::Preflight { driver: taken.kind.to_string(), checks });
+        return Err(ClusterError::Preflight {
+            driver: taken.record.options.kind().to_string(),
+            checks,
+        });
     }
     Ok(())
 }
@@ -361,7 +362,7 @@ fn add(record: &mut ClusterRecord, taken: &Taken) -> Result<MachineRecord, Clust
     if record.machines.len() >= MAX_MACHINES {
         return Err(no(format!("cluster {} has as many machines as fit", record.name)));
     }
-    if let DriverOptions::Virtualbox(options) = &taken.record.options {
+    if let DriverOptions::Virtualbox(Some(options)) = &taken.record.options {
         // Its network is there: machines made later go on it, too.
         record.subnet = record.subnet.or(Some(options.host_only.trunc()));
     }
@@ -387,9 +388,8 @@ async fn write(
     taken: &Taken,
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let Context { timeout, events, cancel } = context;
-    let lock = turn::cluster(home, name, context).await?;
-    let mut record = machines::record_for(home, name, taken.kind)?;
+    let lock = locks::cluster(home, name, context).await?;
+    let mut record = machines::record_for(home, name, taken.record.options.kind())?;
     if record.machine(taken.name.as_str()).is_some() {
         let cluster = name.clone();
         return Err(ClusterError::MachineExists { machine: taken.name.clone(), cluster });
@@ -397,11 +397,11 @@ async fn write(
     let own = add(&mut record, taken)?;
     record.save(home)?;
     let authority = home.authority()?;
-    let turn = turn::machine(home, name, &own.name)?;
+    let machine_lock = locks::machine(home, name, &own.name)?;
     drop(lock);
     let cluster = Cluster::new(home, record);
-    let step = events.step(&own.name, "taking it over");
-    let driver = home.driver(taken.kind);
+    let step = context.events.step(&own.name, "taking it over");
+    let driver = home.driver(taken.record.options.kind());
     let work = async {
         let files = home.layout().cluster(name.as_str());
         let journal = Journal::open(&files.journal())?;
@@ -412,21 +412,13 @@ async fn write(
             }
             skep_store::kept::write(&path, private.expose_secret().as_bytes())?;
         }
-        let bringer = Bringer {
-            cluster: &cluster,
-            driver: driver.as_ref(),
-            authority: &authority,
-            due: &std::sync::Mutex::default(),
-            states: &BTreeMap::new(),
-            allowed: Allowed::default(),
-            switched_on: &|| {},
-            timeout,
-            work: Work { journal: &journal, events, cancel },
-        };
-        bringer.create(&own).await
+        let (driver, journal) = (driver.as_ref(), &journal);
+        Maker { cluster: &cluster, driver, authority: &authority, journal, context }
+            .create(&own)
+            .await
     };
     let written = step.end_with(work.await);
-    drop(turn);
+    drop(machine_lock);
     if let Err(error) = written {
         // Forgotten, and by no means removed: it was there before, and is somebody's.
         machines::forget(home, name, std::slice::from_ref(&own.name), context).await?;

@@ -1,28 +1,32 @@
 //! A machine made by itself.
 
-use std::{collections::BTreeMap, path::Path, sync::Mutex, time::Duration};
+use std::{path::Path, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use skep_context::Context;
 use skep_machine::{
     Driver, DriverKind, DriverOptions, Request, System, Work, subnet::MAX_MACHINES, virtualbox,
 };
-use skep_model::{Check, ClusterName, Events, MachineName, Verdict};
+use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Verdict};
 use skep_pki::Anchor;
 use skep_store::{Journal, Lock};
 use tokio_util::sync::CancellationToken;
 
-use super::{NewMachine, Stage, half_made, remove};
+use super::{
+    half_made, mark,
+    new::{NewMachine, Stage},
+    remove,
+};
 use crate::{
     ClusterError, ClusterRecord, Home, MachineRecord,
     adopt::Allowed,
     choose, engine_options,
     find::everything,
+    locks, pending,
+    provision::{MachineProvisioner, Maker},
     reach::Cluster,
-    settle::settle,
-    trust, turn,
+    trust,
     unfinished::{self, Begun},
-    up::machine::Bringer,
 };
 
 /// How long undoing may take; nobody who has interrupted a command waits for ever.
@@ -44,25 +48,26 @@ pub async fn create(
 ) -> Result<Cluster, ClusterError> {
     let Context { events, cancel, .. } = context;
     check_name(home, &machine.name)?;
-    let system = machine.options.system();
+    // What `auto` takes runs skep's own guest.
+    let system = machine.driver.as_ref().map_or(System::Skep, |one| one.features().system);
     if system == System::Skep {
         engine_options::daemon_json(&machine.engine)?;
     }
-    if system != System::Nothing {
+    if system.has_login() {
         engine_options::check(&machine.engine)?;
     }
     let key = machine.key.as_deref().map(read_key).transpose()?;
     told(Stage::Looking);
-    let (name, kind) = Box::pin(look(home, &machine, context)).await?;
+    let (name, asked) = Box::pin(look(home, &machine, context)).await?;
     told(Stage::Making);
 
     Box::pin(half_made::take_away(home, &machine.name, context)).await?;
-    let (lock, record, own) = Box::pin(enter(home, &machine, name, kind, context)).await?;
+    let (lock, record, own) = Box::pin(enter(home, &machine, name, &asked, context)).await?;
     let name = record.name.clone();
-    let driver = home.driver(kind);
-    let prepare = prepare(home, record, &own, &machine.options, driver.as_ref(), context);
+    let driver = home.driver(asked);
+    let prepare = prepare(home, record, &own, driver.as_ref(), context);
     let prepared = Box::pin(prepare).await;
-    let (cluster, turn) = match prepared {
+    let (cluster, machine_lock) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
             drop(lock);
@@ -73,7 +78,6 @@ pub async fn create(
     // From here on others may change the cluster, and make machines in it.
     drop(lock);
 
-    let waiting = || told(Stage::Waiting);
     let bring = async {
         let files = home.layout().cluster(name.as_str());
         let journal = Journal::open(&files.journal())?;
@@ -82,31 +86,30 @@ pub async fn create(
             skep_store::kept::write(&path, key.expose_secret().as_bytes())?;
         }
         let authority = home.authority()?;
-        let bringer = Bringer {
+        let maker = Maker {
             cluster: &cluster,
             driver: driver.as_ref(),
             authority: &authority,
-            due: &Mutex::default(),
-            states: &BTreeMap::new(),
-            allowed: Allowed {
-                install_engine: machine.install_engine,
-                take_over: machine.force,
-                ..Allowed::default()
-            },
-            switched_on: &waiting,
-            timeout: context.timeout,
-            work: Work { journal: &journal, events, cancel },
+            journal: &journal,
+            context,
         };
-        if system == System::Nothing {
-            return bringer.create(&own).await;
+        if !system.has_login() {
+            return maker.create(&own).await;
         }
-        bringer.bring(&own).await?;
+        let allowed = Allowed {
+            install_engine: machine.install_engine,
+            take_over: machine.force,
+            ..Allowed::default()
+        };
+        maker.make(&own, MachineState::Absent).await?;
+        told(Stage::Waiting);
+        MachineProvisioner { maker, allowed }.finish(&own, MachineState::Absent).await?;
         told(Stage::Ready);
         Ok(())
     };
     let made = Box::pin(bring).await;
-    let made = made.and_then(|()| Ok(half_made::end(home, &name, &own.name)?));
-    drop(turn);
+    let made = made.and_then(|()| Ok(mark::end(home, &name, &own.name)?));
+    drop(machine_lock);
     match made {
         Ok(()) => Ok(cluster),
         Err(error) => {
@@ -122,11 +125,12 @@ async fn enter(
     home: &Home,
     machine: &NewMachine,
     mut name: ClusterName,
-    kind: DriverKind,
+    asked: &DriverOptions,
     context: Context<'_>,
 ) -> Result<(Lock, ClusterRecord, MachineRecord), ClusterError> {
+    let kind = asked.kind();
     loop {
-        let lock = turn::cluster(home, &name, context).await?;
+        let lock = locks::cluster(home, &name, context).await?;
         let of_another =
             |record: ClusterRecord| record.driver != kind && !record.machines.is_empty();
         if machine.cluster.is_none() && ClusterRecord::load(home, &name)?.is_some_and(of_another) {
@@ -140,7 +144,7 @@ async fn enter(
             check_name(home, &machine.name)?;
             let mut record = record_for(home, &name, kind)?;
             trust::note_before(home, &record)?;
-            let own = add(&mut record, machine)?;
+            let own = add(&mut record, machine, asked)?;
             if let Some(begun) = unfinished::load(home, &name)
                 && begun.command == Begun::Down
             {
@@ -152,7 +156,7 @@ async fn enter(
                 }
                 unfinished::end(home, &name)?;
             }
-            half_made::begin(home, &name, &own.name)?;
+            mark::begin(home, &name, &own.name)?;
             record.save(home)?;
             Ok((record, own))
         })();
@@ -199,7 +203,7 @@ pub fn check_name(home: &Home, name: &MachineName) -> Result<(), ClusterError> {
     let all = everything(home)?;
     let has_it = |cluster: &&Cluster| {
         let cluster = cluster.record();
-        cluster.machine(name.as_str()).is_some() && !half_made::is_left(home, &cluster.name, name)
+        cluster.machine(name.as_str()).is_some() && !mark::is_left(home, &cluster.name, name)
     };
     match all.clusters.iter().find(has_it) {
         None => Ok(()),
@@ -235,41 +239,45 @@ async fn look(
     home: &Home,
     machine: &NewMachine,
     context: Context<'_>,
-) -> Result<(ClusterName, DriverKind), ClusterError> {
+) -> Result<(ClusterName, DriverOptions), ClusterError> {
     let Context { events, cancel, .. } = context;
     let place = machine.cluster.as_ref().unwrap_or(&machine.default_cluster);
     let there = ClusterRecord::load(home, place)?;
-    let kind = match (machine.driver, &there) {
-        (Some(kind), _) => Some(kind),
+    let asked = match (&machine.driver, &there) {
+        (Some(asked), _) => Some(asked.clone()),
         // What is there has answered the question, unless it makes no machines.
-        (None, Some(record)) if machine.cluster.is_some() || record.driver.makes_machines() => {
-            Some(record.driver)
+        (None, Some(record))
+            if machine.cluster.is_some() || record.driver.features().makes_machines =>
+        {
+            Some(record.driver.into())
         }
         (None, _) => None,
     };
-    let request = |record: Option<&ClusterRecord>, name: &ClusterName| {
+    let request = |record: Option<&ClusterRecord>, name: &ClusterName, options: DriverOptions| {
         let there = record.map_or(Default::default(), |record| record.size);
         Request {
             cluster: name.clone(),
             new_machines: 1,
-            subnet: record.and_then(|record| record.subnet).or(host_only(&machine.options)),
+            subnet: record.and_then(|record| record.subnet).or(host_only(&options)),
             new_network: record.is_none_or(|record| record.subnet.is_none()),
             size: machine.size.or(there),
             publish: machine.publish.clone(),
-            options: machine.options.clone(),
+            options,
         }
     };
-    let (kind, checked) = match kind {
-        Some(kind) => (kind, None),
+    let (asked, checked) = match asked {
+        Some(asked) => (asked, None),
         None => {
             let step = events.step("", "choosing a driver");
-            let choice = choose(home, &request(None, place), cancel).await;
+            let request = request(None, place, DriverOptions::Container);
+            let choice = choose(home, &request, cancel).await;
             let reason = choice.reason.clone();
             let (kind, checks) = step.end_with(choice.taken())?;
             events.step("", format!("driver {kind}: {reason}")).done();
-            (kind, Some(checks))
+            (kind.into(), Some(checks))
         }
     };
+    let kind = asked.kind();
     let name = match &machine.cluster {
         Some(name) => name.clone(),
         None => place_for(home, kind, &machine.default_cluster)?,
@@ -277,10 +285,13 @@ async fn look(
     let mut record = record_for(home, &name, kind)?;
     let fresh = record.machines.is_empty();
     // Whether it can be written down at all; nothing is kept of this.
-    add(&mut record, machine)?;
+    add(&mut record, machine, &asked)?;
     let checks = match checked {
         Some(checks) => checks,
-        None => home.driver(kind).preflight(&request(Some(&record), &name), cancel).await,
+        None => {
+            let request = request(Some(&record), &name, asked.clone());
+            home.driver(kind).preflight(&request, cancel).await
+        }
     };
     if cancel.is_cancelled() {
         return Err(ClusterError::Cancelled);
@@ -291,7 +302,7 @@ async fn look(
     for check in checks.iter().filter(|check| fresh && check.verdict == Verdict::Warn) {
         events.warn("", format!("{}: {}; {}", check.what, check.found, check.fix));
     }
-    Ok((name, kind))
+    Ok((name, asked))
 }
 
 /// The record of the cluster as it is, or of one without machines.
@@ -312,7 +323,11 @@ pub(crate) fn record_for(
 }
 
 /// Adds the machine to its cluster's record.
-fn add(record: &mut ClusterRecord, machine: &NewMachine) -> Result<MachineRecord, ClusterError> {
+fn add(
+    record: &mut ClusterRecord,
+    machine: &NewMachine,
+    asked: &DriverOptions,
+) -> Result<MachineRecord, ClusterError> {
     if record.machines.len() >= MAX_MACHINES {
         return refuse(format!(
             "cluster {} has {MAX_MACHINES} machines, which is as many as fit: choose another one \
@@ -320,7 +335,7 @@ fn add(record: &mut ClusterRecord, machine: &NewMachine) -> Result<MachineRecord
             record.name
         ));
     }
-    if let (Some(there), Some(asked)) = (record.subnet, host_only(&machine.options))
+    if let (Some(there), Some(asked)) = (record.subnet, host_only(asked))
         && there != asked
         && asked != virtualbox::Options::default().host_only.trunc()
     {
@@ -335,14 +350,13 @@ fn add(record: &mut ClusterRecord, machine: &NewMachine) -> Result<MachineRecord
         record.add_for_all(&anchor);
     }
     let own = MachineRecord {
-        address: match &machine.options {
-            DriverOptions::Ssh(host) => Some(host.address),
+        address: match asked {
+            DriverOptions::Ssh(Some(host)) => Some(host.address),
             _ => None,
         },
         size: machine.size,
-        options: machine.options.clone(),
         engine: machine.engine.clone(),
-        ..MachineRecord::new(machine.name.clone(), None, record.free_place())
+        ..MachineRecord::new(machine.name.clone(), None, record.free_place(), asked.clone())
     };
     record.machines.push(own.clone());
     Ok(own)
@@ -351,7 +365,7 @@ fn add(record: &mut ClusterRecord, machine: &NewMachine) -> Result<MachineRecord
 /// The network that VirtualBox's options ask for.
 fn host_only(options: &DriverOptions) -> Option<ipnet::Ipv4Net> {
     match options {
-        DriverOptions::Virtualbox(options) => Some(options.host_only.trunc()),
+        DriverOptions::Virtualbox(Some(options)) => Some(options.host_only.trunc()),
         _ => None,
     }
 }
@@ -361,7 +375,6 @@ async fn prepare(
     home: &Home,
     mut record: ClusterRecord,
     own: &MachineRecord,
-    asked: &DriverOptions,
     driver: &dyn Driver,
     Context { events, cancel, .. }: Context<'_>,
 ) -> Result<(Cluster, Lock), ClusterError> {
@@ -371,14 +384,14 @@ async fn prepare(
     let work = Work { journal: &journal, events, cancel };
     let others = record.machines.iter().map(|machine| &machine.name);
     // What the journal is uncertain of is a leftover, if nobody is making it just now.
-    if let Ok(_all) = turn::machines(home, &name, others) {
-        settle(driver, &name, work).await?;
+    if let Ok(_all) = locks::machines(home, &name, others) {
+        pending::complete(driver, &name, work).await?;
     }
-    record.subnet = driver.prepare(&name, record.subnet.or(host_only(asked)), work).await?;
+    record.subnet = driver.prepare(&name, record.subnet.or(host_only(&own.options)), work).await?;
     record.save(home)?;
     home.authority()?;
-    let turn = turn::machine(home, &name, &own.name)?;
-    Ok((Cluster::new(home, record), turn))
+    let machine_lock = locks::machine(home, &name, &own.name)?;
+    Ok((Cluster::new(home, record), machine_lock))
 }
 
 /// Takes away what an unfinished create has made. It was asked for and is not wanted half: so it is

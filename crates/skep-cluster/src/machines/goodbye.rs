@@ -18,8 +18,8 @@ use skep_swarm::{Change, Judgement, Node, NodeId, NodeState, NodeUpdate, Swarm, 
 use crate::{
     ClusterError, MachineFailure, MachineRecord, former,
     guard::{Cleared, Standing, corrected, has_quorum, standing},
+    locks,
     reach::Cluster,
-    turn,
 };
 
 /// How long tasks may take to move to other nodes; what has not moved by then is moved by the loss
@@ -49,7 +49,7 @@ pub(super) async fn say_goodbye(
     let is_everything = cleared.machines.len() == record.machines.len();
     let goes_too = |machine: &MachineRecord| {
         let swarm = cleared.survey.swarm_of(&machine.name);
-        is_everything && swarm.is_some_and(|swarm| swarm.has_own_managers(record))
+        is_everything && swarm.is_some_and(|swarm| swarm.has_own_managers(&record.addresses()))
     };
     for machine in cleared.machines.iter().filter_map(|name| record.machine(name.as_str())) {
         match standing(record, &cleared.survey, machine) {
@@ -122,7 +122,7 @@ impl Party<'_> {
         if !managers.is_empty() {
             // Two commands that remove a manager each are judged one after the other.
             let home = self.cluster.home();
-            let _lock = turn::cluster(home, &self.cluster.record().name, self.context).await?;
+            let _lock = locks::cluster(home, &self.cluster.record().name, self.context).await?;
             for one in &managers {
                 if let Err(error) = self.one(one, true).await {
                     kept.push(MachineFailure { machine: one.machine.name.clone(), error });
@@ -143,7 +143,7 @@ impl Party<'_> {
         let Context { events, cancel, .. } = self.context;
         let name = &one.machine.name;
         if is_manager && let Err(error) = self.may_go(one).await {
-            let text = match one.machine.options.system() {
+            let text = match one.machine.system() {
                 System::Found => format!("the host stays a manager of its swarm: {error}"),
                 _ if self.force => format!("removed without taking leave: {error}"),
                 _ => return Err(error),

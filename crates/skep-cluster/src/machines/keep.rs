@@ -11,12 +11,12 @@ use skep_store::Lock;
 use crate::{
     ClusterError, MachineFailure, MachineRecord,
     adopt::{self, Allowed},
-    certificates::{Answer, bring_up_to_date, has_any},
+    answers::Answer,
     guard::{Cleared, Loss, guard},
-    provision,
+    locks,
     reach::Cluster,
     restarts::{self, How},
-    turn,
+    tls,
 };
 
 /// How long packages may take to be fetched and installed.
@@ -71,7 +71,7 @@ pub async fn provision(
     force: bool,
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let (cleared, _turns) = clear(cluster, names, force, context).await?;
+    let (cleared, _locks) = clear(cluster, names, force, context).await?;
     let authority = cluster.home().authority()?;
     each(cluster, &cleared, context, async |machine| {
         let allowed = Allowed::default();
@@ -92,7 +92,7 @@ pub async fn regenerate_certificates(
     force: bool,
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let (cleared, _turns) = clear(cluster, names, force, context).await?;
+    let (cleared, _locks) = clear(cluster, names, force, context).await?;
     let home = cluster.home();
     let authority = home.authority()?;
     if client {
@@ -116,10 +116,10 @@ pub async fn upgrade(
     force: bool,
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let (cleared, _turns) = clear(cluster, names, force, context).await?;
+    let (cleared, _locks) = clear(cluster, names, force, context).await?;
     let Context { timeout, events, cancel } = context;
     each(cluster, &cleared, context, async |machine| {
-        if machine.options.system() == System::Boot2docker {
+        if machine.system() == System::Boot2docker {
             return refuse(format!(
                 "there is no newer boot2docker than 19.03.12: make {} anew without \
                  --virtualbox-boot2docker-url for skep's own system",
@@ -145,7 +145,7 @@ async fn renew(
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
     let Context { timeout, events, cancel } = context;
-    match machine.options.system() {
+    match machine.system() {
         System::Nothing => {}
         System::Found | System::Boot2docker => {
             let adopted = adopt::adopt(cluster, machine, authority, allowed, context);
@@ -153,19 +153,8 @@ async fn renew(
         }
         System::Skep => {
             let guest = Guest::wait(&cluster.access(machine)?, timeout, events, cancel).await?;
-            let mut due = false;
-            if has_any(cluster, machine)? {
-                let step = events.step(&machine.name, "installing CA certificates");
-                let changed = bring_up_to_date(cluster, machine, &guest, &[], cancel).await;
-                due = step.end_with(changed)?.restart_due;
-            }
-            let expires = provision::server_is_due(cluster, machine, &guest, cancel).await?;
-            if expires || allowed.renew {
-                let step = events.step(&machine.name, "renewing the engine's certificate");
-                let renewed = provision::renew_server(cluster, machine, authority, &guest, cancel);
-                step.end_with(renewed.await)?;
-                due = true;
-            }
+            let renew = allowed.renew;
+            let due = tls::update(cluster, machine, authority, &guest, renew, context).await?;
             if due {
                 let step = events.step(&machine.name, "restarting the engine");
                 step.end_with(restart_engine(&guest, cancel).await)?;
@@ -185,8 +174,8 @@ async fn clear(
 ) -> Result<(Cleared, Vec<Lock>), ClusterError> {
     let machines = names.iter().map(|name| Ok(cluster.machine(name)?.name.clone()));
     let machines: Vec<_> = machines.collect::<Result<_, ClusterError>>()?;
-    let turns = turn::machines(cluster.home(), &cluster.record().name, &machines)?;
-    Ok((guard(cluster, &machines, Loss::Restart, force, context).await?, turns))
+    let locks = locks::machines(cluster.home(), &cluster.record().name, &machines)?;
+    Ok((guard(cluster, &machines, Loss::Restart, force, context).await?, locks))
 }
 
 /// Does something that may restart engines to each of the machines: all at once where no tasks run,
@@ -200,7 +189,7 @@ async fn each(
     let machines = cleared.machines.iter().map(|name| cluster.machine(name.as_str()));
     let machines: Vec<_> = machines.collect::<Result<_, _>>()?;
     let done = restarts::in_order(cluster, &machines, How::default(), context, async |machine| {
-        match machine.options.system() {
+        match machine.system() {
             System::Nothing => refuse(
                 "it is an engine's URL and nothing else: there is nothing to log in to".into(),
             ),

@@ -8,12 +8,12 @@ use skep_model::{ClusterName, MachineName, MachineState};
 use skep_store::Journal;
 use tokio_util::sync::CancellationToken;
 
-use super::{goodbye::say_goodbye, half_made};
+use super::{goodbye::say_goodbye, mark};
 use crate::{
     ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord, adopt, down, environment,
     guard::Cleared,
+    locks,
     reach::{self, Cluster},
-    turn,
 };
 
 /// Removes machines that the guard has let through, and with its last machine the cluster. They take
@@ -34,7 +34,7 @@ pub async fn remove(
     let (home, record) = (cluster.home(), cluster.record());
     let machines = cleared.machines.iter().map(|name| cluster.machine(name.as_str()));
     let machines: Vec<&MachineRecord> = machines.collect::<Result<_, _>>()?;
-    let locks = turn::machines(home, &record.name, &cleared.machines)?;
+    let locks = locks::machines(home, &record.name, &cleared.machines)?;
     let driver = home.driver(record.driver);
     let driver = driver.as_ref();
     // A driver that cannot say so now says why when it is to remove something.
@@ -50,7 +50,7 @@ pub async fn remove(
         let machine = machine.clone();
         let runs = states.get(&machine.name) == Some(&MachineState::Running);
         async move {
-            if runs && machine.options.system() == System::Found {
+            if runs && machine.system() == System::Found {
                 adopt::give_back(cluster, &machine, context).await;
             }
             let removed = take_down(home, &record.name, &machine.name, driver, context).await;
@@ -100,7 +100,7 @@ async fn remember<'a>(
 ) -> Result<(), ClusterError> {
     let (home, name) = (cluster.home(), &cluster.record().name);
     let patient = CancellationToken::new();
-    let _lock = turn::cluster(home, name, context.ended_by(&patient)).await?;
+    let _lock = locks::cluster(home, name, context.ended_by(&patient)).await?;
     let Some(mut record) = ClusterRecord::load(home, name)? else { return Ok(()) };
     let before = record.clone();
     cleared.survey.tell(&mut record);
@@ -170,7 +170,7 @@ pub(crate) async fn forget(
     }
     // Also of a cancelled command: what is gone is not to be listed any more.
     let patient = CancellationToken::new();
-    let lock = turn::cluster(home, cluster, context.ended_by(&patient)).await?;
+    let lock = locks::cluster(home, cluster, context.ended_by(&patient)).await?;
     let Some(mut record) = ClusterRecord::load(home, cluster)? else { return Ok(()) };
     let contexts = machines.iter().map(|machine| environment::context_name(cluster, machine));
     let contexts: Vec<_> = contexts.filter(|context| record.contexts.contains(context)).collect();
@@ -187,8 +187,8 @@ pub(crate) async fn forget(
     }
     record.save(home)?;
     for machine in machines {
-        half_made::end(home, cluster, machine)?;
-        turn::remove_machine_lock(home, cluster, machine)?;
+        mark::end(home, cluster, machine)?;
+        locks::remove_machine_lock(home, cluster, machine)?;
     }
     drop(lock);
     Ok(())

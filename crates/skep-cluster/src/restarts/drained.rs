@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use skep_context::Context;
-use skep_model::{Availability, Events};
+use skep_model::Events;
 use skep_service::{Services, api::Id, drain::DrainOutcome};
-use skep_swarm::{NodeUpdate, Swarm};
+use skep_swarm::{Availability, NodeUpdate, Swarm};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -50,7 +50,7 @@ pub(super) async fn drain(
     let target = [Id::new(load.node.as_str())];
     let (_, before) = services.before_drain(&target, cancel).await.map_err(error)?;
     if load.availability != Availability::Drain {
-        let before = Before { schema: SCHEMA, availability: load.availability };
+        let before = Before { schema: SCHEMA, availability: load.availability.clone() };
         skep_store::write_json(&path(cluster, machine), &before)?;
     }
     let step = events.step(&machine.name, "draining");
@@ -90,8 +90,10 @@ pub(super) async fn give_back(
                     node.hostname == machine.name.as_str()
                         && node.availability == Availability::Drain
                 });
-                let update =
-                    NodeUpdate { availability: Some(before.availability), ..NodeUpdate::default() };
+                let update = NodeUpdate {
+                    availability: Some(before.availability.clone()),
+                    ..NodeUpdate::default()
+                };
                 for node in own {
                     swarm.update(&node.id, &update, &cancel).await?;
                 }

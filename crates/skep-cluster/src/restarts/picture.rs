@@ -2,17 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use skep_machine::System;
-use skep_model::{Availability, MachineName, MachineState};
+use skep_model::{MachineName, MachineState};
 use skep_service::{
     ServiceError, Services,
     api::{Id, Mode, Service, Task, TaskState},
 };
-use skep_swarm::{Node, NodeId, NodeState, Swarm};
+use skep_swarm::{Availability, Node, NodeId, NodeState, Swarm};
 use tokio_util::sync::CancellationToken;
 
-use super::How;
 use crate::{ClusterError, MachineRecord, reach::Cluster};
+
+/// How engines are restarted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct How {
+    /// Tasks are moved to other nodes before their node's engine is restarted.
+    pub drain: bool,
+    /// Whether each of them is restarted; else it turns out one by one.
+    pub certain: bool,
+}
 
 /// What is known of the swarm that machines are in.
 #[derive(Debug)]
@@ -55,7 +62,7 @@ pub(super) async fn look(
     machines: &[&MachineRecord],
     cancel: &CancellationToken,
 ) -> Result<World, ClusterError> {
-    if machines.iter().all(|machine| machine.options.system() == System::Nothing) {
+    if machines.iter().all(|machine| !machine.system().has_login()) {
         return Ok(World::None);
     }
     let asked = async {
@@ -134,7 +141,7 @@ pub(super) fn world(nodes: &[Node], services: &[Service], tasks: &[Task]) -> Wor
             node: node.id.clone(),
             is_manager: node.manager.is_some(),
             was_ready,
-            availability: node.availability,
+            availability: node.availability.clone(),
             tasks: BTreeMap::new(),
             ids: BTreeSet::new(),
             services: BTreeMap::new(),

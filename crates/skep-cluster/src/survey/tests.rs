@@ -43,13 +43,13 @@ fn state(name: &'static str, state: &str) -> Answer {
 }
 
 fn survey(answers: &[Answer]) -> (ClusterRecord, Survey) {
-    let mut record = ClusterRecord::new("demo".parse().unwrap(), DriverKind::Fake);
+    let mut record = ClusterRecord::new("demo".parse().unwrap(), DriverKind::Container);
     record.subnet = Some("10.0.0.0/24".parse().unwrap());
     let mut survey = Survey::default();
     let mut lists = Vec::new();
     for (place, (name, says, list)) in answers.iter().enumerate() {
         let name: MachineName = name.parse().unwrap();
-        let mut machine = MachineRecord::new(name.clone(), None, place);
+        let mut machine = MachineRecord::new(name.clone(), None, place, record.driver);
         machine.address = Some([10, 0, 0, u8::try_from(place + 1).unwrap()].into());
         record.machines.push(machine);
         let local: LocalState = serde_json::from_value(says.clone()).unwrap();
@@ -115,7 +115,7 @@ fn managers_without_a_quorum_know_each_other_and_are_known_by_their_workers() {
     assert_eq!(shown(&survey), ["?: w1 m1 m2"]);
     let swarm = &survey.swarms[0];
     assert_eq!((swarm.known_managers, swarm.managers.len()), (3, 2));
-    assert!(swarm.nodes.is_none() && !swarm.lacks_its_managers(&record));
+    assert!(swarm.nodes.is_none() && !swarm.lacks_its_managers(&record.addresses()));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_swarm_that_is_there_is_not_founded_again() {
     assert!(survey.may_found(&"m1".parse().unwrap(), &record).is_ok(), "its engine's to say");
     let (mut record, mut nobody) = self::survey(&[state("m1", "inactive")]);
     assert!(nobody.may_found(&"m1".parse().unwrap(), &record).is_ok());
-    record.machines.push(MachineRecord::new("m2".parse().unwrap(), None, 1));
+    record.machines.push(MachineRecord::new("m2".parse().unwrap(), None, 1, record.driver));
     nobody.parts.push(("m2".parse().unwrap(), Part::Off(MachineState::Stopped)));
     assert!(nobody.may_found(&"m1".parse().unwrap(), &record).is_ok());
     record.machines[1].node = Some(NodeId::new("id-m2"));

@@ -13,12 +13,9 @@
 //!
 //! A second swarm beside a living one costs its user the first: every doubt is a refusal.
 
-use std::fmt;
-
 use skep_model::MachineName;
-use skep_swarm::Quorum;
 
-use crate::error::{is_are, was_were};
+use crate::swarms::Doubt;
 
 /// What is known of one machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,61 +50,6 @@ pub(super) enum Part {
     Locked,
     /// A node that is no manager, or has not come to be one again.
     Node,
-}
-
-/// Why nothing is joined and nothing founded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Doubt {
-    /// These are managers of different swarms, each with its swarm's ID.
-    Several(Vec<(MachineName, String)>),
-    /// These need the swarm's unlock key.
-    Locked(Vec<MachineName>),
-    /// These were there before and cannot be asked.
-    Unasked(Vec<MachineName>),
-    /// These are nodes of a swarm whose managers are on none of the machines.
-    ManagersAway(Vec<MachineName>),
-    /// The managers that are there cannot decide anything.
-    NoQuorum {
-        /// How many are there.
-        reachable: usize,
-        /// How many the swarm has.
-        members: usize,
-        /// Those that could bring it back, given the swarm's unlock key.
-        locked: Vec<MachineName>,
-    },
-    /// No machine that was to be a manager came up.
-    NoManager,
-}
-
-impl fmt::Display for Doubt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Doubt::Several(managers) => {
-                let each = managers.iter().map(|(name, id)| format!("{name} is a manager of {id}"));
-                let each = each.collect::<Vec<_>>().join(", ");
-                write!(f, "the machines are of several swarms: {each}")
-            }
-            Doubt::Locked(machines) => {
-                write!(f, "the swarm is locked: {} waiting for its key", is_are(machines))
-            }
-            Doubt::Unasked(machines) => {
-                write!(
-                    f,
-                    "{} there before, may have the swarm, and cannot be asked",
-                    was_were(machines)
-                )
-            }
-            Doubt::ManagersAway(machines) => {
-                write!(f, "{} in a swarm whose managers do not answer", is_are(machines))
-            }
-            Doubt::NoQuorum { reachable, members, .. } => {
-                let quorum = Quorum { members: *members, reachable: *reachable };
-                let missing = if quorum.is_there() { "no leader yet: " } else { "" };
-                write!(f, "{missing}{quorum}")
-            }
-            Doubt::NoManager => f.write_str("no manager came up"),
-        }
-    }
 }
 
 /// What follows.

@@ -3,10 +3,11 @@
 use skep_model::Role;
 use skep_swarm::{LocalNodeState, LocalState};
 
-use super::founding::{Decision, Doubt, Part, Seen, decide};
+use super::founding::{Decision, Part, Seen, decide};
 use crate::{
     ClusterError, ClusterRecord,
     survey::{Part as Asked, Survey},
+    swarms::Doubt,
 };
 
 /// Refuses before anything is touched where all machines that were there before have answered, and

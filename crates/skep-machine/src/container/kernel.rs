@@ -3,7 +3,7 @@
 //! Without it a swarm still looks healthy; published ports and VIPs refuse, and only the
 //! engine's log says why.
 
-use std::path::Path;
+use crate::host::HostRoot;
 
 /// What is known of IPVS in the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,16 +16,14 @@ pub(super) enum Ipvs {
     Absent,
 }
 
-/// Looks under `root` (`/` but in tests) for a kernel of `release`, as `uname -r` prints it.
-pub(super) fn find_ipvs(root: &Path, release: &str) -> Ipvs {
-    if root.join("proc/net/ip_vs").exists() {
+/// Looks for a kernel of `release`, as `uname -r` prints it.
+pub(super) fn find_ipvs(host: &HostRoot, release: &str) -> Ipvs {
+    if host.path("/proc/net/ip_vs").exists() {
         return Ipvs::Present;
     }
-    let modules = root.join("lib/modules").join(release);
-    let named_in = |file: &str| {
-        skep_read::text(modules.join(file), skep_read::limit::SYSTEM)
-            .is_ok_and(|text| names_ipvs(&text))
-    };
+    let modules = format!("/lib/modules/{release}");
+    let named_in =
+        |file: &str| host.text(&format!("{modules}/{file}")).is_ok_and(|text| names_ipvs(&text));
     if named_in("modules.builtin") {
         Ipvs::Present
     } else if named_in("modules.dep") {
@@ -57,13 +55,14 @@ mod tests {
     #[test]
     fn each_place_is_looked_at() {
         let root = tempfile::tempdir().unwrap();
-        let modules = root.path().join("lib/modules/6.1");
+        let host = HostRoot::new(root.path());
+        let modules = host.path("/lib/modules/6.1");
         fs_err::create_dir_all(&modules).unwrap();
-        assert_eq!(find_ipvs(root.path(), "6.1"), Ipvs::Absent);
+        assert_eq!(find_ipvs(&host, "6.1"), Ipvs::Absent);
         fs_err::write(modules.join("modules.dep"), "kernel/ip_vs.ko:\n").unwrap();
-        assert_eq!(find_ipvs(root.path(), "6.1"), Ipvs::Loadable);
+        assert_eq!(find_ipvs(&host, "6.1"), Ipvs::Loadable);
         fs_err::create_dir_all(root.path().join("proc/net")).unwrap();
         fs_err::write(root.path().join("proc/net/ip_vs"), "").unwrap();
-        assert_eq!(find_ipvs(root.path(), "6.1"), Ipvs::Present);
+        assert_eq!(find_ipvs(&host, "6.1"), Ipvs::Present);
     }
 }

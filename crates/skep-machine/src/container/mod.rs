@@ -49,8 +49,16 @@ use self::{
 };
 pub use self::{image::remove_image, preflight::IPVS};
 use crate::{
-    Driver, DriverKind, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
-    cancel::cancellable,
+    Driver, DriverOptions, Features, MachineError, MachineId, MachinePlan, Reach, Request, System,
+    Work, cancel::cancellable, host::HostRoot,
+};
+
+/// What machines of this driver are like.
+pub(crate) const FEATURES: Features = Features {
+    makes_machines: true,
+    sizes_disks: false,
+    forwards_ports: false,
+    system: System::Skep,
 };
 
 /// How long the host's engine may take to answer a greeting.
@@ -73,6 +81,7 @@ pub type Socket = Result<PathBuf, EndpointError>;
 
 /// The `container` driver.
 pub struct ContainerDriver {
+    host: HostRoot,
     socket: Socket,
     store: String,
     os: GuestSystems,
@@ -87,9 +96,16 @@ impl fmt::Debug for ContainerDriver {
 
 impl ContainerDriver {
     /// A driver on the engine that answers at `socket`, or on none, for the store with the id `store`, with
-    /// guests built by what `os` gives. Nothing is touched or asked yet.
-    pub fn new(socket: Socket, store: impl Into<String>, os: GuestSystems) -> Self {
-        Self { socket, store: store.into(), os, engine: OnceCell::new() }
+    /// guests built by what `os` gives. `root` is the host's root directory. Nothing is touched or
+    /// asked yet.
+    pub fn new(
+        root: impl Into<PathBuf>,
+        socket: Socket,
+        store: impl Into<String>,
+        os: GuestSystems,
+    ) -> Self {
+        let (host, engine) = (HostRoot::new(root), OnceCell::new());
+        Self { host, socket, store: store.into(), os, engine }
     }
 
     async fn engine(&self) -> Result<&Engine, EngineError> {
@@ -101,7 +117,7 @@ impl ContainerDriver {
 
     /// What a node's container may be given here.
     async fn privileges(&self) -> Privileges {
-        Privileges::of_engine(self.socket.as_deref().unwrap_or(Path::new(""))).await
+        Privileges::of_engine(self.socket.as_deref().unwrap_or(Path::new("")), &self.host).await
     }
 
     /// The container of a machine, if it is there, found by its labels.
@@ -170,7 +186,7 @@ impl ContainerDriver {
             self.networks(&id.cluster).await.map_err(refuse)?.0,
             &image::tag(&(self.os)()?),
             &self.privileges().await,
-            std::path::Path::new("/lib/modules").is_dir(),
+            self.host.path("/lib/modules").is_dir(),
         );
         journal.intent(&container)?;
         let create = async {
@@ -242,10 +258,6 @@ impl ContainerDriver {
 
 #[async_trait]
 impl Driver for ContainerDriver {
-    fn kind(&self) -> DriverKind {
-        DriverKind::Container
-    }
-
     async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check> {
         cancellable(cancel, async { Ok(preflight::look(self, request).await) })
             .await

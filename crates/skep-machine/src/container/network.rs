@@ -34,7 +34,7 @@ impl ContainerDriver {
             }
         }
         // After the engine's own, which has better names for what it has made routes for.
-        taken.extend(host_routes());
+        taken.extend(self.host.routes());
         Ok((own, taken))
     }
 
@@ -113,11 +113,4 @@ async fn create(engine: &Engine, request: &NetworkCreateRequest) -> Result<(), E
     // Whoever waits for this gives it up by dropping it.
     let cancel = CancellationToken::new();
     engine.post_json("/networks/create", &[], &request, &cancel).await.map(drop)
-}
-
-/// The host's own networks.
-fn host_routes() -> Vec<subnet::Taken> {
-    subnet::parse_routes(
-        &skep_read::text("/proc/net/route", skep_read::limit::SYSTEM).unwrap_or_default(),
-    )
 }

@@ -8,9 +8,9 @@ use skep_model::Check;
 
 use super::{ContainerDriver, image, kernel, privileges::Privileges};
 use crate::{
-    MachineError, Request,
+    MachineError, Request, host,
     limits::{self, Bounds, Flags},
-    room, subnet,
+    subnet,
 };
 
 /// Disk a machine takes until its swarm is ready, in bytes (measured: 1 to 2 MB; images that
@@ -53,7 +53,7 @@ pub(super) async fn look(driver: &ContainerDriver, request: &Request) -> Vec<Che
     checks.push(local_engine(engine).await);
     checks.push(privileges(&driver.privileges().await));
     let release = &info.kernel_version;
-    checks.push(ipvs(kernel::find_ipvs(Path::new("/"), release), release));
+    checks.push(ipvs(kernel::find_ipvs(&driver.host, release), release));
     let mut needed = request.new_machines as u64 * DISK_PER_MACHINE;
     match (driver.os)() {
         Err(error) => {
@@ -71,9 +71,9 @@ pub(super) async fn look(driver: &ContainerDriver, request: &Request) -> Vec<Che
             }
         }
     }
-    checks.extend(room::disk(Path::new(&info.data_root), needed));
+    checks.extend(host::disk(Path::new(&info.data_root), needed));
     let memory = request.new_machines as u64 * MEMORY_PER_MACHINE;
-    checks.extend(room::memory(memory, "close something, or make fewer machines"));
+    checks.extend(driver.host.memory(memory, "close something, or make fewer machines"));
     if request.new_network {
         checks.push(network(driver, request).await);
     }

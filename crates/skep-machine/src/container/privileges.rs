@@ -15,6 +15,8 @@ use std::path::Path;
 
 use bollard::models::{HostConfig, HostConfigCgroupnsModeEnum};
 
+use crate::host::HostRoot;
+
 /// The capabilities of Linux by number, from `linux/capability.h`, without the `CAP_` prefix.
 const CAPABILITIES: [&str; 41] = [
     "CHOWN",
@@ -81,13 +83,14 @@ pub(super) enum Privileges {
 
 impl Privileges {
     /// What the engine at `socket` has; skep's own where the engine's process cannot be looked at.
-    pub(super) async fn of_engine(socket: &Path) -> Self {
+    pub(super) async fn of_engine(socket: &Path, host: &HostRoot) -> Self {
         let listening = async {
             let stream = tokio::net::UnixStream::connect(socket).await.ok()?;
             stream.peer_cred().ok()?.pid()
         };
         let listening = listening.await.map(|pid| pid.to_string());
-        let left = skep_read::text(PID_FILE, skep_read::limit::SYSTEM).ok();
+        let left = host.text(PID_FILE).ok();
+        let status_of = |pid: &str| host.text(&format!("/proc/{}/status", pid.trim())).ok();
         let engine = engine_status(listening.as_deref(), left.as_deref(), status_of);
         engine
             .or_else(|| status_of("self"))
@@ -144,11 +147,6 @@ impl Privileges {
             }
         }
     }
-}
-
-/// The text of `/proc/PID/status`.
-fn status_of(pid: &str) -> Option<String> {
-    skep_read::text(format!("/proc/{}/status", pid.trim()), skep_read::limit::SYSTEM).ok()
 }
 
 /// The status of the engine's process: of the one that listens on its socket, or, where that is
@@ -213,6 +211,21 @@ mod tests {
     fn an_ordinary_containers_set_is_too_small() {
         let found = Privileges::from_status(&status("00000000a80425fb")).unwrap();
         assert_eq!(found.fatal(), ["NET_ADMIN", "SYS_ADMIN"]);
+    }
+
+    #[tokio::test]
+    async fn the_engines_process_is_looked_at_below_the_hosts_root() {
+        let root = tempfile::tempdir().unwrap();
+        let host = HostRoot::new(root.path());
+        let of_engine = || Privileges::of_engine(Path::new("/no/socket"), &host);
+        assert_eq!(of_engine().await, Privileges::Full, "nothing is known");
+        for directory in ["/run", "/proc/7"] {
+            fs_err::create_dir_all(host.path(directory)).unwrap();
+        }
+        fs_err::write(host.path(PID_FILE), "7\n").unwrap();
+        let status = "Name:\tdockerd\nCapBnd:\t000001fffffffffe\n";
+        fs_err::write(host.path("/proc/7/status"), status).unwrap();
+        assert_eq!(of_engine().await, Privileges::Without(vec!["CHOWN"]));
     }
 
     #[test]

@@ -25,6 +25,7 @@ use super::{
     Accel,
     trial::{self, Outcome},
 };
+use crate::host::HostRoot;
 
 /// The newest schema of `accel.json` that this program knows.
 const SCHEMA: u64 = 2;
@@ -54,6 +55,8 @@ pub(super) enum Native {
 /// A host with its QEMU, and where what is known about them is kept.
 #[derive(Debug)]
 pub(super) struct Host<'a> {
+    /// Its root directory.
+    pub(super) root: &'a HostRoot,
     /// `accel.json`.
     pub(super) record: PathBuf,
     /// The QEMU.
@@ -120,12 +123,12 @@ impl Host<'_> {
 
     /// What every answer depends on: QEMU, the device and this user's way to it, the running kernel.
     fn key(&self) -> String {
-        let boot = skep_read::text("/proc/sys/kernel/random/boot_id", skep_read::limit::SYSTEM)
-            .unwrap_or_default();
-        let device = fs_err::metadata(KVM).map_or(0, |meta| meta.rdev());
+        let boot = self.root.text("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let kvm = self.root.path(KVM);
+        let device = fs_err::metadata(&kvm).map_or(0, |meta| meta.rdev());
         let parts = [
             format!("{} {} {}", self.binary.display(), self.version, stamp(self.binary)),
-            format!("{device} {} {}", stamp(Path::new(KVM)), is_open()),
+            format!("{device} {} {}", stamp(&kvm), is_open(&kvm)),
             boot.trim().to_owned(),
         ];
         parts.join("; ")
@@ -182,16 +185,17 @@ fn stamp(path: &Path) -> String {
     )
 }
 
-fn is_open() -> bool {
-    rustix::fs::access(KVM, Access::READ_OK | Access::WRITE_OK).is_ok()
+fn is_open(kvm: &Path) -> bool {
+    rustix::fs::access(kvm, Access::READ_OK | Access::WRITE_OK).is_ok()
 }
 
 /// That there is no way to the accelerator, for which no guest needs to be started.
-pub(super) fn closed() -> Option<Native> {
-    if NATIVE != Accel::Kvm || is_open() {
+pub(super) fn closed(host: &HostRoot) -> Option<Native> {
+    let kvm = host.path(KVM);
+    if NATIVE != Accel::Kvm || is_open(&kvm) {
         return None;
     }
-    let (why, fix) = if Path::new(KVM).exists() {
+    let (why, fix) = if kvm.exists() {
         let fix = "`sudo usermod -aG kvm $USER`, then log in again";
         (format!("this user may not open {KVM}"), fix)
     } else {
@@ -241,6 +245,22 @@ mod tests {
     }
 
     #[test]
+    fn the_device_is_looked_for_below_the_hosts_root() {
+        let root = tempfile::tempdir().unwrap();
+        let host = HostRoot::new(root.path());
+        let why = || match closed(&host) {
+            Some(Native::Fails { why, .. }) => why,
+            other => format!("{other:?}"),
+        };
+        if NATIVE == Accel::Kvm {
+            assert_eq!(why(), "there is no /dev/kvm");
+            fs_err::create_dir(host.path("/dev")).unwrap();
+            fs_err::write(host.path("/dev/kvm"), "").unwrap();
+            assert_eq!(why(), "None");
+        }
+    }
+
+    #[test]
     fn an_accelerator_of_another_system_is_refused() {
         let foreign = if NATIVE == Accel::Kvm { Accel::Hvf } else { Accel::Kvm };
         assert_eq!(Native::Works.check(Some(foreign)).verdict, Verdict::Fail);
@@ -266,7 +286,8 @@ mod tests {
     fn an_answer_is_kept_until_what_it_depends_on_changes() {
         let home = tempfile::tempdir().unwrap();
         let (binary, record) = (home.path().join("qemu"), home.path().join("accel.json"));
-        let host = Host { record: record.clone(), binary: &binary, version: "10.0.2" };
+        let root = &HostRoot::new(home.path());
+        let host = Host { root, record: record.clone(), binary: &binary, version: "10.0.2" };
         let (one, other) = (guest(home.path(), "1"), guest(home.path(), "2"));
         assert_eq!(host.known(&one), None);
         host.remember(&one, &Native::Works).unwrap();
@@ -275,7 +296,7 @@ mod tests {
         assert_eq!(host.known(&one), Some(Native::Works));
         assert_eq!(host.known(&other), Some(fails()));
 
-        let newer = Host { record: record.clone(), binary: &binary, version: "10.0.3" };
+        let newer = Host { root, record: record.clone(), binary: &binary, version: "10.0.3" };
         assert_eq!(newer.known(&one), None);
         let later = VmImage { kernel_release: "6.12.108".into(), ..one.clone() };
         assert_eq!(host.known(&later), None);

@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use skep_model::{ClusterName, Port, Protocol};
 use skep_os::Interface;
 
-use crate::{MachineId, Reach, subnet};
+use crate::{MachineId, Reach, host::HostRoot, subnet};
 
 /// The network between a machine and QEMU: one of those set apart for documentation, so that it
 /// hides nothing a machine may want to reach.
@@ -195,8 +195,8 @@ fn parse_socket(line: &str) -> Option<(Ipv4Addr, u16)> {
 }
 
 /// The host's open UDP sockets.
-pub(super) fn udp_table() -> String {
-    skep_read::text("/proc/net/udp", skep_read::limit::SYSTEM).unwrap_or_default()
+pub(super) fn udp_table(host: &HostRoot) -> String {
+    host.text("/proc/net/udp").unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -287,7 +287,7 @@ mod tests {
         let group = Ipv4Addr::new(239, 192, 7, 7);
         let socket = UdpSocket::bind((group, 0)).unwrap();
         let port = socket.local_addr().unwrap().port();
-        assert!(is_group_taken(&udp_table(), group, port));
+        assert!(is_group_taken(&udp_table(&HostRoot::new("/")), group, port));
     }
 
     proptest! {

@@ -17,7 +17,7 @@ use super::{
     program,
     record::{Cluster, Files, Machine, Power, Wire},
 };
-use crate::{MachineError, MachineId, console};
+use crate::{MachineError, MachineId, console, host::HostRoot};
 
 /// How long the guest is asked to power off before it is not asked any more.
 const GRACE: Duration = Duration::from_secs(30);
@@ -202,11 +202,11 @@ impl QemuDriver {
         let host = addresses::host_address(cluster.host, record.address);
         for port in ALWAYS.iter().chain(&record.publish) {
             if let Err(error) = addresses::is_free(host, port.host, port.protocol) {
-                return Err(port_error(place, host, *port, &error));
+                return Err(port_error(&self.host, place, host, *port, &error));
             }
         }
         if let Wire::Multicast { group, port } = cluster.segment
-            && addresses::is_group_taken(&addresses::udp_table(), group, port)
+            && addresses::is_group_taken(&addresses::udp_table(&self.host), group, port)
             && !self.any_alive(&place.id.cluster)
         {
             return Err(group_error(place, cluster));
@@ -228,7 +228,7 @@ impl QemuDriver {
             Failure::Port(port) => {
                 let refused = addresses::is_free(host, port.host, port.protocol);
                 let error = refused.err().unwrap_or_else(|| io::ErrorKind::AddrInUse.into());
-                port_error(place, host, port, &error)
+                port_error(&self.host, place, host, port, &error)
             }
             Failure::Group => group_error(place, cluster),
             Failure::Other(reason) => place.refuse("start", reason),
@@ -384,12 +384,13 @@ pub(super) async fn end_by_force(
 
 /// Why a machine cannot have a port.
 pub(super) fn port_error(
+    root: &HostRoot,
     place: &Place,
     host: std::net::Ipv4Addr,
     port: Port,
     error: &io::Error,
 ) -> MachineError {
-    let mut reason = refusal(port, error);
+    let mut reason = refusal(root, port, error);
     let mut free = None;
     if ALWAYS.contains(&port) {
         reason.push_str(": end it, since every machine has this port");
@@ -406,13 +407,10 @@ pub(super) fn port_error(
 }
 
 /// What stands between this user and a port.
-pub(super) fn refusal(port: Port, error: &io::Error) -> String {
+pub(super) fn refusal(root: &HostRoot, port: Port, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            let first = skep_read::text(
-                "/proc/sys/net/ipv4/ip_unprivileged_port_start",
-                skep_read::limit::SYSTEM,
-            );
+            let first = root.text("/proc/sys/net/ipv4/ip_unprivileged_port_start");
             let first = first.ok().and_then(|text| text.trim().parse::<u16>().ok());
             format!(
                 "ports below {} take a permission (`sudo sysctl \

@@ -51,9 +51,7 @@ impl QemuDriver {
     /// A cluster's network, and the networks of everybody else: the host's own, and those of the
     /// store's other clusters of virtual machines.
     pub(super) fn networks(&self, cluster: &ClusterName) -> Result<Networks, StoreError> {
-        let routes =
-            skep_read::text("/proc/net/route", skep_read::limit::SYSTEM).unwrap_or_default();
-        let mut taken = subnet::parse_routes(&routes);
+        let mut taken = self.host.routes();
         let (mut own, mut loopback) = (None, Vec::new());
         for name in names(&self.layout.clusters())? {
             match Cluster::read(&self.layout.cluster(&name).qemu())? {
@@ -120,7 +118,7 @@ impl QemuDriver {
         let segment = match &self.options.segment {
             Some(Segment::Bridge(name)) => Wire::Bridge { name: name.clone() },
             Some(Segment::Multicast) | None => {
-                let table = addresses::udp_table();
+                let table = addresses::udp_table(&self.host);
                 let free = addresses::groups(&self.store, cluster)
                     .find(|(group, port)| !addresses::is_group_taken(&table, *group, *port));
                 let (group, port) = free.ok_or_else(|| {

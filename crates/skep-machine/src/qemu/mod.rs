@@ -46,12 +46,21 @@ use self::{
     record::{Cluster, Files, Machine},
 };
 use crate::{
-    Driver, DriverKind, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
-    cancel::cancellable, console, container::GuestSystems,
+    Driver, DriverOptions, Features, MachineError, MachineId, MachinePlan, Reach, Request, System,
+    Work, cancel::cancellable, console, container::GuestSystems, host::HostRoot,
+};
+
+/// What machines of this driver are like.
+pub(crate) const FEATURES: Features = Features {
+    makes_machines: true,
+    sizes_disks: true,
+    forwards_ports: true,
+    system: System::Skep,
 };
 
 /// The `qemu` driver.
 pub struct QemuDriver {
+    host: HostRoot,
     layout: Layout,
     sockets: PathBuf,
     store: String,
@@ -70,17 +79,18 @@ impl fmt::Debug for QemuDriver {
 
 impl QemuDriver {
     /// A driver for the store at `layout` with the id `store`, with guests built by what `os`
-    /// gives. `sockets` is a directory that only this user can enter, with a short path. Nothing is
+    /// gives. `root` is the host's root directory. `sockets` is a directory that only this user can enter, with a short path. Nothing is
     /// touched or asked yet.
     pub fn new(
+        root: impl Into<PathBuf>,
         layout: Layout,
         sockets: PathBuf,
         store: impl Into<String>,
         os: GuestSystems,
         options: Options,
     ) -> Self {
-        let (qemu, trial) = (OnceCell::new(), Mutex::new(()));
-        Self { layout, sockets, store: store.into(), os, options, qemu, trial }
+        let (host, qemu, trial) = (HostRoot::new(root), OnceCell::new(), Mutex::new(()));
+        Self { host, layout, sockets, store: store.into(), os, options, qemu, trial }
     }
 
     /// Where a machine's files and its monitor are, whether or not it exists.
@@ -127,7 +137,7 @@ impl QemuDriver {
         if let Some(other) = asked.filter(|asked| *asked != NATIVE) {
             return Ok(other);
         }
-        let native = match accel::closed() {
+        let native = match accel::closed(&self.host) {
             Some(closed) => closed,
             None => self.tried(asked, cluster, guest, events, cancel).await?,
         };
@@ -161,7 +171,7 @@ impl QemuDriver {
         let binary = self.binary(cluster);
         let qemu = self.qemu.get_or_try_init(|| Qemu::ask(&binary, cancel));
         let version = &qemu.await.map_err(refuse)?.version;
-        let host = Host { record: self.layout.accel(), binary: &binary, version };
+        let host = Host { root: &self.host, record: self.layout.accel(), binary: &binary, version };
 
         let _turn = self.trial.lock().await;
         match host.known(guest) {
@@ -225,10 +235,6 @@ impl QemuDriver {
 
 #[async_trait]
 impl Driver for QemuDriver {
-    fn kind(&self) -> DriverKind {
-        DriverKind::Qemu
-    }
-
     async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check> {
         cancellable(cancel, async { Ok(preflight::look(self, request, cancel).await) })
             .await

@@ -34,7 +34,7 @@ impl QemuDriver {
                 continue;
             }
             if let Err(error) = addresses::is_free(host, port.host, port.protocol) {
-                return Err(port_error(place, host, port, &error));
+                return Err(port_error(&self.host, place, host, port, &error));
             }
         }
         for port in ports {
@@ -44,7 +44,13 @@ impl QemuDriver {
                 let said = monitor::human(&place.monitor, command).await;
                 let said = said.map_err(|error| place.refuse(ACTION, error))?;
                 if !said.trim().is_empty() {
-                    return Err(port_error(place, host, *port, &io::Error::other(said.trim())));
+                    return Err(port_error(
+                        &self.host,
+                        place,
+                        host,
+                        *port,
+                        &io::Error::other(said.trim()),
+                    ));
                 }
             }
             if !record.publish.contains(port) {

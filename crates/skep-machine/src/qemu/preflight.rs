@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     MachineError, Request,
+    host::{self, HostRoot},
     limits::{self, Bounds, Flags},
-    room,
 };
 
 /// The least memory a machine can be a swarm node with, in bytes.
@@ -49,8 +49,12 @@ pub(super) async fn look(
         Ok(qemu) => {
             checks.push(version(&binary, &qemu));
             checks.push(networks(&qemu, segment.as_ref()));
-            let host =
-                Host { record: driver.layout.accel(), binary: &binary, version: &qemu.version };
+            let host = Host {
+                root: &driver.host,
+                record: driver.layout.accel(),
+                binary: &binary,
+                version: &qemu.version,
+            };
             match accelerates(driver, &host, asked, cancel).await {
                 Ok(native) => checks.push(native.check(asked)),
                 Err(error) => checks.push(absent(&binary, &error)),
@@ -59,7 +63,7 @@ pub(super) async fn look(
     }
     if let Some(Segment::Bridge(name)) = &segment {
         let is_root = rustix::process::geteuid().is_root();
-        checks.extend(bridge::checks(Path::new("/"), name, is_root));
+        checks.extend(bridge::checks(&driver.host.path("/"), name, is_root));
     }
     let mut shared = 0;
     match (driver.os)() {
@@ -74,11 +78,11 @@ pub(super) async fn look(
         }
     }
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    checks.extend(size(request.size, processors, room::total_memory()));
+    checks.extend(size(request.size, processors, driver.host.total_memory()));
     let machines = request.new_machines as u64;
-    checks.extend(room::disk(driver.layout.root(), shared + machines * DISK_PER_MACHINE));
+    checks.extend(host::disk(driver.layout.root(), shared + machines * DISK_PER_MACHINE));
     let each = request.size.memory.unwrap_or(MEMORY).saturating_add(MEMORY_FOR_QEMU);
-    checks.extend(room::memory(
+    checks.extend(driver.host.memory(
         machines.saturating_mul(each),
         "close something, make fewer machines, or give each less with --memory",
     ));
@@ -94,7 +98,7 @@ async fn accelerates(
     asked: Option<Accel>,
     cancel: &CancellationToken,
 ) -> Result<Native, ProcessError> {
-    if let Some(closed) = closed() {
+    if let Some(closed) = closed(host.root) {
         return Ok(closed);
     }
     let guest = (driver.os)().ok().and_then(|os| os.cached_vm().ok().flatten());
@@ -191,14 +195,15 @@ fn addresses_at_host(driver: &QemuDriver, request: &Request) -> Vec<Check> {
         });
     }
     if let (Some(host), true) = (host, request.new_machines > 0) {
-        checks.extend(request.publish.iter().filter_map(|port| published(host, *port)));
+        checks
+            .extend(request.publish.iter().filter_map(|port| published(&driver.host, host, *port)));
     }
     checks
 }
 
 /// A published port that no machine could have. The network's last address is no machine's, so
 /// that a port there is refused for what it is, and not for who has it.
-fn published(network: ipnet::Ipv4Net, port: skep_model::Port) -> Option<Check> {
+fn published(root: &HostRoot, network: ipnet::Ipv4Net, port: skep_model::Port) -> Option<Check> {
     let what = format!("published port {}/{}", port.host, port.protocol);
     let probe = network.hosts().last()?;
     if addresses::is_reserved(port.host, port.protocol) {
@@ -208,7 +213,7 @@ fn published(network: ipnet::Ipv4Net, port: skep_model::Port) -> Option<Check> {
         return Some(Check::fail(what, found, fix.unwrap_or_default()));
     }
     let error = addresses::is_free(probe, port.host, port.protocol).err()?;
-    let found = super::life::refusal(port, &error);
+    let found = super::life::refusal(root, port, &error);
     let fix = addresses::free_instead(probe, port);
     let fix = fix.map(|free| format!("--publish {free}:{}", port.machine));
     Some(Check::fail(what, found, fix.unwrap_or_default()))
@@ -253,9 +258,9 @@ mod tests {
     #[test]
     fn a_reserved_port_is_refused_and_another_offered() {
         let network = "127.254.254.0/24".parse().unwrap();
-        let check = published(network, "2222:80".parse().unwrap()).unwrap();
+        let check = published(&HostRoot::new("/"), network, "2222:80".parse().unwrap()).unwrap();
         assert_eq!(check.verdict, Verdict::Fail);
         assert_eq!(check.fix, "--publish 2223:80");
-        assert_eq!(published(network, "2222:80/udp".parse().unwrap()), None);
+        assert_eq!(published(&HostRoot::new("/"), network, "2222:80/udp".parse().unwrap()), None);
     }
 }

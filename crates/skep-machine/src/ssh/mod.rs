@@ -24,8 +24,16 @@ use tokio_util::sync::CancellationToken;
 
 use self::probe::{Answer, probe};
 use crate::{
-    Driver, DriverKind, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
-    cancel::cancellable,
+    Driver, DriverOptions, Features, MachineError, MachineId, MachinePlan, Reach, Request, System,
+    Work, cancel::cancellable,
+};
+
+/// What machines of this driver are like.
+pub(crate) const FEATURES: Features = Features {
+    makes_machines: false,
+    sizes_disks: false,
+    forwards_ports: false,
+    system: System::Found,
 };
 
 /// The newest schema of `ssh.json` this program knows.
@@ -133,12 +141,8 @@ fn check(host: &Host, answer: Answer) -> Check {
 
 #[async_trait]
 impl Driver for SshDriver {
-    fn kind(&self) -> DriverKind {
-        DriverKind::Ssh
-    }
-
     async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check> {
-        let DriverOptions::Ssh(host) = &request.options else {
+        let DriverOptions::Ssh(Some(host)) = &request.options else {
             let fix = "`skep machine create -d ssh --ssh-host ADDRESS NAME` takes one host";
             return vec![Check::fail("host", "no host was named", fix)];
         };
@@ -168,7 +172,7 @@ impl Driver for SshDriver {
         options: &DriverOptions,
     ) -> Result<Reach, MachineError> {
         let host = match options {
-            DriverOptions::Ssh(host) => host.clone(),
+            DriverOptions::Ssh(Some(host)) => host.clone(),
             _ => self.load(id)?,
         };
         Ok(Reach { host: host.address.into(), ssh: host.ssh_port, engine: host.engine_port })
@@ -190,7 +194,7 @@ impl Driver for SshDriver {
 
     /// Remembers which host the machine is.
     async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError> {
-        let DriverOptions::Ssh(host) = &plan.options else {
+        let DriverOptions::Ssh(Some(host)) = &plan.options else {
             return Err(MachineError::Driver {
                 machine: plan.id.machine.clone(),
                 action: "make",

@@ -30,7 +30,7 @@ impl Bench {
 
     async fn create(&self, name: &str, sshd: SocketAddr) -> MachineId {
         let id = id(name);
-        let options = DriverOptions::Ssh(host(sshd));
+        let options = DriverOptions::Ssh(Some(host(sshd)));
         let plan = MachinePlan {
             id: id.clone(),
             address: Ipv4Addr::LOCALHOST,
@@ -80,7 +80,7 @@ async fn a_host_is_remembered_looked_at_and_forgotten() {
     let states = bench.driver.states(&cluster()).await.unwrap();
     let of = |id: &MachineId| states[&id.machine];
     assert_eq!((of(&one), of(&two)), (MachineState::Running, MachineState::Stopped));
-    let reach = bench.driver.reach(&one, Ipv4Addr::UNSPECIFIED, &DriverOptions::Default).unwrap();
+    let reach = bench.driver.reach(&one, Ipv4Addr::UNSPECIFIED, &DriverOptions::Ssh(None)).unwrap();
     assert_eq!((reach.host, reach.ssh, reach.engine), (on.ip(), on.port(), 2376));
     let outstanding = bench.journal.outstanding().unwrap();
     assert_eq!(outstanding, bench.driver.resources(&cluster()).await.unwrap());
@@ -117,12 +117,12 @@ async fn a_hosts_power_is_its_owners() {
 async fn what_keeps_a_host_from_being_taken_is_known_before() {
     let bench = Bench::new();
     let verdict = async |options| bench.checks(options).await[0].verdict;
-    let at = |sshd| DriverOptions::Ssh(host(sshd));
+    let at = |sshd| DriverOptions::Ssh(Some(host(sshd)));
     assert_eq!(verdict(at(greeter(b"SSH-2.0-x\r\n").await)).await, Verdict::Pass);
     assert_eq!(verdict(at(greeter(b"220 mail\r\n").await)).await, Verdict::Fail);
     assert_eq!(verdict(at(closed().await)).await, Verdict::Fail);
     assert_eq!(verdict(at("0.0.0.0:22".parse().unwrap())).await, Verdict::Fail);
-    assert_eq!(verdict(DriverOptions::Default).await, Verdict::Fail);
+    assert_eq!(verdict(DriverOptions::Ssh(None)).await, Verdict::Fail);
 }
 
 #[tokio::test]

@@ -59,10 +59,8 @@ pub(super) fn network_resource(cluster: &ClusterName) -> Resource {
 /// The options of a machine.
 pub(super) fn options(given: &DriverOptions) -> Options {
     match given {
-        DriverOptions::Virtualbox(options) => (**options).clone(),
-        DriverOptions::Default | DriverOptions::Ssh(_) | DriverOptions::None(_) => {
-            Options::default()
-        }
+        DriverOptions::Virtualbox(Some(options)) => (**options).clone(),
+        _ => Options::default(),
     }
 }
 

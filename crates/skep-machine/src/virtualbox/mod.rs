@@ -56,9 +56,18 @@ use self::{
     record::{Cluster, Files},
 };
 use crate::{
-    Driver, DriverKind, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
-    cancel::cancellable, console, container::GuestSystems,
+    Driver, DriverOptions, Features, MachineError, MachineId, MachinePlan, Reach, Request, System,
+    Work, cancel::cancellable, console, container::GuestSystems,
 };
+
+/// What machines with these options are like.
+pub(crate) fn features(options: Option<&Options>) -> Features {
+    let system = match options.map(|options| &options.iso) {
+        Some(Iso::Boot2docker(_)) => System::Boot2docker,
+        Some(Iso::Skep) | None => System::Skep,
+    };
+    Features { makes_machines: true, sizes_disks: true, forwards_ports: false, system }
+}
 
 /// The systems VirtualBox runs on, as far as they differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,10 +185,6 @@ impl VirtualBoxDriver {
 
 #[async_trait]
 impl Driver for VirtualBoxDriver {
-    fn kind(&self) -> DriverKind {
-        DriverKind::Virtualbox
-    }
-
     async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check> {
         cancellable(cancel, async { Ok(preflight::look(self, request, cancel).await) })
             .await

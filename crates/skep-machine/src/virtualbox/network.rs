@@ -24,7 +24,7 @@ use super::{
     record::{Cluster, Wire},
     version::{NETS, RESTRICTED},
 };
-use crate::{MachineError, Work, subnet};
+use crate::{MachineError, Work, host::HostRoot, subnet};
 
 /// A host-only interface or network that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,9 +80,7 @@ impl VirtualBoxDriver {
         allowed: Option<&Allowed>,
     ) -> Result<(Ipv4Net, Option<Wire>), MachineError> {
         let mut taken = self.others(cluster)?;
-        let routes = self.host.root.join("proc/net/route");
-        let routes = skep_read::text(routes, skep_read::limit::SYSTEM).unwrap_or_default();
-        taken.extend(subnet::parse_routes(&routes).into_iter().filter(|route| {
+        taken.extend(HostRoot::new(&self.host.root).routes().into_iter().filter(|route| {
             // Those through the interfaces themselves are looked at below.
             let is_through = |there: &There| route.by.ends_with(&format!(" {}", there.wire.name()));
             !there.iter().any(is_through)

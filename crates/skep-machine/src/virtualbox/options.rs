@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use crate::System;
-
 /// The types of network cards VirtualBox has.
 pub(super) const NIC_TYPES: [&str; 7] =
     ["Am79C973", "Am79C970A", "82540EM", "82543GC", "82545EM", "virtio", "usbnet"];
@@ -98,16 +96,6 @@ impl Default for Options {
             no_vtx_check: false,
             import_vm: None,
             vm: None,
-        }
-    }
-}
-
-impl Options {
-    /// What such a machine runs.
-    pub fn system(&self) -> System {
-        match self.iso {
-            Iso::Skep => System::Skep,
-            Iso::Boot2docker(_) => System::Boot2docker,
         }
     }
 }

@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     DriverOptions, MachineError, Request,
+    host::{self, HostRoot},
     limits::{self, Bounds, Flags},
-    room,
 };
 
 /// The least memory a machine with skep's guest can be a swarm node with, in bytes.
@@ -48,6 +48,7 @@ pub(super) async fn look(
         Ok(found) => found,
         Err(error) => return vec![absent(&error)],
     };
+    let host = HostRoot::new(&driver.host.root);
     let mut checks = vec![version(found)];
     checks.extend(found.warning.as_deref().map(module));
     let options = options(&request.options);
@@ -64,11 +65,11 @@ pub(super) async fn look(
         }
     };
     if !options.no_vtx_check {
-        checks.push(virtualization(&info, driver.host.os, &cpu_flags(&driver.host.root)));
+        checks.push(virtualization(&info, driver.host.os, &cpu_flags(&host)));
     }
     checks.extend(words(&options));
     let flags = match request.options {
-        DriverOptions::Virtualbox(_) => Flags::VIRTUALBOX,
+        DriverOptions::Virtualbox(Some(_)) => Flags::VIRTUALBOX,
         _ => Flags::ALL_DRIVERS,
     };
     checks.extend(size(request.size, flags, &options.iso, &info));
@@ -82,8 +83,8 @@ pub(super) async fn look(
         checks.extend(network(driver, request, &options, cancel).await);
     }
     let machines = request.new_machines as u64;
-    checks.extend(room::disk(driver.layout.root(), machines * DISK_PER_MACHINE));
-    checks.extend(room::memory(
+    checks.extend(host::disk(driver.layout.root(), machines * DISK_PER_MACHINE));
+    checks.extend(host.memory(
         machines.saturating_mul(request.size.memory.unwrap_or(MEMORY)),
         "close something, make fewer machines, or give each less memory",
     ));
@@ -117,9 +118,8 @@ fn module(warning: &str) -> Check {
 }
 
 /// The flags of the first processor, on Linux.
-fn cpu_flags(root: &Path) -> String {
-    let text =
-        skep_read::text(root.join("proc/cpuinfo"), skep_read::limit::SYSTEM).unwrap_or_default();
+fn cpu_flags(host: &HostRoot) -> String {
+    let text = host.text("/proc/cpuinfo").unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with("flags"));
     line.and_then(|line| line.split_once(':')).map_or(String::new(), |(_, flags)| flags.to_owned())
 }
@@ -290,7 +290,7 @@ async fn network(
         Ok(record) => record,
         Err(error) => return vec![Check::fail(WHAT, error.to_string(), "remove the file")],
     };
-    let is_given = matches!(request.options, DriverOptions::Virtualbox(_));
+    let is_given = matches!(request.options, DriverOptions::Virtualbox(Some(_)));
     let wanted = request.subnet.or_else(|| is_given.then(|| options.host_only.trunc()));
     let chosen = match record {
         Some(record) if request.subnet.is_none_or(|wanted| wanted == record.subnet) => {

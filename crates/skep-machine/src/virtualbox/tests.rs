@@ -75,7 +75,7 @@ impl Bench {
 
     async fn running(&self, machine: &str) -> MachinePlan {
         self.prepare().await;
-        let plan = plan(machine, DriverOptions::Default);
+        let plan = plan(machine, DriverOptions::Virtualbox(None));
         self.driver.create(&plan, self.work()).await.unwrap();
         self.driver.start(&plan.id, &self.cancel).await.unwrap();
         plan
@@ -141,7 +141,7 @@ fn request(options: Options) -> Request {
         new_network: true,
         size: Size::default(),
         publish: Vec::new(),
-        options: DriverOptions::Virtualbox(Box::new(options)),
+        options: DriverOptions::Virtualbox(Some(Box::new(options))),
     }
 }
 
@@ -191,7 +191,7 @@ async fn boot2docker_is_told_what_docker_machine_told_it() {
         host_only_nic: "Am79C973".into(),
         ..Options::default()
     };
-    let plan = plan("vb1", DriverOptions::Virtualbox(Box::new(options)));
+    let plan = plan("vb1", DriverOptions::Virtualbox(Some(Box::new(options))));
     fs_err::create_dir(bench.path("home")).unwrap();
     bench.asked();
     bench.driver.create(&plan, bench.work()).await.unwrap();
@@ -222,7 +222,7 @@ async fn a_name_that_virtualbox_has_is_refused_and_that_machine_kept() {
     let bench = Bench::new();
     bench.prepare().await;
     bench.write("vms/1", "name=web1 settings=/elsewhere/web1.vbox state='powered off' adapter=\n");
-    let plan = plan("web1", DriverOptions::Default);
+    let plan = plan("web1", DriverOptions::Virtualbox(None));
     let error = bench.driver.create(&plan, bench.work()).await.unwrap_err().to_string();
     insta::assert_snapshot!(error, @"cannot make machine web1: VirtualBox has a machine web1 already, which is none of skep's (/elsewhere/web1.vbox): choose another name, or remove that one with `VBoxManage unregistervm 1 --delete`");
     assert_eq!(bench.state("web1").await, MachineState::Absent);
@@ -237,7 +237,11 @@ async fn another_clusters_machine_of_the_name_is_no_obstacle() {
     let other = bench.path("store/clusters/other/machines/web1/virtualbox/web1/web1.vbox");
     let vm = format!("name=web1 settings={} state='powered off' adapter=\n", other.display());
     bench.write("vms/1", &vm);
-    bench.driver.create(&plan("web1", DriverOptions::Default), bench.work()).await.unwrap();
+    bench
+        .driver
+        .create(&plan("web1", DriverOptions::Virtualbox(None)), bench.work())
+        .await
+        .unwrap();
     assert!(bench.asked().contains("--name skep-web1 --register"));
 }
 
@@ -415,7 +419,7 @@ async fn a_machine_of_docker_machines_is_taken_over_as_it_is() {
     let bench = Bench::new();
     bench.write("vms/1", "name=old settings=/elsewhere/old.vbox state=running adapter=vboxnet0\n");
     let options = Options { vm: Some("1".into()), ..Options::default() };
-    let plan = plan("old", DriverOptions::Virtualbox(Box::new(options)));
+    let plan = plan("old", DriverOptions::Virtualbox(Some(Box::new(options))));
     bench.driver.create(&plan, bench.work()).await.unwrap();
     assert_eq!(bench.state("old").await, MachineState::Running);
     bench.driver.stop(&plan.id, &bench.cancel).await.unwrap();
@@ -431,7 +435,7 @@ async fn a_machine_of_docker_machines_is_taken_over_as_it_is() {
     bench.driver.remove(&plan.id, bench.work()).await.unwrap();
     assert!(!bench.path("vms/1").exists());
     let missing = Options { vm: Some("2".into()), ..Options::default() };
-    let plan = self::plan("new", DriverOptions::Virtualbox(Box::new(missing)));
+    let plan = self::plan("new", DriverOptions::Virtualbox(Some(Box::new(missing))));
     let error = bench.driver.create(&plan, bench.work()).await.unwrap_err().to_string();
     assert!(
         error.starts_with("cannot take over machine new: VirtualBox has no machine 2"),
@@ -450,7 +454,7 @@ async fn an_imported_machines_disk_is_copied() {
         import_vm: Some("1".into()),
         ..Options::default()
     };
-    let plan = plan("web1", DriverOptions::Virtualbox(Box::new(options)));
+    let plan = plan("web1", DriverOptions::Virtualbox(Some(Box::new(options))));
     bench.driver.create(&plan, bench.work()).await.unwrap();
     let copy = fs_err::read(bench.files("web1").join("disk.vmdk")).unwrap();
     assert_eq!(copy, b"what it has written");
@@ -461,7 +465,7 @@ async fn a_machine_whose_making_was_cut_short_is_no_machine_and_is_made_anew() {
     let bench = Bench::new();
     bench.prepare().await;
     bench.write("refuse", "storagectl 00000000-0000-0000-0000-000000000000\nno\n");
-    let plan = plan("web1", DriverOptions::Default);
+    let plan = plan("web1", DriverOptions::Virtualbox(None));
     let error = bench.driver.create(&plan, bench.work()).await.unwrap_err();
     assert_eq!(error.to_string(), "cannot make machine web1: VirtualBox says: no");
     assert_eq!(bench.state("web1").await, MachineState::Absent);

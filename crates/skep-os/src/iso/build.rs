@@ -15,10 +15,10 @@ use super::{ISO, IsoImage};
 use crate::{
     Builder, Image, OsError, Release,
     builder::{finish, lock},
-    cache::Place,
     debootstrap::{Run, Variant, quoted},
     definition::{GuestFile, hex},
     kernel::{GATHER, GATHERED, Kernel, Layer},
+    place::Place,
     preflight::{self, DEPMOD, SQFSTAR, Tool, XZ, ZSTD},
     progress,
     source::Distribution,

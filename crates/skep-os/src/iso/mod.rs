@@ -12,7 +12,7 @@ use std::{path::PathBuf, time::SystemTime};
 use serde::{Deserialize, Serialize};
 use skep_store::StoreError;
 
-use crate::{Image, OsError, cache::Place, vm::image::File};
+use crate::{Image, OsError, place::Place, vm::image::File};
 
 /// The newest schema of `iso.json` this program knows.
 const SCHEMA: u64 = 1;

@@ -16,10 +16,10 @@ use super::{
 use crate::{
     Builder, Image, OsError,
     builder::{finish, lock},
-    cache::Place,
     debootstrap::{Run, Variant, quoted},
     definition::hex,
     kernel::{self, GATHER, GATHERED, Kernel, Layer},
+    place::Place,
     preflight::{self, DEPMOD, MKE2FS, SQFSTAR, Tool, XZ, ZSTD},
     progress,
 };

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use skep_store::StoreError;
 
-use crate::{OsError, cache::Place, definition::hex};
+use crate::{OsError, definition::hex, place::Place};
 
 /// The newest schema of `vm.json` this program knows.
 const SCHEMA: u64 = 1;

@@ -18,7 +18,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::{
-    api::{Id, Mode, Node, Service, Task, TaskState, UpdateState},
+    api::{Id, Mode, Node, NodeState, Service, Task, TaskState, UpdateState},
     placement,
 };
 
@@ -85,8 +85,8 @@ impl Picture<'_> {
     pub fn without_a_node(&self) -> Vec<&Task> {
         let tasks = || self.slots.values().copied();
         let moves = |task: &Task| {
-            let state = task.status.state;
-            state < TaskState::Running && state != TaskState::Pending
+            let state = &task.status.state;
+            *state < TaskState::Running && *state != TaskState::Pending
         };
         if tasks().any(moves) {
             return Vec::new();
@@ -103,10 +103,11 @@ pub fn is_refused(task: &Task) -> bool {
 /// Where `service` stands. `tasks` are those of its present specification (`_up-to-date`), whatever
 /// they do; `nodes` are all.
 pub fn judge<'a>(service: &Service, tasks: &'a [Task], nodes: &[Node]) -> Picture<'a> {
-    let state: HashMap<&Id, &str> =
-        nodes.iter().map(|node| (&node.id, node.status.state.as_str())).collect();
+    let state: HashMap<&Id, &NodeState> =
+        nodes.iter().map(|node| (&node.id, &node.state)).collect();
     let is_there = |task: &Task| {
-        task.node_id.as_str().is_empty() || state.get(&task.node_id).is_some_and(|s| *s != "down")
+        task.node_id.as_str().is_empty()
+            || state.get(&task.node_id).is_some_and(|s| **s != NodeState::Down)
     };
     let iteration = service.job_status.as_ref().map(|job| job.job_iteration);
     let counts = |task: &&Task| {
@@ -118,7 +119,7 @@ pub fn judge<'a>(service: &Service, tasks: &'a [Task], nodes: &[Node]) -> Pictur
     let mut slots: BTreeMap<Slot, &Task> = BTreeMap::new();
     for task in tasks.iter().filter(counts) {
         // Of several tasks the one that is wanted most counts, then the one that is least far.
-        let rank = |task: &Task| (task.desired_state, task.status.state);
+        let rank = |task: &'a Task| (&task.desired_state, &task.status.state);
         slots
             .entry(Slot::of(service, task))
             .and_modify(|known| {
@@ -142,7 +143,8 @@ pub fn judge<'a>(service: &Service, tasks: &'a [Task], nodes: &[Node]) -> Pictur
     // A service that is to be on every node, and is on none, is not there.
     let may_be_none = matches!(service.spec.mode, Mode::Replicated { .. });
     let whole = good == wanted && (wanted > 0 || may_be_none);
-    let update = service.update_status.as_ref().map(|status| status.state).unwrap_or_default();
+    let none = UpdateState::None;
+    let update = service.update_status.as_ref().map_or(&none, |status| &status.state);
     let verdict = if service.spec.mode.is_job() {
         if whole { Verdict::Done } else { Verdict::Going }
     } else {
@@ -152,7 +154,7 @@ pub fn judge<'a>(service: &Service, tasks: &'a [Task], nodes: &[Node]) -> Pictur
             _ if !whole => Verdict::Going,
             UpdateState::Completed => Verdict::Done,
             UpdateState::RollbackCompleted => Verdict::RolledBack,
-            UpdateState::Unknown => Verdict::Stable,
+            UpdateState::None | UpdateState::Other(_) => Verdict::Stable,
         }
     };
     Picture { slots, good, wanted, verdict }
@@ -176,8 +178,7 @@ fn wanted(service: &Service, slots: &BTreeMap<Slot, &Task>, nodes: &[Node]) -> u
         Mode::Global {} | Mode::GlobalJob {} => {
             // A node that was drained keeps the record of its last task.
             let live = |task: &&&Task| {
-                let (desired, state) = (task.desired_state, task.status.state);
-                desired <= TaskState::Running || state != TaskState::Shutdown
+                task.desired_state <= TaskState::Running || task.status.state != TaskState::Shutdown
             };
             let there = slots.values().filter(live).count();
             let eligible =

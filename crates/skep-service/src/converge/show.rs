@@ -172,9 +172,9 @@ impl Show {
 fn overall(service: &Service, picture: &Picture<'_>) -> String {
     let back =
         service.update_status.as_ref().is_some_and(|u| u.state == UpdateState::RollbackStarted);
-    let mut states: BTreeMap<TaskState, usize> = BTreeMap::new();
+    let mut states: BTreeMap<&TaskState, usize> = BTreeMap::new();
     for task in picture.slots.values() {
-        *states.entry(task.status.state).or_default() += 1;
+        *states.entry(&task.status.state).or_default() += 1;
     }
     let done = if service.spec.mode.is_job() { TaskState::Complete } else { TaskState::Running };
     states.remove(&done);
@@ -197,7 +197,7 @@ struct Names<'a> {
 impl Names<'_> {
     fn of<'b>(&'b self, id: &'b Id) -> &'b str {
         let node = self.nodes.iter().find(|node| node.id == *id);
-        node.map_or(id.short(), |node| node.description.hostname.as_str())
+        node.map_or(id.short(), |node| node.hostname.as_str())
     }
 }
 
@@ -221,10 +221,10 @@ fn detail(task: &Task, old: Option<&Task>, names: &Names<'_>) -> String {
         text += &format!(": {}", task.status.err);
     }
     if let Some(old) = old {
-        let does = match (old.status.state, old.desired_state) {
-            (TaskState::Running, desired) if desired > TaskState::Running => "stopping",
-            (TaskState::Shutdown, _) => "shut down",
-            (state, _) => state.as_str(),
+        let does = match &old.status.state {
+            TaskState::Running if old.desired_state > TaskState::Running => "stopping",
+            TaskState::Shutdown => "shut down",
+            state => state.as_str(),
         };
         text += &format!(" (old task {does} on {})", names.of(&old.node_id));
     }

@@ -28,21 +28,20 @@ impl<'a> Constraint<'a> {
 
     /// What the node has where the constraint looks.
     pub(super) fn subject(&self, node: &Node) -> Option<String> {
-        let description = &node.description;
         let key = self.key.to_ascii_lowercase();
         let found = match key.as_str() {
             "node.id" => node.id.as_str(),
-            "node.hostname" => &description.hostname,
-            "node.ip" => &node.status.addr,
-            "node.role" => &node.spec.role,
-            "node.platform.os" => &description.platform.os,
-            "node.platform.arch" => &description.platform.architecture,
+            "node.hostname" => &node.hostname,
+            "node.ip" => &node.address,
+            "node.role" => node.role.as_str(),
+            "node.platform.os" => &node.platform.os,
+            "node.platform.arch" => &node.platform.architecture,
             // The name of a label keeps its case.
             _ if key.starts_with("node.labels.") => {
-                node.spec.labels.get(&self.key["node.labels.".len()..])?
+                node.labels.get(&self.key["node.labels.".len()..])?
             }
             _ if key.starts_with("engine.labels.") => {
-                description.engine["Labels"][&self.key["engine.labels.".len()..]].as_str()?
+                node.engine_labels.get(&self.key["engine.labels.".len()..])?
             }
             _ => return None,
         };

@@ -15,7 +15,7 @@ use crate::{
 const INTERVAL: Duration = Duration::from_millis(250);
 
 /// What an update of a service does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Update {
     /// None is under way, and none has been seen.
     Idle,
@@ -46,16 +46,16 @@ impl Follow {
     /// Looks again.
     pub fn look(&mut self, service: &Service) -> Update {
         let Some(status) = &service.update_status else { return Update::Idle };
-        match status.state {
+        match &status.state {
             UpdateState::Updating | UpdateState::RollbackStarted => {
                 self.seen = true;
                 Update::UnderWay
             }
-            UpdateState::Unknown => Update::Idle,
+            UpdateState::None | UpdateState::Other(_) => Update::Idle,
             // One that began and ended between two looks has another beginning.
             state if self.seen || status.started_at != self.before => {
                 self.seen = true;
-                Update::Ended(state)
+                Update::Ended(state.clone())
             }
             _ => Update::Idle,
         }

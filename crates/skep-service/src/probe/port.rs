@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::{Node, PublishedPort, Service, Task, TaskState};
+use crate::api::{
+    Node, NodeState, PortProtocol, PublishMode, PublishedPort, Service, Task, TaskState,
+};
 
 use super::{Loss, Phase, Tally};
 
@@ -54,8 +56,8 @@ pub fn published(service: &Service, wanted: Option<u16>) -> Result<PublishedPort
     let given = service.endpoint.ports.iter();
     let spec = service.spec.endpoint_spec.iter().flat_map(|spec| &spec.ports);
     let mut ports: Vec<PublishedPort> = Vec::new();
-    for port in given.chain(spec.filter(|port| port.publish_mode == "host")) {
-        if port.protocol == "tcp" && !ports.contains(port) {
+    for port in given.chain(spec.filter(|port| port.publish_mode == PublishMode::Host)) {
+        if port.protocol == PortProtocol::Tcp && !ports.contains(port) {
             ports.push(port.clone());
         }
     }
@@ -99,8 +101,8 @@ pub fn places(port: &PublishedPort, nodes: &[Node], tasks: &[Task]) -> Vec<Place
         same.next().map(|port| port.published_port)
     };
     let place = |node: &Node| Place {
-        node: node.description.hostname.clone(),
-        address: node.status.addr.clone(),
+        node: node.hostname.clone(),
+        address: node.address.clone(),
         port: if is_mesh(port) { Some(port.published_port) } else { of_tasks(node) },
     };
     nodes.iter().map(place).collect()
@@ -108,7 +110,7 @@ pub fn places(port: &PublishedPort, nodes: &[Node], tasks: &[Task]) -> Vec<Place
 
 /// Whether every node answers for a port, by the routing mesh.
 pub fn is_mesh(port: &PublishedPort) -> bool {
-    port.publish_mode != "host"
+    port.publish_mode != PublishMode::Host
 }
 
 fn runs(task: &Task) -> bool {
@@ -120,11 +122,11 @@ pub fn no_task(service: &Service, tasks: &[Task]) -> Option<String> {
     if tasks.iter().any(|task| task.status.state == TaskState::Running) {
         return None;
     }
-    let mut states: BTreeMap<(TaskState, &str), usize> = BTreeMap::new();
+    let mut states: BTreeMap<(&TaskState, &str), usize> = BTreeMap::new();
     for task in tasks.iter().filter(|task| !task.desired_state.is_over()) {
-        *states.entry((task.status.state, task.status.err.as_str())).or_default() += 1;
+        *states.entry((&task.status.state, task.status.err.as_str())).or_default() += 1;
     }
-    let text = |((state, error), count): (&(TaskState, &str), &usize)| match *error {
+    let text = |((state, error), count): (&(&TaskState, &str), &usize)| match *error {
         "" => format!("{count} {}", state.as_str()),
         error => format!("{count} {}: {error}", state.as_str()),
     };
@@ -141,8 +143,8 @@ pub fn no_task(service: &Service, tasks: &[Task]) -> Option<String> {
 pub struct Silent {
     /// The node's name.
     pub node: String,
-    /// `ready`, `down`, …
-    pub state: String,
+    /// How it is, where the manager says.
+    pub state: Option<NodeState>,
     /// Whether its kernel has IPVS, where that could be asked.
     pub ipvs: Option<bool>,
 }
@@ -150,7 +152,7 @@ pub struct Silent {
 /// Why a node does not answer, as far as can be told from outside, and what to do.
 pub fn why(silent: &Silent, port: &PublishedPort, at: u16, tally: &Tally) -> String {
     let Silent { node, state, ipvs } = silent;
-    if state != "ready" && !state.is_empty() {
+    if let Some(state) = state.as_ref().filter(|state| **state != NodeState::Ready) {
         return format!("{node} is {state}");
     }
     if is_mesh(port) && *ipvs == Some(false) {
@@ -258,11 +260,12 @@ mod tests {
         let mesh: PublishedPort = serde_json::from_value(port("tcp", 80, 80, "ingress")).unwrap();
         let mut tally = Tally::default();
         tally.losses.insert(Loss::Refused, 5);
-        let mut silent = Silent { node: "w1".into(), state: "ready".into(), ipvs: Some(true) };
+        let mut silent =
+            Silent { node: "w1".into(), state: Some(NodeState::Ready), ipvs: Some(true) };
         assert!(why(&silent, &mesh, 80, &tally).contains("nothing listens on port 80"));
         silent.ipvs = Some(false);
         assert!(why(&silent, &mesh, 80, &tally).contains("no IPVS"));
-        silent.state = "down".into();
+        silent.state = Some(NodeState::Down);
         assert_eq!(why(&silent, &mesh, 80, &tally), "w1 is down");
     }
 }

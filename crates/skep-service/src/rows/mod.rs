@@ -17,7 +17,10 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use crate::{api::Id, find::Named};
+use crate::{
+    api::{Id, NodeState},
+    find::Named,
+};
 
 /// A service, as far as its name needs it.
 #[derive(Debug, Default, Deserialize)]
@@ -51,7 +54,7 @@ struct NamedNode {
     id: Id,
     spec: Name,
     description: Host,
-    status: State,
+    status: Status,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -62,8 +65,8 @@ struct Host {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
-struct State {
-    state: String,
+struct Status {
+    state: NodeState,
 }
 
 impl NamedNode {
@@ -75,7 +78,7 @@ impl NamedNode {
 
     /// Whether nobody hears it any more.
     fn is_lost(&self) -> bool {
-        matches!(self.status.state.as_str(), "down" | "disconnected")
+        matches!(self.status.state, NodeState::Down | NodeState::Disconnected)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::api::PublishedPort;
+use crate::api::{PortProtocol, PublishMode, PublishedPort};
 
 /// Ports of the mesh that lie side by side: `*:80-81->80-81/tcp`, or several that lead to one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,8 +11,8 @@ pub struct PortRange {
     pub published: (u16, u16),
     /// The first and the last port of the container.
     pub target: (u16, u16),
-    /// `tcp`, `udp`, `sctp`
-    pub protocol: String,
+    /// What is spoken there.
+    pub protocol: PortProtocol,
 }
 
 impl fmt::Display for PortRange {
@@ -43,8 +43,11 @@ impl PortRange {
 /// The ports that the mesh publishes, in order of protocol and number, neighbours merged as
 /// `docker service ls` merges them. Ports that only a task's own node publishes are not among them.
 pub fn merged(ports: &[PublishedPort]) -> Vec<PortRange> {
-    let mut mesh: Vec<_> = ports.iter().filter(|port| port.publish_mode == "ingress").collect();
-    mesh.sort_by(|a, b| (&a.protocol, a.published_port).cmp(&(&b.protocol, b.published_port)));
+    let mut mesh: Vec<_> =
+        ports.iter().filter(|port| port.publish_mode == PublishMode::Ingress).collect();
+    mesh.sort_by(|a, b| {
+        (a.protocol.as_str(), a.published_port).cmp(&(b.protocol.as_str(), b.published_port))
+    });
     let mut ranges: Vec<PortRange> = Vec::new();
     for port in mesh {
         match ranges.last_mut() {

@@ -9,8 +9,9 @@ use tokio_util::sync::CancellationToken;
 use super::{NamedNode, PortRange, familiar, merged};
 use crate::{
     Services,
-    api::{Endpoint, Id, JobStatus, Mode, ServiceStatus, TaskState, Version, filters_json},
+    api::{Endpoint, Id, JobStatus, Mode, ServiceStatus, TaskState, Version},
     error::ServiceError,
+    list::filters_json,
 };
 
 /// One line of a list of services.

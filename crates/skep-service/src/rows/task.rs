@@ -10,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 use super::{NamedNode, NamedService, name_of, service::Container};
 use crate::{
     Services,
-    api::{Id, PortStatus, PublishedPort, TaskState, filters_json},
+    api::{Id, PortStatus, PublishedPort, TaskState},
     error::ServiceError,
     find::{Kind, find},
+    list::filters_json,
 };
 
 /// Whether rows name services and nodes, or give their identifiers.

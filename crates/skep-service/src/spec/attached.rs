@@ -91,17 +91,20 @@ pub struct FileReference {
 }
 
 impl FileReference {
-    fn new(source: &str, target: &str) -> Self {
+    /// A file that every user may read.
+    pub fn new(source: &str, target: &str) -> Self {
         let root = || "0".to_owned();
         Self { source: source.into(), target: target.into(), uid: root(), gid: root(), mode: 0o444 }
     }
 
-    /// The API's JSON; `kind` is `Secret` or `Config`.
-    pub fn to_json(&self, kind: &str, id: &str) -> Value {
+    /// The API's JSON; `kind` is `Secret` or `Config`, `id` its identifier, if it is known.
+    pub fn to_json(&self, kind: &str, id: Option<&str>) -> Value {
         let mut json = json!({
             "File": { "Name": self.target, "UID": self.uid, "GID": self.gid, "Mode": self.mode },
         });
-        json[format!("{kind}ID")] = id.into();
+        if let Some(id) = id {
+            json[format!("{kind}ID")] = id.into();
+        }
         json[format!("{kind}Name")] = self.source.as_str().into();
         json
     }
@@ -181,7 +184,7 @@ mod tests {
 
     #[test]
     fn secrets_and_configs_are_files() {
-        let json = |text: &str| text.parse::<FileReference>().unwrap().to_json("Secret", "i");
+        let json = |text: &str| text.parse::<FileReference>().unwrap().to_json("Secret", Some("i"));
         assert_eq!(
             json("key").to_string(),
             r#"{"File":{"Name":"key","UID":"0","GID":"0","Mode":292},"SecretID":"i","SecretName":"key"}"#

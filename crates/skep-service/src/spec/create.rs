@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::spec::{
-    Options, Resolved, SpecError, container, edit::Edit, env, image, options::Removals,
+    Options, Resolved, SpecError, command::Command, container, edit::Edit, env, image,
+    options::Removals,
 };
 
 /// How many tasks a new service has, and whether they are meant to end.
@@ -48,8 +49,8 @@ impl ServiceCreate {
         if is_job && rollout {
             return Err(SpecError::JobRollout);
         }
-        let (cap_add, cap_drop) = container::new_capabilities(&options.cap_add, &options.cap_drop);
-        let mut spec = json!({
+        self.check_mode()?;
+        let base = json!({
             "Name": self.name.as_deref().unwrap_or_default(),
             "Labels": {},
             "TaskTemplate": {
@@ -61,9 +62,44 @@ impl ServiceCreate {
                 "Resources": { "Limits": {}, "Reservations": {} },
                 "Placement": {},
             },
-            "Mode": self.mode()?,
+            "Mode": self.mode(),
             "EndpointSpec": { "Mode": "vip" },
         });
+        self.write(base, resolved, Command::Create)
+    }
+
+    /// The JSON of a stack's service: with the fields that docker's `stack deploy` always sends, the
+    /// image as its file has it, networks by their names, secrets and configs without identifiers.
+    ///
+    /// # Errors
+    /// [`SpecError`].
+    pub(crate) fn stack_spec(&self) -> Result<Value, SpecError> {
+        let base = json!({
+            "Name": self.name.as_deref().unwrap_or_default(),
+            "Labels": {},
+            "TaskTemplate": {
+                "ContainerSpec": {
+                    "Image": self.image,
+                    "Privileges": { "CredentialSpec": null, "SELinuxContext": null },
+                },
+                "Resources": {},
+                "Placement": {},
+                "ForceUpdate": 0,
+            },
+            "Mode": self.mode(),
+            "EndpointSpec": {},
+        });
+        self.write(base, &Resolved::default(), Command::Stack)
+    }
+
+    fn write(
+        &self,
+        mut spec: Value,
+        resolved: &Resolved,
+        command: Command,
+    ) -> Result<Value, SpecError> {
+        let options = &self.options;
+        let (cap_add, cap_drop) = container::new_capabilities(&options.cap_add, &options.cap_drop);
         let container = &mut spec["TaskTemplate"]["ContainerSpec"];
         for (key, list) in [
             ("Args", self.args.clone()),
@@ -75,13 +111,11 @@ impl ServiceCreate {
                 container[key] = json!(list);
             }
         }
-        let none = Removals::default();
-        let edit = Edit { options, remove: &none, resolved, is_new: true };
-        edit.apply(&mut spec)?;
+        Edit { options, remove: &Removals::default(), resolved, command }.apply(&mut spec)?;
         Ok(spec)
     }
 
-    fn mode(&self) -> Result<Value, SpecError> {
+    fn check_mode(&self) -> Result<(), SpecError> {
         let Options { replicas, max_concurrent, replicas_max_per_node, .. } = &self.options;
         let only = |asked: bool, option, modes| match asked {
             true => Err(SpecError::Mode { option, modes }),
@@ -93,8 +127,12 @@ impl ServiceCreate {
         let limited = replicas_max_per_node.is_some_and(|limit| limit > 0);
         only(everywhere && limited, "replicas-max-per-node", modes)?;
         let is_replicated_job = self.mode == NewMode::ReplicatedJob;
-        only(max_concurrent.is_some() && !is_replicated_job, "max-concurrent", "replicated-job")?;
-        Ok(match self.mode {
+        only(max_concurrent.is_some() && !is_replicated_job, "max-concurrent", "replicated-job")
+    }
+
+    fn mode(&self) -> Value {
+        let Options { replicas, max_concurrent, .. } = &self.options;
+        match self.mode {
             NewMode::Global => json!({ "Global": {} }),
             NewMode::GlobalJob => json!({ "GlobalJob": {} }),
             NewMode::Replicated => match replicas {
@@ -111,6 +149,6 @@ impl ServiceCreate {
                 }
                 json!({ "ReplicatedJob": job })
             }
-        })
+        }
     }
 }

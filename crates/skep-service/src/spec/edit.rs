@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use crate::spec::{
-    Options, Ports, Resolved, SpecError,
+    FileReference, Options, Ports, Resolved, SpecError,
+    command::Command,
     container::{CredentialSpec, host_removal},
     json::{child, edit_map, edit_strings, list, map, set, strings, text},
     options::Removals,
@@ -19,8 +20,7 @@ pub(super) struct Edit<'a> {
     pub(super) options: &'a Options,
     pub(super) remove: &'a Removals,
     pub(super) resolved: &'a Resolved,
-    /// Whether the service is being made: then lists keep the order in which they are written.
-    pub(super) is_new: bool,
+    pub(super) command: Command,
 }
 
 impl Edit<'_> {
@@ -30,28 +30,29 @@ impl Edit<'_> {
         let task = child(spec, "TaskTemplate");
         self.container(child(task, "ContainerSpec"))?;
         self.resources(task)?;
-        restart(task, &options.restart);
+        restart(task, &options.restart, self.command);
         self.placement(task);
         self.networks(task)?;
         self.log_driver(task)?;
-        rollout(spec, "UpdateConfig", &options.update);
-        rollout(spec, "RollbackConfig", &options.rollback);
+        rollout(spec, "UpdateConfig", &options.update, self.command);
+        rollout(spec, "RollbackConfig", &options.rollback, self.command);
         self.endpoint(spec)
     }
 
     fn container(&self, container: &mut Value) -> Result<(), SpecError> {
         let Self { options, remove, .. } = *self;
-        let sorted = !self.is_new;
+        let command = self.command;
         let added = labels(&options.container_labels);
         edit_map(container, "Labels", &remove.container_labels, added);
         set(container, "Command", options.entrypoint.as_ref().map(|words| words.0.clone()));
         set(container, "Hostname", options.hostname.clone());
         set(container, "Dir", options.workdir.clone());
         set(container, "User", options.user.clone());
-        edit_strings(container, "Groups", &remove.groups, options.groups.clone(), sorted);
+        edit_strings(container, "Groups", &remove.groups, options.groups.clone(), command);
         set(container, "Init", options.init);
         set(container, "StopSignal", options.stop_signal.clone());
         set(container, "TTY", options.tty);
+        set(container, "OpenStdin", options.open_stdin);
         set(container, "ReadOnly", options.read_only);
         set(container, "Isolation", options.isolation.clone());
         set(container, "StopGracePeriod", nanoseconds(options.stop_grace_period));
@@ -60,10 +61,12 @@ impl Edit<'_> {
         self.names(container);
         edit_map(container, "Sysctls", &keys(&remove.sysctls), pairs(&options.sysctls));
         self.ulimits(container);
+        self.each_once("secret target", options.secrets.iter().map(|file| &file.target))?;
+        self.each_once("config target", options.configs.iter().map(|file| &file.target))?;
         let secrets = (&remove.secrets[..], &options.secrets[..], &self.resolved.secrets);
-        references(container, "Secret", secrets)?;
+        self.references(container, "Secret", secrets);
         let configs = (&remove.configs[..], &options.configs[..], &self.resolved.configs);
-        references(container, "Config", configs)?;
+        self.references(container, "Config", configs);
         self.credentials(container);
         Ok(())
     }
@@ -78,16 +81,13 @@ impl Edit<'_> {
             let target = text(mount, "Target");
             !remove.iter().any(|gone| gone == target) && !add.iter().any(|new| new.target == target)
         });
-        for (place, mount) in add.iter().enumerate() {
-            if add[..place].iter().any(|other| other.target == mount.target) {
-                let name = mount.target.clone();
-                return Err(SpecError::Duplicate { what: "mount target", name });
-            }
+        self.each_once("mount target", add.iter().map(|mount| &mount.target))?;
+        for mount in add {
             if !remove.contains(&mount.target) {
-                mounts.push(mount.json.clone());
+                mounts.push(mount.to_json());
             }
         }
-        if !self.is_new {
+        if self.command == Command::Update {
             let key = |mount: &Value| {
                 (text(mount, "Source").to_owned(), text(mount, "Target").to_owned())
             };
@@ -100,17 +100,16 @@ impl Edit<'_> {
     /// Name servers and lines of `/etc/hosts`.
     fn names(&self, container: &mut Value) {
         let Self { options, remove, .. } = *self;
-        let sorted = !self.is_new;
-        let servers = || options.dns.iter().map(ToString::to_string);
+        let command = self.command;
         let lists = [
-            ("Nameservers", &remove.dns, servers().collect()),
+            ("Nameservers", &remove.dns, options.dns.clone()),
             ("Search", &remove.dns_search, options.dns_search.clone()),
             ("Options", &remove.dns_options, options.dns_options.clone()),
         ];
         if lists.iter().any(|(_, remove, add)| !remove.is_empty() || !add.is_empty()) {
             let dns = child(container, "DNSConfig");
             for (key, remove, add) in lists {
-                edit_strings(dns, key, remove, add, sorted);
+                edit_strings(dns, key, remove, add, command);
             }
         }
         if options.hosts.is_empty() && remove.hosts.is_empty() {
@@ -136,7 +135,7 @@ impl Edit<'_> {
         }
         let mut once = Vec::new();
         for host in hosts {
-            if !once.contains(&host) {
+            if self.command == Command::Stack || !once.contains(&host) {
                 once.push(host);
             }
         }
@@ -156,6 +155,37 @@ impl Edit<'_> {
         }
         all.sort_by_key(|one| text(one, "Name").to_owned());
         container["Ulimits"] = all.into();
+    }
+
+    /// Secrets or configs as files.
+    fn references(&self, container: &mut Value, kind: &str, (remove, add, ids): Names<'_>) {
+        if remove.is_empty() && add.is_empty() {
+            return;
+        }
+        let list_key = format!("{kind}s");
+        let mut all = list(container, &list_key);
+        let name = format!("{kind}Name");
+        all.retain(|one| {
+            !one["Runtime"].is_null() || !remove.iter().any(|gone| gone == text(one, &name))
+        });
+        all.extend(add.iter().map(|file| {
+            // A stack's secrets have identifiers only when they are deployed.
+            let id = ids.get(&file.source).map_or("", String::as_str);
+            file.to_json(kind, (self.command != Command::Stack).then_some(id))
+        }));
+        container[list_key] = all.into();
+    }
+
+    /// Whether no name is there twice.
+    fn each_once<'n>(
+        &self,
+        what: &'static str,
+        names: impl Iterator<Item = &'n String>,
+    ) -> Result<(), SpecError> {
+        let mut seen = HashSet::new();
+        let again =
+            names.filter(|_| self.command != Command::Stack).find(|name| !seen.insert(*name));
+        again.map_or(Ok(()), |name| Err(SpecError::Duplicate { what, name: name.clone() }))
     }
 
     fn credentials(&self, container: &mut Value) {
@@ -235,7 +265,7 @@ impl Edit<'_> {
         }
         let placement = child(task, "Placement");
         let new = options.constraints.clone();
-        edit_strings(placement, "Constraints", &remove.constraints, new, !self.is_new);
+        edit_strings(placement, "Constraints", &remove.constraints, new, self.command);
         if preferences {
             let mut all = list(placement, "Preferences");
             all.retain(|one| {
@@ -274,13 +304,17 @@ impl Edit<'_> {
 
     fn log_driver(&self, task: &mut Value) -> Result<(), SpecError> {
         let options = &self.options.log_options;
-        match self.options.log_driver.as_deref() {
-            None | Some("") if options.is_empty() => {}
-            None | Some("") => {
-                return Err(SpecError::Needs { one: "--log-opt", other: "--log-driver" });
-            }
+        let is_stack = self.command == Command::Stack;
+        // A file may give options to the driver that the engine chooses.
+        let driver = self.options.log_driver.as_ref();
+        match driver.filter(|driver| is_stack || !driver.is_empty()) {
+            None if options.is_empty() => {}
+            None => return Err(SpecError::Needs { one: "--log-opt", other: "--log-driver" }),
             Some(driver) => {
-                task["LogDriver"] = json!({ "Name": driver, "Options": map(pairs(options)) });
+                task["LogDriver"] = json!({ "Name": driver });
+                if !options.is_empty() || !is_stack {
+                    task["LogDriver"]["Options"] = map(pairs(options));
+                }
             }
         }
         Ok(())
@@ -289,7 +323,7 @@ impl Edit<'_> {
     fn endpoint(&self, spec: &mut Value) -> Result<(), SpecError> {
         let Self { options, remove, .. } = *self;
         if let Some(mode) = &options.endpoint_mode {
-            child(spec, "EndpointSpec")["Mode"] = mode.as_str().into();
+            child(spec, "EndpointSpec")["Mode"] = mode.into();
         }
         if options.publish.is_empty() && remove.publish.is_empty() {
             return Ok(());
@@ -321,12 +355,12 @@ impl Edit<'_> {
                 return Err(SpecError::Duplicate { what: "published port", name });
             }
             claims.add(&port);
-            let json = port::to_json(&port);
+            let json = port.to_json();
             if before.insert(key(&json)) {
                 all.push(json);
             }
         }
-        if !self.is_new {
+        if self.command == Command::Update {
             all.sort_by_key(key);
         }
         endpoint["Ports"] = all.into();
@@ -345,34 +379,8 @@ fn or<'a>(text: &'a str, default: &'a str) -> &'a str {
     if text.is_empty() { default } else { text }
 }
 
-type Names<'a> = (
-    &'a [String],
-    &'a [super::attached::FileReference],
-    &'a std::collections::BTreeMap<String, String>,
-);
-
-/// Secrets or configs as files.
-fn references(container: &mut Value, kind: &str, names: Names<'_>) -> Result<(), SpecError> {
-    let (remove, add, ids) = names;
-    if remove.is_empty() && add.is_empty() {
-        return Ok(());
-    }
-    let list_key = format!("{kind}s");
-    let mut all = list(container, &list_key);
-    let name = format!("{kind}Name");
-    all.retain(|one| {
-        !one["Runtime"].is_null() || !remove.iter().any(|gone| gone == text(one, &name))
-    });
-    for (place, file) in add.iter().enumerate() {
-        if add[..place].iter().any(|other| other.target == file.target) {
-            let what = if kind == "Secret" { "secret target" } else { "config target" };
-            return Err(SpecError::Duplicate { what, name: file.target.clone() });
-        }
-        all.push(file.to_json(kind, ids.get(&file.source).map_or("", String::as_str)));
-    }
-    container[list_key] = all.into();
-    Ok(())
-}
+type Names<'a> =
+    (&'a [String], &'a [FileReference], &'a std::collections::BTreeMap<String, String>);
 
 fn labels(labels: &[Label]) -> impl Iterator<Item = (&str, &str)> {
     labels.iter().map(|label| (label.0.key.as_str(), label.0.value.as_str()))

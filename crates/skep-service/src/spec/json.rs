@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::spec::command::Command;
+
 /// The object under `key`, made if there is none.
 pub(super) fn child<'a>(value: &'a mut Value, key: &str) -> &'a mut Value {
     let slot = &mut value[key];
@@ -54,14 +56,14 @@ pub(super) fn edit_map<'a>(
     }
 }
 
-/// The texts under `key`, with `add` and without `remove`, each once; sorted if `sorted`, as docker
-/// does where the order means nothing, so that an update that changes nothing is none.
+/// The texts under `key`, with `add` and without `remove`, in the order and as often as the command
+/// has them.
 pub(super) fn edit_strings(
     value: &mut Value,
     key: &str,
     remove: &[String],
     add: impl IntoIterator<Item = String>,
-    sorted: bool,
+    command: Command,
 ) {
     let mut add = add.into_iter().peekable();
     if add.peek().is_none() && remove.is_empty() {
@@ -70,11 +72,11 @@ pub(super) fn edit_strings(
     let mut all = strings(value, key);
     all.extend(add);
     all.retain(|one| !remove.contains(one));
-    if sorted {
+    if command == Command::Update {
         all.sort();
     }
     let mut seen = std::collections::BTreeSet::new();
-    all.retain(|one| seen.insert(one.clone()));
+    all.retain(|one| seen.insert(one.clone()) || command == Command::Stack);
     value[key] = json!(all);
 }
 

@@ -10,6 +10,7 @@
 //! **Start reading** at [`ServiceCreate::spec`] and [`ServiceUpdate::apply`].
 
 pub mod attached;
+mod command;
 pub mod container;
 pub mod create;
 mod edit;
@@ -30,7 +31,7 @@ pub use attached::{Attachment, FileReference};
 pub use container::{CredentialSpec, GenericResource, Host, Preference, Ulimit};
 pub use create::{NewMode, ServiceCreate};
 pub use error::SpecError;
-pub use mount::Mount;
+pub use mount::{BindOptions, DriverConfig, Mount, TmpfsOptions, VolumeOptions};
 pub use options::{Health, Options, Removals, Resources, Restart, Rollout};
 pub use port::Ports;
 pub use update::ServiceUpdate;

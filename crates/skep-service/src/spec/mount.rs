@@ -1,31 +1,102 @@
-//! `--mount type=volume,source=data,target=/data,readonly`: volumes, directories of the node and
-//! memory, with their options.
+//! Volumes, directories of the node and memory, with their options; as docker's flag writes them:
+//! `--mount type=volume,source=data,target=/data,readonly`.
 
 use std::str::FromStr;
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::spec::value::{Memory, ValueError, fields, truth};
 
 const WHAT: &str = "mount";
 
-/// A mount, in the API's JSON.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A mount. What is `None` is left to the engine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
 pub struct Mount {
+    /// `volume`, `bind`, `tmpfs`, `npipe`, `cluster`
+    #[serde(rename = "Type")]
+    pub kind: String,
+    /// The volume's name, or the path on the node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// Where in the container.
     pub target: String,
-    /// `{"Type": "volume", "Source": …, "Target": …, …}`
-    pub json: Value,
+    /// Whether nothing can be written there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_only: Option<bool>,
+    /// Of Docker Desktop: how soon writes are seen on the other side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consistency: Option<String>,
+    /// What only a volume has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume_options: Option<VolumeOptions>,
+    /// What only a directory of the node has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bind_options: Option<BindOptions>,
+    /// What only memory has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tmpfs_options: Option<TmpfsOptions>,
 }
 
-/// The options of one kind of mount, as they are read.
-#[derive(Default)]
-struct Reading {
-    volume: Map<String, Value>,
-    driver: Map<String, Value>,
-    has_volume: bool,
-    bind: Map<String, Value>,
-    tmpfs: Map<String, Value>,
+/// What only a volume has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct VolumeOptions {
+    /// Whether what the image has there is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_copy: Option<bool>,
+    /// A directory of the volume in place of all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subpath: Option<String>,
+    /// Labels of the volume, if it is made for the mount.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Map<String, Value>>,
+    /// Its driver.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub driver_config: Option<DriverConfig>,
+}
+
+/// The driver of a volume.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct DriverConfig {
+    /// `local`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The driver's own options.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub options: Option<Map<String, Value>>,
+}
+
+/// What only a directory of the node has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct BindOptions {
+    /// `rprivate`, `rshared`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub propagation: Option<String>,
+    /// Whether what is mounted below it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub non_recursive: Option<bool>,
+    /// Whether what is mounted below it stays writable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_only_non_recursive: Option<bool>,
+    /// Whether it is an error if what is mounted below it cannot be made read-only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_only_force_recursive: Option<bool>,
+}
+
+/// What only memory has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct TmpfsOptions {
+    /// At most so many bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<i64>,
+    /// Permission bits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<u32>,
 }
 
 impl FromStr for Mount {
@@ -33,9 +104,7 @@ impl FromStr for Mount {
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let wrong = |fix: String| ValueError::new(WHAT, text, fix);
-        let mut mount = Map::new();
-        mount.insert("Type".into(), "volume".into());
-        let mut reading = Reading::default();
+        let mut mount = Mount { kind: "volume".into(), ..Self::default() };
         for field in fields(WHAT, text)? {
             let (key, value) = match field.split_once('=') {
                 Some((key, value)) => (key.to_lowercase(), value),
@@ -48,32 +117,14 @@ impl FromStr for Mount {
                     (key, "true")
                 }
             };
-            let bad = |value: &str| wrong(format!("{key} cannot be `{value}`"));
-            match key.as_str() {
-                "type" => put(&mut mount, "Type", value.to_lowercase()),
-                "source" | "src" => put(&mut mount, "Source", value),
-                "target" | "dst" | "destination" => put(&mut mount, "Target", value),
-                "readonly" | "ro" => {
-                    put(&mut mount, "ReadOnly", truth(value).map_err(|_| bad(value))?);
-                }
-                "consistency" => put(&mut mount, "Consistency", value.to_lowercase()),
-                _ => reading.option(&key, value).map_err(|problem| match problem {
-                    Problem::Key => wrong(format!("there is no option `{key}`")),
-                    Problem::Value => bad(value),
-                })?,
-            }
+            mount.option(&key, value).map_err(|problem| match problem {
+                Problem::Key => wrong(format!("there is no option `{key}`")),
+                Problem::Value => wrong(format!("{key} cannot be `{value}`")),
+            })?;
         }
-        reading.finish(&mut mount).map_err(wrong)?;
-        let target = mount.get("Target").and_then(Value::as_str).unwrap_or_default().to_owned();
-        if target.is_empty() {
-            return Err(wrong("target=PATH, the place in the container, is missing".into()));
-        }
-        Ok(Self { target, json: Value::Object(mount) })
+        mount.check().map_err(wrong)?;
+        Ok(mount)
     }
-}
-
-fn put(map: &mut Map<String, Value>, key: &str, value: impl Into<Value>) {
-    map.insert(key.into(), value.into());
 }
 
 enum Problem {
@@ -81,62 +132,71 @@ enum Problem {
     Value,
 }
 
-impl Reading {
+impl Mount {
+    /// The API's JSON.
+    pub fn to_json(&self) -> Value {
+        json!(self)
+    }
+
     fn option(&mut self, key: &str, value: &str) -> Result<(), Problem> {
-        let yes = |value: &str| truth(value).map_err(|_| Problem::Value);
+        let yes = || truth(value).map(Some).map_err(|_| Problem::Value);
         match key {
-            "bind-propagation" => put(&mut self.bind, "Propagation", value.to_lowercase()),
-            "bind-nonrecursive" => put(&mut self.bind, "NonRecursive", yes(value)?),
+            "type" => self.kind = value.to_lowercase(),
+            "source" | "src" => self.source = Some(value.into()),
+            "target" | "dst" | "destination" => self.target = value.into(),
+            "readonly" | "ro" => self.read_only = yes()?,
+            "consistency" => self.consistency = Some(value.to_lowercase()),
+            "bind-propagation" => self.bind().propagation = Some(value.to_lowercase()),
+            "bind-nonrecursive" => self.bind().non_recursive = yes()?,
             "bind-recursive" => match value {
                 "enabled" => {}
-                "disabled" => put(&mut self.bind, "NonRecursive", true),
-                "writable" => put(&mut self.bind, "ReadOnlyNonRecursive", true),
-                "readonly" => put(&mut self.bind, "ReadOnlyForceRecursive", true),
+                "disabled" => self.bind().non_recursive = Some(true),
+                "writable" => self.bind().read_only_non_recursive = Some(true),
+                "readonly" => self.bind().read_only_force_recursive = Some(true),
                 _ => return Err(Problem::Value),
             },
             "tmpfs-size" => {
                 let size: Memory = value.parse().map_err(|_| Problem::Value)?;
-                put(&mut self.tmpfs, "SizeBytes", size.bytes());
+                self.tmpfs().size_bytes = Some(size.bytes());
             }
             "tmpfs-mode" => {
                 let mode = u32::from_str_radix(value, 8).map_err(|_| Problem::Value)?;
-                put(&mut self.tmpfs, "Mode", mode);
+                self.tmpfs().mode = Some(mode);
             }
-            _ => {
-                self.volume_option(key, value)?;
-                self.has_volume = true;
-            }
-        }
-        Ok(())
-    }
-
-    fn volume_option(&mut self, key: &str, value: &str) -> Result<(), Problem> {
-        let pair = |map: &mut Map<String, Value>, name: &str| {
-            let (key, value) = value.split_once('=').unwrap_or((value, ""));
-            let inner = map.entry(name).or_insert_with(|| json!({}));
-            if !key.is_empty() {
-                inner[key] = value.into();
-            }
-        };
-        match key {
-            "volume-subpath" => put(&mut self.volume, "Subpath", value),
-            "volume-nocopy" => {
-                put(&mut self.volume, "NoCopy", truth(value).map_err(|_| Problem::Value)?);
-            }
-            "volume-label" => pair(&mut self.volume, "Labels"),
-            "volume-driver" => put(&mut self.driver, "Name", value),
-            "volume-opt" => pair(&mut self.driver, "Options"),
+            "volume-subpath" => self.volume().subpath = Some(value.into()),
+            "volume-nocopy" => self.volume().no_copy = yes()?,
+            "volume-label" => pair(self.volume().labels.get_or_insert_default(), value),
+            "volume-driver" => self.driver().name = Some(value.into()),
+            "volume-opt" => pair(self.driver().options.get_or_insert_default(), value),
             _ => return Err(Problem::Key),
         }
         Ok(())
     }
 
-    fn finish(mut self, mount: &mut Map<String, Value>) -> Result<(), String> {
-        let text = |mount: &Map<String, Value>, key: &str| {
-            mount.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
-        let (kind, source) = (text(mount, "Type"), text(mount, "Source"));
-        if !matches!(kind.as_str(), "volume" | "bind" | "tmpfs" | "npipe" | "cluster") {
+    fn bind(&mut self) -> &mut BindOptions {
+        self.bind_options.get_or_insert_default()
+    }
+
+    fn tmpfs(&mut self) -> &mut TmpfsOptions {
+        self.tmpfs_options.get_or_insert_default()
+    }
+
+    /// As soon as one option is given, docker sends labels and a driver, too, be they empty.
+    fn volume(&mut self) -> &mut VolumeOptions {
+        self.volume_options.get_or_insert_with(|| VolumeOptions {
+            labels: Some(Map::new()),
+            driver_config: Some(DriverConfig::default()),
+            ..VolumeOptions::default()
+        })
+    }
+
+    fn driver(&mut self) -> &mut DriverConfig {
+        self.volume().driver_config.get_or_insert_default()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let (kind, source) = (self.kind.as_str(), self.source.as_deref().unwrap_or_default());
+        if !matches!(kind, "volume" | "bind" | "tmpfs" | "npipe" | "cluster") {
             return Err(format!("type `{kind}` is not volume, bind, tmpfs, npipe or cluster"));
         }
         if kind == "bind" && (source.starts_with("./") || source == ".") {
@@ -145,36 +205,36 @@ impl Reading {
             );
         }
         for (given, owner) in [
-            (self.has_volume, "volume"),
-            (!self.bind.is_empty(), "bind"),
-            (!self.tmpfs.is_empty(), "tmpfs"),
+            (self.volume_options.is_some(), "volume"),
+            (self.bind_options.is_some(), "bind"),
+            (self.tmpfs_options.is_some(), "tmpfs"),
         ] {
             if given && kind != owner {
                 return Err(format!("{owner}-* options and type={kind} do not go together"));
             }
         }
-        let read_only = mount.get("ReadOnly") == Some(&Value::Bool(true));
-        let is_set = |key: &str| self.bind.get(key) == Some(&Value::Bool(true));
-        if is_set("ReadOnlyNonRecursive") && !read_only {
+        let read_only = self.read_only == Some(true);
+        let bind = self.bind_options.as_ref();
+        if bind.is_some_and(|bind| bind.read_only_non_recursive.is_some()) && !read_only {
             return Err("bind-recursive=writable needs readonly".into());
         }
-        if is_set("ReadOnlyForceRecursive")
-            && (!read_only || self.bind.get("Propagation") != Some(&"rprivate".into()))
+        let is_private = || bind.and_then(|bind| bind.propagation.as_deref()) == Some("rprivate");
+        if bind.is_some_and(|bind| bind.read_only_force_recursive.is_some())
+            && (!read_only || !is_private())
         {
             return Err("bind-recursive=readonly needs readonly,bind-propagation=rprivate".into());
         }
-        if self.has_volume {
-            self.volume.entry("Labels").or_insert_with(|| json!({}));
-            put(&mut self.volume, "DriverConfig", self.driver);
-            put(mount, "VolumeOptions", self.volume);
-        }
-        if !self.bind.is_empty() {
-            put(mount, "BindOptions", self.bind);
-        }
-        if !self.tmpfs.is_empty() {
-            put(mount, "TmpfsOptions", self.tmpfs);
+        if self.target.is_empty() {
+            return Err("target=PATH, the place in the container, is missing".into());
         }
         Ok(())
+    }
+}
+
+fn pair(map: &mut Map<String, Value>, text: &str) {
+    let (key, value) = text.split_once('=').unwrap_or((text, ""));
+    if !key.is_empty() {
+        map.insert(key.into(), value.into());
     }
 }
 
@@ -186,7 +246,7 @@ mod tests {
 
     #[test]
     fn mounts_are_the_engines_json() {
-        let json = |text: &str| text.parse::<Mount>().unwrap().json.to_string();
+        let json = |text: &str| text.parse::<Mount>().unwrap().to_json().to_string();
         let all = [
             "target=/data",
             "type=bind,source=/srv,dst=/srv,ro,bind-propagation=rshared",

@@ -1,7 +1,7 @@
 //! Everything that can be asked of a service.
 
 use crate::{
-    api::PublishedPort,
+    api::{EndpointMode, FailureAction, PublishedPort, RestartCondition, UpdateOrder},
     spec::{
         attached::{Attachment, FileReference},
         container::{CredentialSpec, GenericResource, Host, Preference, Ulimit},
@@ -40,6 +40,8 @@ pub struct Options {
     pub isolation: Option<String>,
     /// Whether there is a terminal.
     pub tty: Option<bool>,
+    /// Whether its standard input stays open, which only Compose files ask for.
+    pub open_stdin: Option<bool>,
     /// Whether the root file system is read-only.
     pub read_only: Option<bool>,
     /// `SIGTERM`
@@ -49,7 +51,7 @@ pub struct Options {
     /// Mounts.
     pub mounts: Vec<Mount>,
     /// Name servers, each an address.
-    pub dns: Vec<std::net::IpAddr>,
+    pub dns: Vec<String>,
     /// Options of the resolver.
     pub dns_options: Vec<String>,
     /// Domains to search.
@@ -88,8 +90,8 @@ pub struct Options {
     pub update: Rollout,
     /// How a rollback goes.
     pub rollback: Rollout,
-    /// `vip` or `dnsrr`
-    pub endpoint_mode: Option<String>,
+    /// What the service's name resolves to.
+    pub endpoint_mode: Option<EndpointMode>,
     /// Published ports.
     pub publish: Vec<Ports>,
     /// `json-file`
@@ -127,8 +129,8 @@ pub struct Resources {
 /// When a task is started again.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Restart {
-    /// `none`, `on-failure`, `any`
-    pub condition: Option<String>,
+    /// After which end.
+    pub condition: Option<RestartCondition>,
     /// How long to wait before.
     pub delay: Option<Span>,
     /// How often at most; 0 is no limit.
@@ -153,12 +155,12 @@ pub struct Rollout {
     pub delay: Option<Span>,
     /// How long a new task is watched.
     pub monitor: Option<Span>,
-    /// `pause`, `continue`; of an update also `rollback`
-    pub failure_action: Option<String>,
+    /// What happens when a task fails.
+    pub failure_action: Option<FailureAction>,
     /// The share of tasks that may fail.
     pub max_failure_ratio: Option<Ratio>,
-    /// `start-first`, `stop-first`
-    pub order: Option<String>,
+    /// Whether the old task or the new one is there first.
+    pub order: Option<UpdateOrder>,
 }
 
 impl Rollout {
@@ -176,8 +178,8 @@ impl Rollout {
 /// How containers are known to be healthy.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Health {
-    /// A command for the container's shell; an empty one leaves the image's own.
-    pub command: Option<String>,
+    /// What is run, as the API has it: `["CMD-SHELL", "true"]`; an empty one leaves the image's own.
+    pub test: Option<Vec<String>>,
     /// Between checks.
     pub interval: Option<PositiveSpan>,
     /// How long one may take.
@@ -193,10 +195,14 @@ pub struct Health {
 }
 
 impl Health {
+    /// The test that runs a command in the container's shell; an empty one is no test.
+    pub fn shell(command: String) -> Vec<String> {
+        if command.is_empty() { Vec::new() } else { vec!["CMD-SHELL".into(), command] }
+    }
+
     pub(crate) fn is_asked(&self) -> bool {
-        let Self { command, interval, timeout, retries, start_period, start_interval, none: _ } =
-            self;
-        command.is_some()
+        let Self { test, interval, timeout, retries, start_period, start_interval, none: _ } = self;
+        test.is_some()
             || interval.is_some()
             || timeout.is_some()
             || retries.is_some()

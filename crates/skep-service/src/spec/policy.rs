@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::spec::{
     SpecError,
+    command::Command,
     json::{child, set},
     options::{Health, Restart, Rollout},
     value::Span,
@@ -14,13 +15,16 @@ use crate::spec::{
 /// watched in an update. Source: swarmkit `api/defaults/service.go`.
 const FIVE_SECONDS: i64 = 5_000_000_000;
 
-pub(super) fn restart(task: &mut Value, asked: &Restart) {
+pub(super) fn restart(task: &mut Value, asked: &Restart, command: Command) {
     if !asked.is_asked() {
         return;
     }
     if task["RestartPolicy"].is_null() {
-        task["RestartPolicy"] =
-            json!({ "Condition": "any", "Delay": FIVE_SECONDS, "MaxAttempts": 0 });
+        task["RestartPolicy"] = match command {
+            // A stack's is what its file says, and the engine fills in the rest.
+            Command::Stack => json!({}),
+            _ => json!({ "Condition": "any", "Delay": FIVE_SECONDS, "MaxAttempts": 0 }),
+        };
     }
     let policy = &mut task["RestartPolicy"];
     set(policy, "Condition", asked.condition.clone());
@@ -29,18 +33,22 @@ pub(super) fn restart(task: &mut Value, asked: &Restart) {
     set(policy, "Window", nanoseconds(asked.window));
 }
 
-pub(super) fn rollout(spec: &mut Value, key: &str, asked: &Rollout) {
+pub(super) fn rollout(spec: &mut Value, key: &str, asked: &Rollout, command: Command) {
     if !asked.is_asked() {
         return;
     }
     if spec[key].is_null() {
-        spec[key] = json!({
-            "Parallelism": 1,
-            "FailureAction": "pause",
-            "Monitor": FIVE_SECONDS,
-            "MaxFailureRatio": 0.0,
-            "Order": "stop-first",
-        });
+        spec[key] = match command {
+            // What Go makes of fields that are sent even when they are empty.
+            Command::Stack => json!({ "Parallelism": 1, "MaxFailureRatio": 0, "Order": "" }),
+            _ => json!({
+                "Parallelism": 1,
+                "FailureAction": "pause",
+                "Monitor": FIVE_SECONDS,
+                "MaxFailureRatio": 0.0,
+                "Order": "stop-first",
+            }),
+        };
     }
     let config = &mut spec[key];
     set(config, "Parallelism", asked.parallelism);
@@ -66,18 +74,14 @@ pub(super) fn health(container: &mut Value, asked: &Health) -> Result<(), SpecEr
     if check["Test"][0] == "NONE" {
         check["Test"] = Value::Null;
     }
-    if let Some(command) = &asked.command {
-        check["Test"] = match command.as_str() {
-            "" => Value::Null,
-            command => json!(["CMD-SHELL", command]),
-        };
-    }
+    set(check, "Test", asked.test.clone());
     set(check, "Interval", nanoseconds(asked.interval.map(|span| span.0)));
     set(check, "Timeout", nanoseconds(asked.timeout.map(|span| span.0)));
     set(check, "Retries", asked.retries);
     set(check, "StartPeriod", nanoseconds(asked.start_period.map(|span| span.0)));
     set(check, "StartInterval", nanoseconds(asked.start_interval.map(|span| span.0)));
-    if check["Test"].is_null()
+    let is_empty = |test: &Value| test.as_array().is_none_or(Vec::is_empty);
+    if is_empty(&check["Test"])
         && let Some(check) = check.as_object_mut()
     {
         check.shift_remove("Test");

@@ -3,10 +3,8 @@
 
 use std::{collections::HashMap, str::FromStr};
 
-use serde_json::{Value, json};
-
 use crate::{
-    api::PublishedPort,
+    api::{PortProtocol, PublishMode, PublishedPort},
     spec::value::{ValueError, fields, is_long_form},
 };
 
@@ -51,20 +49,20 @@ impl Ports {
 
 /// Published ports, to be asked whether another one can be published beside them; see [`collide`].
 #[derive(Debug, Default)]
-pub(crate) struct Claims(HashMap<(u16, String), bool>);
+pub(crate) struct Claims(HashMap<(u16, PortProtocol), bool>);
 
 impl Claims {
     /// Whether a port cannot be published beside these.
     pub(crate) fn collides(&self, port: &PublishedPort) -> bool {
         let taken = self.0.get(&(port.published_port, port.protocol.clone()));
-        taken.is_some_and(|on_every_node| *on_every_node || port.publish_mode != "host")
+        taken.is_some_and(|on_every_node| *on_every_node || port.publish_mode != PublishMode::Host)
     }
 
     /// Adds a port.
     pub(crate) fn add(&mut self, port: &PublishedPort) {
         if port.published_port != 0 {
             let key = (port.published_port, port.protocol.clone());
-            *self.0.entry(key).or_default() |= port.publish_mode != "host";
+            *self.0.entry(key).or_default() |= port.publish_mode != PublishMode::Host;
         }
     }
 }
@@ -85,16 +83,6 @@ impl FromStr for Ports {
     }
 }
 
-/// The JSON of a port, as the API has it.
-pub fn to_json(port: &PublishedPort) -> Value {
-    let mut json = json!({ "Protocol": port.protocol, "TargetPort": port.target_port });
-    if port.published_port != 0 {
-        json["PublishedPort"] = port.published_port.into();
-    }
-    json["PublishMode"] = port.publish_mode.as_str().into();
-    json
-}
-
 /// Two ports of one service, or of two, that cannot both be published: same number, same protocol,
 /// and at least one of them on every node.
 #[cfg(test)]
@@ -102,29 +90,29 @@ fn collide(one: &PublishedPort, other: &PublishedPort) -> bool {
     one.published_port != 0
         && one.published_port == other.published_port
         && one.protocol == other.protocol
-        && [one, other].iter().any(|port| port.publish_mode != "host")
+        && [one, other].iter().any(|port| port.publish_mode != PublishMode::Host)
 }
 
-fn port(protocol: &str, published: u16, target: u16) -> PublishedPort {
+fn port(protocol: PortProtocol, published: u16, target: u16) -> PublishedPort {
     PublishedPort {
-        protocol: protocol.into(),
+        protocol,
         target_port: target,
         published_port: published,
-        publish_mode: "ingress".into(),
+        publish_mode: PublishMode::Ingress,
     }
 }
 
 fn long(text: &str) -> Result<PublishedPort, ValueError> {
     let wrong = |fix: String| ValueError::new(WHAT, text, fix);
-    let mut found = port("tcp", 0, 0);
+    let mut found = port(PortProtocol::Tcp, 0, 0);
     for field in fields(WHAT, text)? {
         let field = field.to_lowercase();
         let (key, value) = field
             .split_once('=')
             .ok_or_else(|| wrong(format!("`{field}` must be a key=value pair")))?;
         match key {
-            "protocol" => found.protocol = protocol(value, text)?.into(),
-            "mode" if matches!(value, "ingress" | "host") => found.publish_mode = value.into(),
+            "protocol" => found.protocol = protocol(value, text)?,
+            "mode" if PublishMode::WORDS.contains(&value) => found.publish_mode = value.into(),
             "mode" => return Err(wrong(format!("mode `{value}` is neither ingress nor host"))),
             "target" => found.target_port = number(value, text)?,
             "published" => found.published_port = number(value, text)?,
@@ -183,12 +171,11 @@ fn short(text: &str) -> Result<Ports, ValueError> {
     Ok(Ports { first: first_port, count, published_rise: true, targets_rise: true })
 }
 
-fn protocol<'a>(text: &'a str, whole: &str) -> Result<&'a str, ValueError> {
+fn protocol(text: &str, whole: &str) -> Result<PortProtocol, ValueError> {
     match text {
-        "tcp" | "udp" | "sctp" => Ok(text),
-        "TCP" => Ok("tcp"),
-        "UDP" => Ok("udp"),
-        "SCTP" => Ok("sctp"),
+        "tcp" | "TCP" => Ok(PortProtocol::Tcp),
+        "udp" | "UDP" => Ok(PortProtocol::Udp),
+        "sctp" | "SCTP" => Ok(PortProtocol::Sctp),
         _ => {
             let fix = format!("protocol `{text}` is not tcp, udp or sctp");
             Err(ValueError::new(WHAT, whole, fix))
@@ -286,7 +273,7 @@ mod tests {
 
     #[test]
     fn json_is_the_engines() {
-        let json = |text: &str| to_json(&text.parse::<Ports>().unwrap().first).to_string();
+        let json = |text: &str| text.parse::<Ports>().unwrap().first.to_json().to_string();
         assert_eq!(
             json("8080:80"),
             r#"{"Protocol":"tcp","TargetPort":80,"PublishedPort":8080,"PublishMode":"ingress"}"#
@@ -307,7 +294,7 @@ mod tests {
             let ports: Vec<_> = texts.iter().zip(0..).map(|(text, bit)| {
                 let mut port = text.parse::<Ports>().unwrap().first;
                 if hosts >> bit & 1 == 1 {
-                    port.publish_mode = "host".into();
+                    port.publish_mode = PublishMode::Host;
                 }
                 port
             }).collect();

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::api::UpdateOrder;
 
 fn resolved() -> Resolved {
     let ids = |names: &[&str]| {
@@ -113,7 +114,7 @@ fn what_is_named_changes_and_nothing_else() {
             update.remove.networks = strings(&["a"]);
         }),
         with(&|update| update.options.replicas = Some(5)),
-        with(&|update| update.options.update.order = Some("start-first".into())),
+        with(&|update| update.options.update.order = Some(UpdateOrder::StartFirst)),
         with(&|update| update.options.rollback.parallelism = Some(2)),
         with(&|update| update.options.publish = parsed(&["53/udp"])),
         with(&|update| update.remove.publish = parsed(&["80"])),

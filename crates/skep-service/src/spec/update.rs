@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::spec::{
-    Options, Resolved, SpecError, Words, container,
+    Options, Resolved, SpecError, Words,
+    command::Command,
+    container,
     edit::Edit,
     env, image,
     json::{self, child, strings},
@@ -74,7 +76,7 @@ impl ServiceUpdate {
             task["ForceUpdate"] = (count + 1).into();
         }
         self.mode(&mut spec["Mode"])?;
-        Edit { options, remove: &self.remove, resolved, is_new: false }.apply(spec)
+        Edit { options, remove: &self.remove, resolved, command: Command::Update }.apply(spec)
     }
 
     fn mode(&self, mode: &mut Value) -> Result<(), SpecError> {

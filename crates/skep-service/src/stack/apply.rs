@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     Kind, ServiceError, Services,
-    api::{Id, Service, Task, filters_json},
+    api::{Id, Service, Task},
+    list::filters_json,
 };
 
 /// How often is looked whether tasks have gone.

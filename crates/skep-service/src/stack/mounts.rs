@@ -2,22 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{
-    deploy::put,
     normal::World,
     objects::Volume,
-    reader::{Fields, Spot, unknown},
+    reader::{Spot, unknown},
 };
-use crate::spec::value::Memory;
+use crate::spec::{BindOptions, DriverConfig, Memory, Mount, TmpfsOptions, VolumeOptions};
 
 /// Reads one mount in its long form. `volumes` are those of the stack.
 pub(super) fn mount(
     spot: &Spot<'_>,
     volumes: &BTreeMap<String, Volume>,
     world: &World<'_>,
-) -> Option<Value> {
+) -> Option<Mount> {
     let mut fields = spot.fields()?;
     let kind = fields.take("type").map_or_else(
         || Some("volume".to_owned()),
@@ -26,107 +25,88 @@ pub(super) fn mount(
     let source_spot = fields.take("source");
     let source = source_spot.as_ref().and_then(Spot::text).unwrap_or_default();
     let target = fields.take("target").and_then(|spot| spot.text());
-    let mut map = Map::new();
-    put(&mut map, "Type", kind.clone());
-    put(&mut map, "Target", target.clone());
-    if let Some(true) = fields.take("read_only").and_then(|spot| spot.truth()) {
-        map.insert("ReadOnly".into(), true.into());
-    }
+    let read_only = fields.take("read_only").and_then(|spot| spot.truth()).filter(|yes| *yes);
     let consistency = fields.take("consistency");
     let consistency =
         consistency.and_then(|spot| spot.word(&["default", "consistent", "cached", "delegated"]));
-    put(&mut map, "Consistency", consistency);
-    let options = options(&mut fields);
+    let bind = fields.take("bind").and_then(|spot| Some((bind(&spot)?, spot)));
+    let volume = fields.take("volume").and_then(|spot| Some((volume(&spot)?, spot)));
+    let tmpfs = fields.take("tmpfs").and_then(|spot| Some((tmpfs(&spot)?, spot)));
     fields.end(|key| match key {
         "cluster" => Some(("cluster volumes (CSI) are not supported", "use a volume driver")),
         _ => None,
     });
     let kind = kind?;
-    for (key, of) in
-        [("bind", &options.bind), ("volume", &options.volume), ("tmpfs", &options.tmpfs)]
-    {
+    for (key, spot) in [
+        ("bind", bind.as_ref().map(|(_, spot)| spot)),
+        ("volume", volume.as_ref().map(|(_, spot)| spot)),
+        ("tmpfs", tmpfs.as_ref().map(|(_, spot)| spot)),
+    ] {
         let fits = key == kind || (key == "bind" && kind == "npipe");
-        if let (Some((spot, _)), false) = (of, fits) {
+        if let (Some(spot), false) = (spot, fits) {
             spot.wrong::<()>(format!("`{key}` options do not go with type {kind}"), "remove them");
         }
     }
-    if target.is_none() {
+    let Some(target) = target else {
         return spot.wrong("`target`, the path in the container, is missing", "");
-    }
-    let found = |of: Option<(Spot<'_>, Map<String, Value>)>| of.map(|(_, map)| map);
-    match (kind.as_str(), source.as_str()) {
+    };
+    let mut mount = Mount { kind, target, read_only, consistency, ..Mount::default() };
+    match (mount.kind.as_str(), source.as_str()) {
         ("bind" | "npipe", "") => {
             return spot.wrong("`source`, the path on the node, is missing", "");
         }
-        ("tmpfs", "") => put(&mut map, "TmpfsOptions", found(options.tmpfs)),
+        ("tmpfs", "") => mount.tmpfs_options = tmpfs.map(|(options, _)| options),
         ("tmpfs", _) => return spot.wrong("a mount of type tmpfs has no `source`", "remove it"),
-        ("bind", path) => {
-            map.insert("Source".into(), world.absolute(path).into());
-            put(&mut map, "BindOptions", found(options.bind));
-        }
-        ("npipe", path) => {
-            map.insert("Source".into(), path.into());
-            put(&mut map, "BindOptions", found(options.bind));
+        ("bind" | "npipe", path) => {
+            // A pipe of Windows has no place below a directory.
+            let path = if mount.kind == "bind" { world.absolute(path) } else { path.to_owned() };
+            mount.source = Some(path);
+            mount.bind_options = bind.map(|(options, _)| options);
         }
         (_, "") => {}
         (_, name) => {
-            let Some(volume) = volumes.get(name) else {
+            let Some(declared) = volumes.get(name) else {
                 let spot = source_spot.as_ref().unwrap_or(spot);
                 return spot.wrong(
                     format!("there is no volume `{name}` in this stack"),
                     format!("declare it at the top: `volumes: {{{name}: {{}}}}`"),
                 );
             };
-            map.insert("Source".into(), volume.name.as_str().into());
-            let mut all = found(options.volume).unwrap_or_default();
-            all.extend(volume.options.clone());
-            map.insert("VolumeOptions".into(), all.into());
+            mount.source = Some(declared.name.clone());
+            let no_copy = volume.and_then(|(no_copy, _)| no_copy);
+            mount.volume_options = Some(VolumeOptions { no_copy, ..declared.options.clone() });
         }
     }
-    Some(map.into())
+    Some(mount)
 }
 
-type Found<'n> = Option<(Spot<'n>, Map<String, Value>)>;
-
-struct Options<'n> {
-    bind: Found<'n>,
-    volume: Found<'n>,
-    tmpfs: Found<'n>,
+fn bind(spot: &Spot<'_>) -> Option<BindOptions> {
+    let mut fields = spot.fields()?;
+    let words = ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
+    let propagation = fields.take("propagation").and_then(|spot| spot.word(&words));
+    fields.end(|key| match key {
+        "create_host_path" => Some((
+            "a swarm does not make a directory on a node",
+            "make it on the nodes, or use a volume",
+        )),
+        _ => None,
+    });
+    Some(BindOptions { propagation, ..BindOptions::default() })
 }
 
-fn options<'n>(fields: &mut Fields<'n>) -> Options<'n> {
-    let bind = fields.take("bind").and_then(|spot| {
-        let mut fields = spot.fields()?;
-        let words = ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
-        let propagation = fields.take("propagation").and_then(|spot| spot.word(&words));
-        fields.end(|key| match key {
-            "create_host_path" => Some((
-                "a swarm does not make a directory on a node",
-                "make it on the nodes, or use a volume",
-            )),
-            _ => None,
-        });
-        let mut map = Map::new();
-        put(&mut map, "Propagation", propagation);
-        Some((spot, map))
-    });
-    let volume = fields.take("volume").and_then(|spot| {
-        let mut fields = spot.fields()?;
-        let no_copy = fields.take("nocopy").and_then(|spot| spot.truth());
-        fields.end(unknown);
-        let mut map = Map::new();
-        put(&mut map, "NoCopy", no_copy.filter(|no| *no));
-        Some((spot, map))
-    });
-    let tmpfs = fields.take("tmpfs").and_then(|spot| {
-        let mut fields = spot.fields()?;
-        let size = fields.take("size").and_then(|spot| spot.parse::<Memory>());
-        fields.end(unknown);
-        let mut map = Map::new();
-        put(&mut map, "SizeBytes", size.map(Memory::bytes));
-        Some((spot, map))
-    });
-    Options { bind, volume, tmpfs }
+/// Whether what the image has there is left out.
+fn volume(spot: &Spot<'_>) -> Option<Option<bool>> {
+    let mut fields = spot.fields()?;
+    let no_copy = fields.take("nocopy").and_then(|spot| spot.truth());
+    fields.end(unknown);
+    Some(no_copy.filter(|no| *no))
+}
+
+fn tmpfs(spot: &Spot<'_>) -> Option<TmpfsOptions> {
+    let mut fields = spot.fields()?;
+    let size = fields.take("size").and_then(|spot| spot.parse::<Memory>());
+    fields.end(unknown);
+    Some(TmpfsOptions { size_bytes: size.map(Memory::bytes), mode: None })
 }
 
 /// Labels and driver of a volume that is made where a task needs it.
@@ -134,14 +114,11 @@ pub(super) fn volume_options(
     labels: Map<String, Value>,
     driver: Option<String>,
     options: Option<BTreeMap<String, String>>,
-) -> Map<String, Value> {
-    let mut map = Map::new();
-    map.insert("Labels".into(), labels.into());
-    if driver.is_some() || options.is_some() {
-        let mut config = Map::new();
-        put(&mut config, "Name", driver);
-        put(&mut config, "Options", options.map(|options| json!(options)));
-        map.insert("DriverConfig".into(), config.into());
-    }
-    map
+) -> VolumeOptions {
+    let driver_config = (driver.is_some() || options.is_some()).then(|| DriverConfig {
+        name: driver,
+        options: options
+            .map(|all| all.into_iter().map(|(key, value)| (key, value.into())).collect()),
+    });
+    VolumeOptions { labels: Some(labels), driver_config, ..VolumeOptions::default() }
 }

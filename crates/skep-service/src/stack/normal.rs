@@ -226,8 +226,8 @@ fn ports(node: &mut Node, path: &str, world: &World<'_>) {
                     vec![
                         ("target", text(port.target_port.to_string())),
                         ("published", text(port.published_port.to_string())),
-                        ("protocol", text(port.protocol)),
-                        ("mode", text(port.publish_mode)),
+                        ("protocol", text(port.protocol.to_string())),
+                        ("mode", text(port.publish_mode.to_string())),
                     ],
                 )
             })),

@@ -8,13 +8,13 @@ use skep_read::limit;
 
 use super::{
     NAMESPACE_LABEL,
-    deploy::put,
     fault::Place,
     mounts::volume_options,
     normal::World,
     reader::{Spot, unknown},
     scope,
 };
+use crate::spec::VolumeOptions;
 
 /// The network driver of a swarm.
 const OVERLAY: &str = "overlay";
@@ -53,7 +53,7 @@ pub struct Volume {
     /// Its name on the nodes.
     pub name: String,
     /// `VolumeOptions` of a mount, without what the mount says itself.
-    pub(super) options: Map<String, Value>,
+    pub(super) options: VolumeOptions,
 }
 
 /// A secret or a config: the stack's own, or one that must be there.
@@ -162,6 +162,13 @@ pub(super) fn network(stack: &str, key: &str, spot: Option<&Spot<'_>>) -> Networ
     Network { name, create: Some(create), place }
 }
 
+/// Adds a field that is there.
+fn put(map: &mut Map<String, Value>, key: &str, value: Option<impl Into<Value>>) {
+    if let Some(value) = value {
+        map.insert(key.to_owned(), value.into());
+    }
+}
+
 fn ipam(spot: &Spot<'_>) -> Option<Value> {
     let mut fields = spot.fields()?;
     let mut map = Map::new();
@@ -193,12 +200,12 @@ pub(super) fn volume(stack: &str, key: &str, spot: &Spot<'_>) -> Volume {
         return Volume { name: scope(stack, key), options };
     }
     let Some(mut fields) = spot.fields() else {
-        return Volume { name: scope(stack, key), options: Map::new() };
+        return Volume { name: scope(stack, key), options: VolumeOptions::default() };
     };
     let (name, external) = name_of(stack, key, fields.take("external"), fields.take("name"));
     if external {
         fields.end(|_| Some(("an external volume is used as it is", "remove this key")));
-        return Volume { name, options: Map::new() };
+        return Volume { name, options: VolumeOptions::default() };
     }
     let driver = fields.take("driver").and_then(|spot| spot.text());
     let options = fields.take("driver_opts").and_then(|spot| spot.pairs());

@@ -84,6 +84,11 @@ impl<'n> Spot<'n> {
         )
     }
 
+    /// One of these words of the API.
+    pub(super) fn api<T: for<'w> From<&'w str>>(&self, words: &[&str]) -> Option<T> {
+        self.word(words).map(|word| T::from(&word))
+    }
+
     pub(super) fn truth(&self) -> Option<bool> {
         let text = self.text()?;
         truth(&text).or_else(|| self.wrong(format!("`{text}` is neither true nor false"), ""))

@@ -5,21 +5,25 @@ mod attached;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::{
-    IMAGE_LABEL,
-    deploy::{Deploy, deploy, put, span},
+    IMAGE_LABEL, NAMESPACE_LABEL,
+    deploy::{deploy, key_values, labels, span},
     mounts::mount,
     normal::World,
-    objects::{Network, Object, Volume, stack_labels},
+    objects::{Network, Object, Volume},
     reader::{Fields, Spot, unknown},
     scope,
     unsupported::service_key,
 };
-
-/// The permissions of a secret's or config's file if nobody says.
-const FILE_MODE: u32 = 0o444;
+use crate::{
+    api::PublishedPort,
+    spec::{
+        CredentialSpec, FileReference, Health, Host, KeyValue, Label, Options, PositiveSpan,
+        ServiceCreate, Ulimit, Words,
+    },
+};
 
 /// What a service may refer to, by the names in the file.
 #[derive(Debug, Default)]
@@ -53,110 +57,91 @@ pub(super) fn service(
     let mut fields = spot.fields()?;
     let image_spot = fields.take("image");
     let image = image_spot.as_ref().and_then(Spot::text).unwrap_or_default();
-    let Deploy {
-        labels,
-        mode,
-        update_config,
-        rollback_config,
-        resources,
-        restart_policy,
-        placement,
-        endpoint_mode,
-    } = fields.take("deploy").map(|spot| deploy(&spot)).unwrap_or_default();
-    let mut service_labels = labels;
-    service_labels.insert(super::NAMESPACE_LABEL.into(), stack.into());
-    service_labels.insert(IMAGE_LABEL.into(), image.as_str().into());
-
-    let logging = fields.take("logging").and_then(|spot| logging(&spot));
-    let networks = attached::networks(stack, key, fields.take("networks"), spot, declared, used);
-    let endpoint = attached::endpoint(endpoint_mode, fields.take("ports"));
-    let container = container(stack, &image, &mut fields, declared, world);
+    let name = scope(stack, key);
+    let mut service = ServiceCreate {
+        name: Some(name.clone()),
+        image: image.clone(),
+        ..ServiceCreate::default()
+    };
+    if let Some(spot) = fields.take("deploy") {
+        deploy(&spot, &mut service);
+    }
+    let options = &mut service.options;
+    options.labels.extend([label(NAMESPACE_LABEL, stack), label(IMAGE_LABEL, &image)]);
+    if let Some(spot) = fields.take("logging") {
+        logging(&spot, options);
+    }
+    options.networks =
+        attached::networks(stack, key, fields.take("networks"), spot, declared, used);
+    let ports = attached::ports(fields.take("ports"));
+    container(stack, &mut fields, declared, world, &mut service);
     fields.end(service_key);
     if image.is_empty() {
         return spot.wrong("the service has no image", "write `image: NAME:TAG`");
     }
+    let mut spec = match service.stack_spec() {
+        Ok(spec) => spec,
+        Err(error) => return spot.wrong(error.to_string(), ""),
+    };
+    // In docker's order, and one that is published twice without a number is two.
+    if !ports.is_empty() {
+        spec["EndpointSpec"]["Ports"] = ports.iter().map(PublishedPort::to_json).collect();
+    }
+    Some(Wanted { name, image, spec })
+}
 
-    let mut template = Map::new();
-    template.insert("ContainerSpec".into(), container.into());
-    template.insert("Resources".into(), resources);
-    put(&mut template, "RestartPolicy", restart_policy);
-    template.insert("Placement".into(), placement);
-    template.insert("Networks".into(), networks.into());
-    put(&mut template, "LogDriver", logging);
-    template.insert("ForceUpdate".into(), 0.into());
-    let name = scope(stack, key);
-    let mut spec = Map::new();
-    spec.insert("Name".into(), name.as_str().into());
-    spec.insert("Labels".into(), service_labels.into());
-    spec.insert("TaskTemplate".into(), template.into());
-    spec.insert("Mode".into(), mode);
-    put(&mut spec, "UpdateConfig", update_config);
-    put(&mut spec, "RollbackConfig", rollback_config);
-    spec.insert("EndpointSpec".into(), endpoint);
-    Some(Wanted { name, image, spec: spec.into() })
+/// A label that a stack's objects have.
+fn label(key: &str, value: &str) -> Label {
+    Label(KeyValue { key: key.into(), value: value.into() })
 }
 
 fn container(
     stack: &str,
-    image: &str,
     fields: &mut Fields<'_>,
     declared: &Declared,
     world: &World<'_>,
-) -> Map<String, Value> {
-    let mut map = Map::new();
-    let pairs = |spot: Spot<'_>| spot.pairs();
-    map.insert("Image".into(), image.into());
-    let labels = fields.take("labels").and_then(pairs).unwrap_or_default();
-    map.insert("Labels".into(), stack_labels(stack, labels).into());
-    put(&mut map, "Command", fields.take("entrypoint").and_then(|spot| spot.texts()));
-    put(&mut map, "Args", fields.take("command").and_then(|spot| spot.texts()));
-    put(&mut map, "Hostname", fields.take("hostname").and_then(|spot| spot.text()));
-    put(&mut map, "Env", fields.take("environment").and_then(|spot| environment(&spot)));
-    put(&mut map, "Dir", fields.take("working_dir").and_then(|spot| spot.text()));
-    put(&mut map, "User", fields.take("user").and_then(|spot| spot.text()));
-    let privileges = privileges(fields.take("credential_spec"));
-    map.insert("Privileges".into(), privileges);
-    for (key, name) in [("tty", "TTY"), ("stdin_open", "OpenStdin"), ("read_only", "ReadOnly")] {
-        if let Some(true) = fields.take(key).and_then(|spot| spot.truth()) {
-            map.insert(name.into(), true.into());
-        }
-    }
-    put(&mut map, "StopSignal", fields.take("stop_signal").and_then(|spot| spot.text()));
-    put(&mut map, "StopGracePeriod", span(fields.take("stop_grace_period")));
-    put(&mut map, "Init", fields.take("init").and_then(|spot| spot.truth()));
-    put(&mut map, "Healthcheck", fields.take("healthcheck").and_then(|spot| health(&spot)));
-    put(&mut map, "Hosts", fields.take("extra_hosts").and_then(|spot| hosts(&spot)));
-    let name_servers = fields.take("dns").and_then(|spot| spot.texts());
-    let search = fields.take("dns_search").and_then(|spot| spot.texts());
-    if name_servers.is_some() || search.is_some() {
-        let mut dns = Map::new();
-        put(&mut dns, "Nameservers", name_servers);
-        put(&mut dns, "Search", search);
-        map.insert("DNSConfig".into(), dns.into());
-    }
-    let mounts = fields.take("volumes").and_then(|spot| {
-        let mount = |spot: &Spot<'_>| mount(spot, &declared.volumes, world);
-        Some(spot.items()?.iter().filter_map(mount).collect::<Vec<_>>())
-    });
-    put(&mut map, "Mounts", mounts);
-    for (key, name, kind, objects) in [
-        ("secrets", "Secrets", "secret", &declared.secrets),
-        ("configs", "Configs", "config", &declared.configs),
-    ] {
-        let found = fields.take(key).and_then(|spot| references(&spot, kind, objects));
-        put(&mut map, name, found);
-    }
+    service: &mut ServiceCreate,
+) {
+    let options = &mut service.options;
+    options.container_labels = labels(fields.take("labels")).collect();
+    options.container_labels.push(label(NAMESPACE_LABEL, stack));
+    let mut texts = |key: &str| fields.take(key).and_then(|spot| spot.texts());
+    options.entrypoint = texts("entrypoint").map(Words);
+    service.args = texts("command").unwrap_or_default();
+    options.dns = texts("dns").unwrap_or_default();
+    options.dns_search = texts("dns_search").unwrap_or_default();
+    options.cap_add = texts("cap_add").unwrap_or_default();
+    options.cap_drop = texts("cap_drop").unwrap_or_default();
+    let mut text = |key: &str| fields.take(key).and_then(|spot| spot.text());
+    options.hostname = text("hostname");
+    options.workdir = text("working_dir");
+    options.user = text("user");
+    options.stop_signal = text("stop_signal");
+    let mut truth = |key: &str| fields.take(key).and_then(|spot| spot.truth());
+    options.init = truth("init");
+    options.tty = truth("tty").filter(|yes| *yes);
+    options.open_stdin = truth("stdin_open").filter(|yes| *yes);
+    options.read_only = truth("read_only").filter(|yes| *yes);
+    options.stop_grace_period = span(fields.take("stop_grace_period"));
+    let env = fields.take("environment").and_then(|spot| environment(&spot));
+    options.env = env.unwrap_or_default();
+    options.credential_spec = fields.take("credential_spec").and_then(|spot| credentials(&spot));
+    let health = fields.take("healthcheck").and_then(|spot| health(&spot));
+    options.health = health.unwrap_or_default();
+    let hosts = fields.take("extra_hosts").and_then(|spot| hosts(&spot));
+    options.hosts = hosts.unwrap_or_default();
+    let mounts = fields.take("volumes").and_then(|spot| spot.items());
+    let mount = |spot: Spot<'_>| mount(&spot, &declared.volumes, world);
+    options.mounts = mounts.into_iter().flatten().filter_map(mount).collect();
+    let secrets = fields.take("secrets");
+    options.secrets = references(secrets, "secret", &declared.secrets);
+    let configs = fields.take("configs");
+    options.configs = references(configs, "config", &declared.configs);
     let isolation = fields.take("isolation");
-    let isolation = isolation.and_then(|spot| spot.word(&["default", "process", "hyperv"]));
-    put(&mut map, "Isolation", isolation);
-    put(&mut map, "Sysctls", fields.take("sysctls").and_then(pairs).map(|all| json!(all)));
-    let add = fields.take("cap_add").and_then(|spot| spot.texts());
-    let drop = fields.take("cap_drop").and_then(|spot| spot.texts());
-    let (add, drop) = capabilities(add.unwrap_or_default(), drop.unwrap_or_default());
-    put(&mut map, "CapabilityAdd", Some(add).filter(|all| !all.is_empty()));
-    put(&mut map, "CapabilityDrop", Some(drop).filter(|all| !all.is_empty()));
-    put(&mut map, "Ulimits", fields.take("ulimits").and_then(|spot| ulimits(&spot)));
-    map
+    options.isolation = isolation.and_then(|spot| spot.word(&["default", "process", "hyperv"]));
+    options.sysctls = key_values(fields.take("sysctls")).collect();
+    let ulimits = fields.take("ulimits").and_then(|spot| spot.members());
+    options.ulimits = ulimits.into_iter().flatten().filter_map(ulimit).collect();
 }
 
 /// Sorted; a variable without a value is there by its name, which takes it from the image away.
@@ -172,29 +157,30 @@ fn environment(spot: &Spot<'_>) -> Option<Vec<String>> {
     Some(all)
 }
 
-fn health(spot: &Spot<'_>) -> Option<Value> {
+fn health(spot: &Spot<'_>) -> Option<Health> {
     let mut fields = spot.fields()?;
     let test_spot = fields.take("test");
     let test = test_spot.as_ref().and_then(Spot::texts);
     let disabled = fields.take("disable").and_then(|spot| spot.truth()).unwrap_or_default();
-    let mut map = Map::new();
-    for (key, name) in [
-        ("interval", "Interval"),
-        ("timeout", "Timeout"),
-        ("start_period", "StartPeriod"),
-        ("start_interval", "StartInterval"),
-    ] {
-        put(&mut map, name, span(fields.take(key)));
-    }
-    put(&mut map, "Retries", fields.take("retries").and_then(|spot| spot.whole::<u32>()));
+    let mut span = |key: &str| fields.take(key).and_then(|spot| spot.parse::<PositiveSpan>());
+    let health = Health {
+        test,
+        interval: span("interval"),
+        timeout: span("timeout"),
+        start_period: span("start_period"),
+        start_interval: span("start_interval"),
+        retries: fields.take("retries").and_then(|spot| spot.whole::<u32>()).map(u64::from),
+        none: false,
+    };
     fields.end(unknown);
     if disabled {
         if let Some(spot) = test_spot {
             return spot.wrong("a health check that is disabled has a test", "remove one of them");
         }
-        return Some(json!({"Test": ["NONE"]}));
+        return Some(Health { none: true, ..Health::default() });
     }
-    if let (Some(spot), Some(first)) = (&test_spot, test.as_ref().and_then(|test| test.first()))
+    if let (Some(spot), Some(first)) =
+        (&test_spot, health.test.as_ref().and_then(|test| test.first()))
         && !matches!(first.as_str(), "NONE" | "CMD" | "CMD-SHELL")
     {
         return spot.wrong(
@@ -202,17 +188,15 @@ fn health(spot: &Spot<'_>) -> Option<Value> {
             "write it as one text to have a shell run it",
         );
     }
-    put(&mut map, "Test", test);
-    Some(map.into())
+    Some(health)
 }
 
-/// `host:address` as `address host`.
-fn hosts(spot: &Spot<'_>) -> Option<Vec<String>> {
+fn hosts(spot: &Spot<'_>) -> Option<Vec<Host>> {
     let host = |spot: &Spot<'_>| {
         let text = spot.text()?;
         match text.split_once(':') {
-            Some((host, address)) if !host.is_empty() && !address.is_empty() => {
-                Some(format!("{address} {host}"))
+            Some((name, address)) if !name.is_empty() && !address.is_empty() => {
+                Some(Host { name: name.into(), address: address.into() })
             }
             _ => spot.wrong(format!("`{text}` is no host with its address"), "write host=address"),
         }
@@ -220,111 +204,81 @@ fn hosts(spot: &Spot<'_>) -> Option<Vec<String>> {
     Some(spot.items()?.iter().filter_map(host).collect())
 }
 
-fn privileges(credentials: Option<Spot<'_>>) -> Value {
-    let found = credentials.and_then(|spot| {
-        let mut fields = spot.fields()?;
-        let file = fields.take("file").and_then(|spot| spot.text());
-        let registry = fields.take("registry").and_then(|spot| spot.text());
-        fields.end(|key| match key {
-            "config" => Some((
-                "a credential spec from a config is not supported",
-                "use `file` or `registry`",
-            )),
-            _ => None,
-        });
-        match (file, registry) {
-            (Some(file), None) => Some(json!({"File": file})),
-            (None, Some(registry)) => Some(json!({"Registry": registry})),
-            _ => spot.wrong("a credential spec has one of `file` and `registry`", ""),
+fn credentials(spot: &Spot<'_>) -> Option<CredentialSpec> {
+    let mut fields = spot.fields()?;
+    let file = fields.take("file").and_then(|spot| spot.text());
+    let registry = fields.take("registry").and_then(|spot| spot.text());
+    fields.end(|key| match key {
+        "config" => {
+            Some(("a credential spec from a config is not supported", "use `file` or `registry`"))
         }
+        _ => None,
     });
-    json!({"CredentialSpec": found, "SELinuxContext": null})
+    match (file, registry) {
+        (Some(file), None) => Some(CredentialSpec::File(file)),
+        (None, Some(registry)) => Some(CredentialSpec::Registry(registry)),
+        _ => spot.wrong("a credential spec has one of `file` and `registry`", ""),
+    }
 }
 
 /// Secrets or configs of a service, in the order of their names.
 fn references(
-    spot: &Spot<'_>,
+    spot: Option<Spot<'_>>,
     kind: &str,
     declared: &BTreeMap<String, Object>,
-) -> Option<Vec<Value>> {
-    let reference = |spot: &Spot<'_>| {
+) -> Vec<FileReference> {
+    let reference = |spot: Spot<'_>| {
         let mut fields = spot.fields()?;
         let source_spot = fields.take("source");
         let source = source_spot.as_ref().and_then(Spot::text);
-        let target = fields.take("target").and_then(|spot| spot.text());
-        let uid = fields.take("uid").and_then(|spot| spot.text());
-        let gid = fields.take("gid").and_then(|spot| spot.text());
+        let mut text = |key: &str| fields.take(key).and_then(|spot| spot.text());
+        let (target, uid, gid) = (text("target"), text("uid"), text("gid"));
         let mode = fields.take("mode").and_then(|spot| spot.whole::<u32>());
         fields.end(unknown);
         let Some(source) = source else {
             return spot.wrong(format!("`source`, the {kind}, is missing"), "");
         };
         let Some(object) = declared.get(&source) else {
-            return source_spot.as_ref().unwrap_or(spot).wrong(
+            return source_spot.as_ref().unwrap_or(&spot).wrong(
                 format!("there is no {kind} `{source}` in this stack"),
                 format!("declare it at the top: `{kind}s: {{{source}: …}}`"),
             );
         };
-        let name_key = if kind == "secret" { "SecretName" } else { "ConfigName" };
-        let mut map = Map::new();
-        let file = json!({
-            "Name": target.unwrap_or(source),
-            "UID": uid.unwrap_or_else(|| "0".into()),
-            "GID": gid.unwrap_or_else(|| "0".into()),
-            "Mode": mode.unwrap_or(FILE_MODE),
-        });
-        map.insert("File".into(), file);
-        map.insert(name_key.into(), object.name.as_str().into());
-        Some((object.name.clone(), Value::Object(map)))
+        let usual = FileReference::new(&object.name, &target.unwrap_or(source));
+        Some(FileReference {
+            uid: uid.unwrap_or(usual.uid),
+            gid: gid.unwrap_or(usual.gid),
+            mode: mode.unwrap_or(usual.mode),
+            ..usual
+        })
     };
-    let mut all: Vec<_> = spot.items()?.iter().filter_map(reference).collect();
-    all.sort_by(|(one, _), (other, _)| one.cmp(other));
-    Some(all.into_iter().map(|(_, reference)| reference).collect())
+    let items = spot.and_then(|spot| spot.items()).unwrap_or_default();
+    let mut all: Vec<_> = items.into_iter().filter_map(reference).collect();
+    all.sort_by(|one, other| one.source.cmp(&other.source));
+    all
 }
 
-/// What is added and what is dropped, in docker's form; what is added is not dropped.
-fn capabilities(add: Vec<String>, drop: Vec<String>) -> (Vec<String>, Vec<String>) {
-    let normal = |names: Vec<String>| -> BTreeSet<String> {
-        let name = |name: String| match name.trim().to_uppercase() {
-            all if all == "ALL" || all.starts_with("CAP_") => all,
-            name => format!("CAP_{name}"),
-        };
-        let names: BTreeSet<_> = names.into_iter().map(name).collect();
-        if names.contains("ALL") { BTreeSet::from(["ALL".to_owned()]) } else { names }
-    };
-    let (add, drop) = (normal(add), normal(drop));
-    let drop = drop.difference(&add).cloned().collect();
-    (add.into_iter().collect(), drop)
-}
-
-fn ulimits(spot: &Spot<'_>) -> Option<Vec<Value>> {
-    let limit = |(entry, spot): (&super::yaml::Entry, Spot<'_>)| {
-        let (soft, hard) = match spot.node.content {
-            super::yaml::Content::Map(_) => {
-                let mut fields = spot.fields()?;
-                let soft = fields.take("soft").and_then(|spot| spot.whole::<i64>());
-                let hard = fields.take("hard").and_then(|spot| spot.whole::<i64>());
-                fields.end(unknown);
-                if soft.is_none() || hard.is_none() {
-                    return spot.wrong("a limit has `soft` and `hard`", "or one number for both");
-                }
-                (soft?, hard?)
+fn ulimit((entry, spot): (&super::yaml::Entry, Spot<'_>)) -> Option<Ulimit> {
+    let (soft, hard) = match spot.node.content {
+        super::yaml::Content::Map(_) => {
+            let mut fields = spot.fields()?;
+            let soft = fields.take("soft").and_then(|spot| spot.whole::<i64>());
+            let hard = fields.take("hard").and_then(|spot| spot.whole::<i64>());
+            fields.end(unknown);
+            if soft.is_none() || hard.is_none() {
+                return spot.wrong("a limit has `soft` and `hard`", "or one number for both");
             }
-            _ => spot.whole::<i64>().map(|limit| (limit, limit))?,
-        };
-        Some((entry.key.clone(), json!({"Name": entry.key, "Hard": hard, "Soft": soft})))
+            (soft?, hard?)
+        }
+        _ => spot.whole::<i64>().map(|limit| (limit, limit))?,
     };
-    let all: BTreeMap<_, _> = spot.members()?.into_iter().filter_map(limit).collect();
-    Some(all.into_values().collect())
+    Some(Ulimit { name: entry.key.clone(), hard, soft })
 }
 
-fn logging(spot: &Spot<'_>) -> Option<Value> {
-    let mut fields = spot.fields()?;
-    let mut map = Map::new();
+fn logging(spot: &Spot<'_>, options: &mut Options) {
+    let Some(mut fields) = spot.fields() else { return };
     let driver = fields.take("driver").and_then(|spot| spot.text());
-    map.insert("Name".into(), driver.unwrap_or_default().into());
-    let options = fields.take("options").and_then(|spot| spot.pairs());
-    put(&mut map, "Options", options.map(|options| json!(options)));
+    options.log_driver = Some(driver.unwrap_or_default());
+    options.log_options = key_values(fields.take("options")).collect();
     fields.end(unknown);
-    Some(map.into())
 }

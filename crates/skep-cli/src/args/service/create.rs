@@ -132,7 +132,7 @@ impl CreateArgs {
             env,
             groups: self.group,
             mounts: self.mount,
-            dns: self.dns,
+            dns: self.dns.iter().map(ToString::to_string).collect(),
             dns_options: self.dns_option,
             dns_search: self.dns_search,
             hosts: self.host,

@@ -1,9 +1,15 @@
 //! The flags that `service create` and `service update` share.
 
-use clap::{Args, builder::PossibleValuesParser};
-use skep_service::spec::{
-    Cpus, CredentialSpec, Health, KeyValue, Memory, Options, PositiveSpan, Ratio, Resources,
-    Restart, Rollout, Span, Words, value::truth,
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser as _},
+};
+use skep_service::{
+    api::{EndpointMode, FailureAction, RestartCondition, UpdateOrder},
+    spec::{
+        Cpus, CredentialSpec, Health, KeyValue, Memory, Options, PositiveSpan, Ratio, Resources,
+        Restart, Rollout, Span, Words, value::truth,
+    },
 };
 
 /// What both take.
@@ -106,8 +112,8 @@ pub struct TaskFlags {
     #[arg(long, value_name = "SIZE")]
     pub reserve_memory: Option<Memory>,
     /// When a task is started again [default: any]
-    #[arg(long, value_parser = PossibleValuesParser::new(["none", "on-failure", "any"]), value_name = "WHEN")]
-    pub restart_condition: Option<String>,
+    #[arg(long, value_parser = PossibleValuesParser::new(["none", "on-failure", "any"]).map(RestartCondition::from), value_name = "WHEN")]
+    pub restart_condition: Option<RestartCondition>,
     /// How long to wait before a task is started again [default: 5s]
     #[arg(long, value_name = "TIME")]
     pub restart_delay: Option<Span>,
@@ -118,8 +124,8 @@ pub struct TaskFlags {
     #[arg(long, value_name = "TIME")]
     pub restart_window: Option<Span>,
     /// How its name resolves: to one virtual address, or to the tasks' own [default: vip]
-    #[arg(long, value_parser = PossibleValuesParser::new(["vip", "dnsrr"]), value_name = "MODE")]
-    pub endpoint_mode: Option<String>,
+    #[arg(long, value_parser = PossibleValuesParser::new(["vip", "dnsrr"]).map(EndpointMode::from), value_name = "MODE")]
+    pub endpoint_mode: Option<EndpointMode>,
 }
 
 /// Flags about updates and rollbacks.
@@ -136,14 +142,14 @@ pub struct RolloutFlags {
     #[arg(long, value_name = "TIME")]
     pub update_monitor: Option<Span>,
     /// What a failed update leads to [default: pause]
-    #[arg(long, value_parser = PossibleValuesParser::new(["pause", "continue", "rollback"]), value_name = "ACTION")]
-    pub update_failure_action: Option<String>,
+    #[arg(long, value_parser = PossibleValuesParser::new(["pause", "continue", "rollback"]).map(FailureAction::from), value_name = "ACTION")]
+    pub update_failure_action: Option<FailureAction>,
     /// The share of tasks that may fail, from 0 to 1 [default: 0]
     #[arg(long, value_name = "RATIO")]
     pub update_max_failure_ratio: Option<Ratio>,
     /// Whether a new task starts before or after the old one stops [default: stop-first]
-    #[arg(long, value_parser = PossibleValuesParser::new(["start-first", "stop-first"]), value_name = "ORDER")]
-    pub update_order: Option<String>,
+    #[arg(long, value_parser = PossibleValuesParser::new(["start-first", "stop-first"]).map(UpdateOrder::from), value_name = "ORDER")]
+    pub update_order: Option<UpdateOrder>,
     /// How many tasks are rolled back at once; 0 is all [default: 1]
     #[arg(long, value_name = "N")]
     pub rollback_parallelism: Option<u64>,
@@ -154,14 +160,14 @@ pub struct RolloutFlags {
     #[arg(long, value_name = "TIME")]
     pub rollback_monitor: Option<Span>,
     /// What a failed rollback leads to [default: pause]
-    #[arg(long, value_parser = PossibleValuesParser::new(["pause", "continue"]), value_name = "ACTION")]
-    pub rollback_failure_action: Option<String>,
+    #[arg(long, value_parser = PossibleValuesParser::new(["pause", "continue"]).map(FailureAction::from), value_name = "ACTION")]
+    pub rollback_failure_action: Option<FailureAction>,
     /// The share of tasks of a rollback that may fail, from 0 to 1 [default: 0]
     #[arg(long, value_name = "RATIO")]
     pub rollback_max_failure_ratio: Option<Ratio>,
     /// Whether a task starts before or after the one it replaces stops [default: stop-first]
-    #[arg(long, value_parser = PossibleValuesParser::new(["start-first", "stop-first"]), value_name = "ORDER")]
-    pub rollback_order: Option<String>,
+    #[arg(long, value_parser = PossibleValuesParser::new(["start-first", "stop-first"]).map(UpdateOrder::from), value_name = "ORDER")]
+    pub rollback_order: Option<UpdateOrder>,
 }
 
 /// Flags about health.
@@ -258,7 +264,7 @@ impl ServiceFlags {
                 order: rollout.rollback_order,
             },
             health: Health {
-                command: health.health_cmd,
+                test: health.health_cmd.map(Health::shell),
                 interval: health.health_interval,
                 timeout: health.health_timeout,
                 retries: health.health_retries,

@@ -175,7 +175,7 @@ impl UpdateArgs {
             env,
             groups: self.add.group_add,
             mounts: self.add.mount_add,
-            dns: self.add.dns_add,
+            dns: self.add.dns_add.iter().map(ToString::to_string).collect(),
             dns_options: self.add.dns_option_add,
             dns_search: self.add.dns_search_add,
             hosts: self.add.host_add,

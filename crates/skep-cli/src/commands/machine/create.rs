@@ -19,17 +19,15 @@ use skep_pki::Purpose;
 use super::flags;
 use crate::{
     args::machine::{ClassicSwarm, Create, EngineFlags, Generic, VirtualBox},
+    cluster_name::default_cluster,
     commands::{cert, print_lines},
-    context::{Context, default_cluster},
+    context::Context,
     failure::{Exit, Failure, one_line},
     persona::Persona,
 };
 
 /// How long a host's name may take to be resolved.
 const RESOLVE: Duration = Duration::from_secs(10);
-
-/// A megabyte, as docker-machine's flags count memory and disks, in bytes.
-const MEGABYTE: u64 = 1 << 20;
 
 /// The names of a user's own keys, in the order `ssh` tries them.
 const KEYS: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
@@ -48,13 +46,14 @@ pub(super) async fn create(context: &Context, args: Create) -> Result<(), Failur
     }
     let timeout = args.timeout;
     let (options, size) = match driver {
-        Some(DriverKind::None) => (none(context, &args)?, Size::default()),
-        Some(DriverKind::Ssh) => (host(&args.generic).await?, Size::default()),
+        Some(DriverKind::None) => (Some(none(context, &args)?), Size::default()),
+        Some(DriverKind::Ssh) => (Some(host(&args.generic).await?), Size::default()),
         Some(DriverKind::Virtualbox) => {
             let (options, own) = virtualbox(context, &home, &args.virtualbox).await?;
-            (DriverOptions::Virtualbox(Box::new(options)), size(&args).or(own))
+            let options = DriverOptions::Virtualbox(Some(Box::new(options)));
+            (Some(options), size(&args).or(own))
         }
-        _ => (DriverOptions::Default, size(&args).or(others.size)),
+        other => (other.map(Into::into), size(&args).or(others.size)),
     };
     let key = match driver {
         Some(DriverKind::Ssh) => Some(key(context, &args.generic)?),
@@ -64,15 +63,10 @@ pub(super) async fn create(context: &Context, args: Create) -> Result<(), Failur
         name: name.clone(),
         cluster: context.global.name.clone(),
         default_cluster: default_cluster(),
-        driver,
+        driver: options,
         size,
-        options,
         engine: engine(args.engine, args.tls_san),
-        publish: if driver.is_none_or(DriverKind::makes_machines) {
-            args.publish
-        } else {
-            Vec::new()
-        },
+        publish: if flags::makes_machines(driver) { args.publish } else { Vec::new() },
         ca_certificates,
         key,
         install_engine: args.generic.install_engine,
@@ -173,13 +167,10 @@ fn driver(context: &Context, args: &Create) -> Result<Option<DriverKind>, Failur
     };
     match named.as_deref().unwrap_or(default) {
         "auto" => Ok(None),
-        name => match name.parse() {
-            // For tests of libraries: nobody can make a machine of it here.
-            Ok(DriverKind::Fake) | Err(_) => Err(Failure::usage(
-                skep_machine::MachineError::UnknownDriver { name: name.into() }.to_string(),
-            )),
-            Ok(kind) => Ok(Some(kind)),
-        },
+        name => name
+            .parse()
+            .map(Some)
+            .map_err(|error: skep_machine::MachineError| Failure::usage(error.to_string())),
     }
 }
 
@@ -227,7 +218,7 @@ fn none(context: &Context, args: &Create) -> Result<DriverOptions, Failure> {
     url.authority().map_err(|error| {
         Failure::usage(error.to_string()).with_fix("write it as tcp://HOST:PORT")
     })?;
-    Ok(DriverOptions::None(url))
+    Ok(DriverOptions::None(Some(url)))
 }
 
 async fn host(generic: &Generic) -> Result<DriverOptions, Failure> {
@@ -239,12 +230,12 @@ async fn host(generic: &Generic) -> Result<DriverOptions, Failure> {
                  the --generic-ip-address option",
             )
     })?;
-    Ok(DriverOptions::Ssh(Host {
+    Ok(DriverOptions::Ssh(Some(Host {
         address: resolve(address).await?,
         ssh_port: generic.generic_ssh_port,
         engine_port: generic.generic_engine_port,
         user: generic.generic_ssh_user.clone(),
-    }))
+    })))
 }
 
 /// A host's IPv4 address, which nodes of a swarm know each other by.
@@ -281,25 +272,6 @@ fn key(context: &Context, generic: &Generic) -> Result<PathBuf, Failure> {
     })
 }
 
-/// As many processors as `--virtualbox-cpu-count` says.
-pub(super) fn vbox_cpus(count: i64) -> Result<u32, Failure> {
-    let cpus = match count {
-        -1 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64,
-        count => u64::try_from(count).unwrap_or_default(),
-    };
-    u32::try_from(cpus).ok().filter(|&count| count > 0).ok_or_else(|| {
-        Failure::usage(format!("{count} processors cannot be had"))
-            .with_fix("give --virtualbox-cpu-count 1 or more, or -1 for as many as the host has")
-    })
-}
-
-/// Bytes, of megabytes. What cannot be had is the driver's to refuse, none at all too: it knows the
-/// bounds.
-#[expect(clippy::unnecessary_wraps, reason = "a size's fields are what was asked for, if anything")]
-pub(super) fn vbox_megabytes(megabytes: u64) -> Option<u64> {
-    Some(megabytes.saturating_mul(MEGABYTE))
-}
-
 /// VirtualBox's options, and how big the machine is to be by its own flags.
 async fn virtualbox(
     context: &Context,
@@ -312,9 +284,9 @@ async fn virtualbox(
             .with_fix("write the host's own address with the network's prefix: 192.168.99.1/24")
     })?;
     let size = Size {
-        memory: vbox_megabytes(flags.virtualbox_memory),
-        cpus: Some(vbox_cpus(flags.virtualbox_cpu_count)?),
-        disk: vbox_megabytes(flags.virtualbox_disk_size),
+        memory: flags::vbox_megabytes(flags.virtualbox_memory),
+        cpus: Some(flags::vbox_cpus(flags.virtualbox_cpu_count)?),
+        disk: flags::vbox_megabytes(flags.virtualbox_disk_size),
     };
     let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
     let share = match given(&flags.virtualbox_share_folder) {

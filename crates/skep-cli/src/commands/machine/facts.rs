@@ -44,12 +44,12 @@ impl Found {
 
     /// The address that docker-machine's scripts expect of `ip`: they hand it to `docker swarm init`
     /// and `join` inside machines. So where machines have other addresses among themselves than for
-    /// this host (driver `qemu`), it is those; elsewhere there is only one.
+    /// this host, it is those; elsewhere there is only one.
     ///
     /// # Errors
     /// As [`Found::address`].
     pub(crate) fn address_for_scripts(&self) -> Result<String, ClusterError> {
-        if self.cluster.record().driver == DriverKind::Qemu {
+        if self.machine.options.features().forwards_ports {
             return Ok(self.cluster.address(&self.machine)?.to_string());
         }
         self.address()

@@ -4,8 +4,10 @@
 use skep_machine::DriverKind;
 use skep_model::Size;
 
-use super::create::{vbox_cpus, vbox_megabytes};
 use crate::{args::machine::Create, failure::Failure};
+
+/// A megabyte, as docker-machine's flags count memory and disks, in bytes.
+const MEGABYTE: u64 = 1 << 20;
 
 /// What other drivers' flags come to.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -38,11 +40,11 @@ pub(super) fn of_others(driver: Option<DriverKind>, args: &Create) -> Result<Oth
                 others.size.cpus = Some(vbox_cpus(args.virtualbox.virtualbox_cpu_count)?);
                 continue;
             }
-            ("virtualbox_disk_size", Some(DriverKind::Qemu)) => {
+            ("virtualbox_disk_size", Some(kind)) if kind.features().sizes_disks => {
                 others.size.disk = vbox_megabytes(args.virtualbox.virtualbox_disk_size);
                 continue;
             }
-            ("virtualbox_disk_size", Some(DriverKind::Container)) => {
+            ("virtualbox_disk_size", Some(kind)) if kind.features().makes_machines => {
                 "containers share the engine's own disk".to_owned()
             }
             _ => format!("it is for {}", flag.drivers),
@@ -53,8 +55,27 @@ pub(super) fn of_others(driver: Option<DriverKind>, args: &Create) -> Result<Oth
     Ok(others)
 }
 
-fn makes_machines(driver: Option<DriverKind>) -> bool {
-    driver.is_none_or(DriverKind::makes_machines)
+pub(super) fn makes_machines(driver: Option<DriverKind>) -> bool {
+    driver.is_none_or(|kind| kind.features().makes_machines)
+}
+
+/// As many processors as `--virtualbox-cpu-count` says.
+pub(super) fn vbox_cpus(count: i64) -> Result<u32, Failure> {
+    let cpus = match count {
+        -1 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as u64,
+        count => u64::try_from(count).unwrap_or_default(),
+    };
+    u32::try_from(cpus).ok().filter(|&count| count > 0).ok_or_else(|| {
+        Failure::usage(format!("{count} processors cannot be had"))
+            .with_fix("give --virtualbox-cpu-count 1 or more, or -1 for as many as the host has")
+    })
+}
+
+/// Bytes, of megabytes. What cannot be had is the driver's to refuse, none at all too: it knows the
+/// bounds.
+#[expect(clippy::unnecessary_wraps, reason = "a size's fields are what was asked for, if anything")]
+pub(super) fn vbox_megabytes(megabytes: u64) -> Option<u64> {
+    Some(megabytes.saturating_mul(MEGABYTE))
 }
 
 /// A flag that not every driver has a use for.
@@ -107,7 +128,7 @@ impl Flag {
         match self.owner {
             Owner::Only(kind) => driver == Some(kind),
             Owner::Makers => makes_machines(driver),
-            Owner::AllButNone => driver != Some(DriverKind::None),
+            Owner::AllButNone => driver.is_none_or(|kind| kind.features().system.has_login()),
         }
     }
 }

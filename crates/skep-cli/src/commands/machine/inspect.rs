@@ -14,7 +14,7 @@ use skep_template::{Objects, Template};
 
 use super::{
     facts::{Found, driver_name, text},
-    named_one,
+    named::named_one,
 };
 use crate::{
     commands::hand_on,
@@ -151,23 +151,21 @@ fn driver(found: &Found) -> Value {
         "SwarmDiscovery": "",
     });
     let size = found.machine.size.or(found.cluster.record().size);
-    let access = match found.machine.options {
-        DriverOptions::None(_) => None,
-        _ => found.cluster.access(&found.machine).ok(),
-    };
-    if let Some(access) = access {
+    if found.machine.system().has_login()
+        && let Ok(access) = found.cluster.access(&found.machine)
+    {
         driver["SSHUser"] = access.user.into();
         driver["SSHPort"] = access.port.into();
         driver["SSHKeyPath"] = text(access.key).into();
     }
     let more = match &found.machine.options {
-        DriverOptions::None(url) => json!({ "URL": url.0 }),
-        DriverOptions::Ssh(host) => json!({ "EnginePort": host.engine_port, "SSHKey": "" }),
-        DriverOptions::Virtualbox(options) => {
+        DriverOptions::None(Some(url)) => json!({ "URL": url.0 }),
+        DriverOptions::Ssh(Some(host)) => json!({ "EnginePort": host.engine_port, "SSHKey": "" }),
+        DriverOptions::Virtualbox(Some(options)) => {
             driver["SwarmHost"] = "tcp://0.0.0.0:3376".into();
             virtualbox(options, size)
         }
-        DriverOptions::Default => json!({
+        _ => json!({
             "CPU": size.cpus.unwrap_or_default(),
             "Memory": megabytes(size.memory),
             "DiskSize": megabytes(size.disk),

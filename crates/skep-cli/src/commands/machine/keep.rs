@@ -14,11 +14,12 @@ use skep_cluster::{
 };
 use skep_model::{Events, MachineName};
 
-use super::named;
+use super::named::named;
 use crate::{
     args::machine::Take,
+    cluster_name::default_cluster,
     commands::{print, print_lines},
-    context::{Context, default_cluster},
+    context::Context,
     failure::{Exit, Failure, one_line},
     input,
     persona::Persona,

@@ -6,10 +6,10 @@ use skep_cluster::{
     reach::Cluster,
     status::states,
 };
-use skep_machine::{DriverKind, MachineError};
+use skep_machine::MachineError;
 use skep_model::MachineState;
 
-use super::named;
+use super::named::named;
 use crate::{
     args::machine::Switch,
     commands::print_lines,
@@ -147,15 +147,12 @@ async fn as_docker_machine(
 
 /// Why a machine did not do it, in docker-machine's words where it has some.
 fn reason(cluster: &Cluster, failure: &MachineFailure, step: Step) -> String {
+    let has_login = cluster.record().driver.features().system.has_login();
     match &failure.error {
-        _ if cluster.record().driver == DriverKind::None && step == Step::Again => {
+        _ if !has_login && step == Step::Again => {
             "hosts without a driver cannot be restarted".into()
         }
-        ClusterError::Machine(MachineError::Driver { reason, .. })
-            if cluster.record().driver == DriverKind::None =>
-        {
-            reason.clone()
-        }
+        ClusterError::Machine(MachineError::Driver { reason, .. }) if !has_login => reason.clone(),
         other => one_line(other),
     }
 }

@@ -14,7 +14,7 @@ use skep_guest::{
 use skep_machine::System;
 use skep_model::MachineState;
 
-use super::{facts::Found, named_one, where_is::is_url};
+use super::{facts::Found, named::named_one, where_is::is_url};
 use crate::{context::Context, failure::Failure};
 
 /// Becomes `ssh`, so that terminal, standard input and exit status are its own.
@@ -62,7 +62,7 @@ async fn login(context: &Context, found: &Found) -> Result<Access, Failure> {
         )));
     }
     let access = found.cluster.access(&found.machine)?;
-    if !access.known_hosts.exists() && found.machine.options.system() != System::Skep {
+    if !access.known_hosts.exists() && found.machine.system() != System::Skep {
         found.cluster.guest(&found.machine, &context.cancel).await?;
     }
     Ok(access)

@@ -2,10 +2,12 @@
 
 use skep_cluster::{ClusterError, find::everything, machines::engine_release};
 use skep_engine::EngineError;
-use skep_machine::{DriverOptions, System};
 use skep_pki::store::{AUTHORITY, CLIENT, CLIENT_KEY};
 
-use super::{facts::Found, named, named_one};
+use super::{
+    facts::Found,
+    named::{named, named_one},
+};
 use crate::{
     commands::{print, print_lines},
     context::Context,
@@ -129,7 +131,7 @@ pub(super) async fn version(context: &Context, machines: &[String]) -> Result<()
     let found = Found::of(context, &named_one(context, machines)?)?;
     let name = found.machine.name.as_str();
     let asked = engine_release(&found.cluster, name, &context.cancel).await;
-    let logs_in = found.machine.options.system() != System::Nothing;
+    let logs_in = found.machine.system().has_login();
     let release = match asked {
         // What this host cannot reach over TCP may still be logged in to.
         Err(error) if logs_in && !error.is_cancelled() => {
@@ -160,5 +162,5 @@ pub(super) fn version_error(error: &ClusterError) -> String {
 
 /// Whether a machine is nothing but an engine's URL.
 pub(super) fn is_url(found: &Found) -> bool {
-    matches!(found.machine.options, DriverOptions::None(_))
+    !found.machine.system().has_login()
 }

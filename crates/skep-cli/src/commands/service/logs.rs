@@ -95,8 +95,7 @@ impl<'a> Writer<'a> {
             (LogSource::Service(..), _) => 0,
         };
         let slots = source.tasks().iter().map(|task: &Task| (task.id.clone(), task.slot)).collect();
-        let nodes =
-            nodes.iter().map(|node| (&node.id, node.description.hostname.as_str())).collect();
+        let nodes = nodes.iter().map(|node| (&node.id, node.hostname.as_str())).collect();
         let paint = colors(context.global.color, io::stdout().is_terminal());
         Self {
             context,

@@ -8,7 +8,7 @@ use skep_model::{Port, Protocol};
 use skep_read::limit;
 use skep_service::{
     Kind, ServiceError, Services,
-    api::{Id, PublishedPort, Service},
+    api::{Id, PortProtocol, PublishedPort, Service},
     find::find,
     make::{Made, Resolve},
     spec::{ServiceUpdate, env, image},
@@ -213,9 +213,9 @@ async fn forward(
     // The swarm has chosen those that were left open.
     let Ok(service) = services.service(service.as_str(), &context.cancel).await else { return };
     let port = |port: &PublishedPort| {
-        let protocol = match port.protocol.as_str() {
-            "tcp" => Protocol::Tcp,
-            "udp" => Protocol::Udp,
+        let protocol = match port.protocol {
+            PortProtocol::Tcp => Protocol::Tcp,
+            PortProtocol::Udp => Protocol::Udp,
             _ => return None,
         };
         let number = port.published_port;

@@ -9,7 +9,7 @@ use skep_cluster::{ClusterError, reach::Cluster};
 use skep_model::natural;
 use skep_service::{
     Services,
-    api::{Node, PublishedPort, Service, Task},
+    api::{Node, NodeState, PublishedPort, Service, Task},
     probe::{
         self, Ask, AskError, Tally, Target,
         answerer::Answerers,
@@ -40,7 +40,7 @@ pub(super) async fn probe(context: &Context, args: &ProbeArgs) -> Result<(), Fai
     let service = services.service(&args.service, &context.cancel).await?;
     let port = port::published(&service, args.port).map_err(|error| no_port(&error))?;
     let mut nodes = alive(services.nodes(&context.cancel).await?);
-    nodes.sort_by(|one, other| natural(&one.description.hostname, &other.description.hostname));
+    nodes.sort_by(|one, other| natural(&one.hostname, &other.hostname));
     let filters = [("service", service.id.as_str())];
     let tasks = services.tasks(&filters, &context.cancel).await?;
     if !args.watch
@@ -127,9 +127,9 @@ fn no_port(error: &PortError) -> Failure {
 fn alive(nodes: Vec<Node>) -> Vec<Node> {
     let mut alive: BTreeMap<String, Node> = BTreeMap::new();
     for node in nodes {
-        let name = node.description.hostname.clone();
+        let name = node.hostname.clone();
         match alive.get(&name) {
-            Some(other) if other.status.state == "ready" || node.status.state != "ready" => {}
+            Some(other) if other.state == NodeState::Ready || node.state != NodeState::Ready => {}
             _ => {
                 alive.insert(name, node);
             }
@@ -152,7 +152,7 @@ fn door(cluster: Option<&Cluster>, place: &Place) -> Door {
     let address = match cluster {
         Some(cluster) => cluster
             .machine(&place.node)
-            .and_then(|machine| cluster.door(machine, port))
+            .and_then(|machine| cluster.published_address(machine, port))
             .map_err(|error: ClusterError| one_line(&error)),
         // A lone manager may know itself by no address.
         None => match place.address.parse().map(|ip: std::net::IpAddr| ip.is_unspecified()) {
@@ -216,7 +216,7 @@ async fn answerers(
 ) -> Answerers {
     let node = |id: &str| {
         let mut found = nodes.iter().filter(|node| node.id.as_str() == id);
-        found.next().map_or_else(|| id.to_owned(), |node| node.description.hostname.clone())
+        found.next().map_or_else(|| id.to_owned(), |node| node.hostname.clone())
     };
     let mut answerers = Answerers::default();
     answerers.add(service, before, node);
@@ -243,10 +243,10 @@ async fn problems(
             return line.closed.clone().unwrap_or_default();
         };
         let node = &line.place.node;
-        let state = nodes.iter().find(|one| one.description.hostname == *node);
-        let state = state.map(|node| node.status.state.clone()).unwrap_or_default();
+        let state = nodes.iter().find(|one| one.hostname == *node);
+        let state = state.map(|node| node.state.clone());
         let ipvs = match cluster.and_then(|cluster| Some((cluster, cluster.machine(node).ok()?))) {
-            Some((cluster, machine)) if state == "ready" && port::is_mesh(port) => {
+            Some((cluster, machine)) if state == Some(NodeState::Ready) && port::is_mesh(port) => {
                 cluster.has_ipvs(machine, &CancellationToken::new()).await.ok()
             }
             _ => None,

@@ -11,7 +11,8 @@ use skep_service::{
 
 use crate::{
     args::service::{Wait, WatchArgs},
-    context::{Context, name_option},
+    cluster_name::name_option,
+    context::Context,
     failure::{Exit, Failure},
 };
 

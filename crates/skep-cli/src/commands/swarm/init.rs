@@ -11,8 +11,9 @@ use skep_swarm::{InitOptions, LocalNodeState};
 use super::{lock::unlock_text, member, settings};
 use crate::{
     args::swarm::InitArgs,
+    cluster_name::name_option,
     commands::print,
-    context::{Context, name_option},
+    context::Context,
     failure::{Exit, Failure, cannot_be_asked},
 };
 

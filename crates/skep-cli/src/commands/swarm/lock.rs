@@ -10,8 +10,9 @@ use skep_swarm::{Cause, LocalNodeState, Swarm, SwarmError, Unlocked, lock::UNLOC
 
 use super::member;
 use crate::{
+    cluster_name::name_option,
     commands::print,
-    context::{Context, name_option},
+    context::Context,
     failure::{Exit, Failure},
     input,
 };

@@ -19,13 +19,14 @@ use skep_swarm::{
     quorum::judge,
 };
 
-use super::{node::heed, print};
+use super::{node::change::heed, print};
 use crate::{
     args::{
         RoleArg,
         swarm::{JoinArgs, Swarm},
     },
-    context::{Context, name_option},
+    cluster_name::name_option,
+    context::Context,
     failure::{Exit, Failure},
 };
 

@@ -10,8 +10,9 @@ use skep_model::Role;
 use skep_swarm::{LocalNodeState, ManagerRank, NodeRow, Quorum, Swarm, SwarmError};
 
 use crate::{
+    cluster_name::name_option,
     commands::print,
-    context::{Context, name_option},
+    context::Context,
     failure::{Failure, one_line, way_out_of},
 };
 

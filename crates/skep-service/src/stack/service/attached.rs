@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value, json};
+use serde_json::Map;
 
 use super::Declared;
 use crate::{
-    api::PublishedPort,
-    spec::port::{self, Claims},
-    stack::{DEFAULT_NETWORK, deploy::put, fault::Fault, reader::Spot, scope},
+    api::{PortProtocol, PublishMode, PublishedPort},
+    spec::{Attachment, port::Claims},
+    stack::{DEFAULT_NETWORK, fault::Fault, reader::Spot, scope},
 };
 
 /// Reads `networks`: the attachments, in the order of the networks' names.
@@ -19,7 +19,7 @@ pub(super) fn networks(
     service: &Spot<'_>,
     declared: &Declared,
     used: &mut BTreeSet<String>,
-) -> Vec<Value> {
+) -> Vec<Attachment> {
     let mut all = BTreeMap::new();
     let mut attach = |name: &str, aliases: Vec<String>| {
         used.insert(name.to_owned());
@@ -30,7 +30,8 @@ pub(super) fn networks(
         if !matches!(target.as_str(), "default" | "bridge" | "host" | "none") {
             aliases.push(key.to_owned());
         }
-        all.insert(target.clone(), json!({"Target": target, "Aliases": aliases}));
+        let driver_options = Map::new();
+        all.insert(target.clone(), Attachment { network: target, aliases, driver_options });
     };
     let members = spot.and_then(|spot| spot.members()).unwrap_or_default();
     if members.is_empty() {
@@ -64,10 +65,8 @@ pub(super) fn networks(
     all.into_values().collect()
 }
 
-/// Reads `ports`.
-pub(super) fn endpoint(mode: Option<String>, spot: Option<Spot<'_>>) -> Value {
-    let mut map = Map::new();
-    put(&mut map, "Mode", mode);
+/// Reads `ports`: in the order of the nodes' ports.
+pub(super) fn ports(spot: Option<Spot<'_>>) -> Vec<PublishedPort> {
     let mut ports: Vec<PublishedPort> = Vec::new();
     let mut claims = Claims::default();
     for spot in spot.and_then(|spot| spot.items()).into_iter().flatten() {
@@ -81,10 +80,7 @@ pub(super) fn endpoint(mode: Option<String>, spot: Option<Spot<'_>>) -> Value {
         ports.push(found);
     }
     ports.sort_by_key(|port| port.published_port);
-    if !ports.is_empty() {
-        map.insert("Ports".into(), ports.iter().map(port::to_json).collect::<Vec<_>>().into());
-    }
-    map.into()
+    ports
 }
 
 fn published(spot: &Spot<'_>) -> Option<PublishedPort> {
@@ -92,8 +88,9 @@ fn published(spot: &Spot<'_>) -> Option<PublishedPort> {
     let target_spot = fields.take("target");
     let target = target_spot.as_ref().and_then(Spot::whole::<u16>);
     let published = fields.take("published").map(|spot| spot.whole::<u16>());
-    let protocol = fields.take("protocol").map(|spot| spot.word(&["tcp", "udp", "sctp"]));
-    let mode = fields.take("mode").map(|spot| spot.word(&["ingress", "host"]));
+    let protocol =
+        fields.take("protocol").map(|spot| spot.api::<PortProtocol>(PortProtocol::WORDS));
+    let mode = fields.take("mode").map(|spot| spot.api::<PublishMode>(PublishMode::WORDS));
     fields.end(|key| match key {
         "host_ip" => Some((
             "a service listens on every address of its nodes",
@@ -110,7 +107,8 @@ fn published(spot: &Spot<'_>) -> Option<PublishedPort> {
     Some(PublishedPort {
         target_port: target?,
         published_port: published.unwrap_or(Some(0))?,
-        protocol: protocol.unwrap_or_else(|| Some("tcp".into()))?,
-        publish_mode: mode.unwrap_or_else(|| Some("ingress".into()))?,
+        protocol: protocol.unwrap_or(Some(PortProtocol::Tcp))?,
+        publish_mode: mode
+            .map_or(Some(PublishMode::Ingress), |word| Some(word?.as_str().into()))?,
     })
 }

@@ -103,7 +103,7 @@ impl Report {
             let _ = write!(text, ", between {} and {}", seconds(first), seconds(last));
         }
         let _ = write!(text, ", in {}", seconds(watched.time));
-        if let Some(update) = watched.update {
+        if let Some(update) = &watched.update {
             let _ = write!(text, "; update: {}", update.as_str().replace('_', " "));
         }
         text + "\n"
@@ -125,7 +125,7 @@ impl Report {
             });
             document["watched"] = json!({
                 "seconds": watched.time.as_secs_f64(),
-                "update": watched.update.map(UpdateState::as_str),
+                "update": watched.update.as_ref().map(UpdateState::as_str),
                 "first_loss": self.losses().map(|(first, _)| first.as_secs_f64()),
                 "last_loss": self.losses().map(|(_, last)| last.as_secs_f64()),
                 "values": values.collect::<Vec<_>>(),

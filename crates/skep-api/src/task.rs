@@ -3,24 +3,19 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Id, PublishedPort, TaskSpec, Version, or_default};
+use crate::{Id, PublishedPort, TaskSpec, Version, or_default, word::words};
 
 /// A task.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct Task {
-    /// Its identifier.
     #[serde(rename = "ID")]
     pub id: Id,
     /// Which change of it this is.
     pub version: Version,
-    /// When it was made.
     pub created_at: Option<Timestamp>,
-    /// When it last changed.
     pub updated_at: Option<Timestamp>,
-    /// What it is.
     pub spec: TaskSpec,
-    /// Whose.
     #[serde(rename = "ServiceID")]
     pub service_id: Id,
     /// Which of a service's replicas, from 1; 0 for a service with one on each node.
@@ -42,7 +37,6 @@ pub struct Task {
 pub struct TaskStatus {
     /// Since when.
     pub timestamp: Option<Timestamp>,
-    /// What.
     pub state: TaskState,
     /// `started`, `pending task scheduling`
     pub message: String,
@@ -69,72 +63,59 @@ pub struct ContainerStatus {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct PortStatus {
-    /// The ports.
     #[serde(deserialize_with = "or_default")]
     pub ports: Vec<PublishedPort>,
 }
 
-/// What a task does or should do, in the order in which it happens.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TaskState {
-    /// It was made.
-    #[default]
-    New,
-    /// Its network resources are being had.
-    Allocated,
-    /// It waits to be placed.
-    Pending,
-    /// It has a node.
-    Assigned,
-    /// Its node has taken it.
-    Accepted,
-    /// Its image is being pulled.
-    Preparing,
-    /// It can start.
-    Ready,
-    /// Its container starts.
-    Starting,
-    /// It runs.
-    Running,
-    /// It ended well.
-    Complete,
-    /// It was asked to end.
-    Shutdown,
-    /// It ended badly.
-    Failed,
-    /// Its node would not have it.
-    Rejected,
-    /// It is to be removed.
-    Remove,
-    /// Its node has not been heard of for long.
-    Orphaned,
+words! {
+    /// What a task does or should do, in the order in which it happens.
+    TaskState, default New {
+        New = "new",
+        /// Its network resources are being had.
+        Allocated = "allocated",
+        /// It waits to be placed.
+        Pending = "pending",
+        /// It has a node.
+        Assigned = "assigned",
+        /// Its node has taken it.
+        Accepted = "accepted",
+        /// Its image is being pulled.
+        Preparing = "preparing",
+        /// It can start.
+        Ready = "ready",
+        Starting = "starting",
+        Running = "running",
+        /// It ended well.
+        Complete = "complete",
+        /// It was asked to end.
+        Shutdown = "shutdown",
+        /// It ended badly.
+        Failed = "failed",
+        /// Its node would not have it.
+        Rejected = "rejected",
+        /// It is to be removed.
+        Remove = "remove",
+        /// Its node has not been heard of for long.
+        Orphaned = "orphaned",
+    }
 }
 
 impl TaskState {
-    /// The engine's word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            TaskState::New => "new",
-            TaskState::Allocated => "allocated",
-            TaskState::Pending => "pending",
-            TaskState::Assigned => "assigned",
-            TaskState::Accepted => "accepted",
-            TaskState::Preparing => "preparing",
-            TaskState::Ready => "ready",
-            TaskState::Starting => "starting",
-            TaskState::Running => "running",
-            TaskState::Complete => "complete",
-            TaskState::Shutdown => "shutdown",
-            TaskState::Failed => "failed",
-            TaskState::Rejected => "rejected",
-            TaskState::Remove => "remove",
-            TaskState::Orphaned => "orphaned",
-        }
-    }
-
     /// Whether nothing more will happen to it.
-    pub fn is_over(self) -> bool {
-        self > TaskState::Running
+    pub fn is_over(&self) -> bool {
+        *self > TaskState::Running
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_are_in_the_order_in_which_they_happen() {
+        assert!(TaskState::Pending < TaskState::Running);
+        assert!(!TaskState::Running.is_over() && TaskState::Complete.is_over());
+        let state: TaskState = serde_json::from_str("\"preparing\"").unwrap();
+        assert_eq!(state.as_str(), "preparing");
     }
 }

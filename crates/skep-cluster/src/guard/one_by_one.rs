@@ -1,14 +1,17 @@
 //! Work that takes machines' engines away for a moment: managers one after another.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use futures_util::future::join_all;
-use skep_context::Context;
+use skep_context::{Context, after, poll_until};
 use skep_model::MachineName;
-use skep_swarm::{Expected, LocalNodeState, NodeId, Swarm};
+use skep_swarm::{Expected, LocalNodeState, NodeId, Swarm, SwarmError};
 use tokio::time::Instant;
 
-use super::{Loss, Standing, corrected, standing};
+use super::{
+    standing::{Standing, corrected, standing},
+    verdict::Loss,
+};
 use crate::{ClusterError, MachineFailure, MachineRecord, reach::Cluster, survey::Survey};
 
 /// How long a manager may take to be heard by the others again. Emulated engines take half a
@@ -21,7 +24,7 @@ const INTERVAL: Duration = Duration::from_millis(50);
 /// the one before takes part again, so that a swarm that can spare one keeps its quorum; everybody
 /// else at once, meanwhile. If one does not come back, those behind it are left as they are. Where
 /// nothing is to come back, all are done at once.
-pub(crate) async fn in_turn(
+pub(crate) async fn one_by_one(
     cluster: &Cluster,
     survey: &Survey,
     loss: Option<Loss>,
@@ -94,17 +97,19 @@ async fn see_back(
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
     let Context { events, cancel, .. } = context;
-    let end = Instant::now() + BACK;
+    let end = after(BACK);
     let swarm = Swarm::new(&cluster.engine(machine, cancel).await?);
     let step = events.step(&machine.name, "waiting until it takes part in the swarm again");
     let back = async {
-        loop {
+        // Whoever is late is judged by the list of nodes.
+        let _ = poll_until(cancel, INTERVAL, end, async || {
             let local = swarm.local(cancel).await?;
-            if local.is_manager || local.state == LocalNodeState::Locked || Instant::now() >= end {
-                break;
-            }
-            let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
-        }
+            Ok::<_, SwarmError>(match local.is_manager || local.state == LocalNodeState::Locked {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            })
+        })
+        .await?;
         let left = end.saturating_duration_since(Instant::now()).max(INTERVAL);
         let expected = [Expected::id(node).as_manager()];
         swarm.wait_until_ready(&expected, left, cancel).await

@@ -10,10 +10,10 @@ use skep_service::{
 };
 use skep_swarm::NodeUpdate;
 
-use super::node::{Meant, change, drained};
-use super::service::watch::options;
+use super::change::{Meant, change};
 use crate::{
     args::DrainArgs,
+    commands::service::watch::options,
     context::Context,
     failure::{Exit, Failure},
 };
@@ -74,5 +74,13 @@ fn warn(context: &Context, plan: &DrainPlan) {
             let _ = write!(text, "\n{site}");
         }
         context.events.warn("", text);
+    }
+}
+
+fn drained(name: &str, changed: bool) -> String {
+    if changed {
+        format!("Node {name} is drained.")
+    } else {
+        format!("Node {name} was drained already.")
     }
 }

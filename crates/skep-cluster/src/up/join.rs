@@ -7,24 +7,25 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, SocketAddr},
+    ops::ControlFlow,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use skep_context::Context;
+use skep_context::{Context, Polled, after, poll_until};
 use skep_engine::Engine;
 use skep_model::{MachineName, MachineState, Role};
 use skep_swarm::{
     Expected, InitOptions, JoinOptions, Joined, LocalNodeState, LocalState, Node, NodeId, Swarm,
     SwarmError, Tokens, options::MANAGER_PORT, quorum,
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
 
 use super::{
-    founding::{Decision, Doubt, Part, Seen, decide},
+    founding::{Decision, Part, Seen, decide},
     observed::part,
 };
-use crate::{ClusterError, MachineFailure, MachineRecord, reach::Cluster};
+use crate::{ClusterError, MachineFailure, MachineRecord, reach::Cluster, swarms::Doubt};
 
 /// How often an engine is asked whether it has found its way back into its swarm.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -145,13 +146,16 @@ impl<'a> Membership<'a> {
     /// What an engine says of its part, once it knows: one that was just started is pending until
     /// it has found its managers.
     async fn observe(&self, swarm: &Swarm) -> Result<LocalState, ClusterError> {
-        let end = Instant::now() + PENDING;
-        loop {
+        let polled = poll_until(self.context.cancel, INTERVAL, after(PENDING), async || {
             let local = swarm.local(self.context.cancel).await?;
-            if !is_on_its_way(&local) || Instant::now() >= end {
-                return Ok(local);
-            }
-            let _ = tokio::time::timeout(INTERVAL, self.context.cancel.cancelled()).await;
+            Ok::<_, SwarmError>(match is_on_its_way(&local) {
+                true => ControlFlow::Continue(local),
+                false => ControlFlow::Break(local),
+            })
+        });
+        match polled.await? {
+            Polled::Met(local) | Polled::Late(local) => Ok(local),
+            Polled::Cancelled(_) => Err(ClusterError::Cancelled),
         }
     }
 
@@ -191,7 +195,7 @@ impl<'a> Membership<'a> {
 
     /// Waits until every machine that did not fail is a ready node, and clears away nodes that
     /// machines of the same name left behind.
-    pub(super) async fn settle(
+    pub(super) async fn until_ready(
         &self,
         failed: &[MachineFailure],
         timeout: Duration,

@@ -1,20 +1,20 @@
 //! `skep node …`: what `docker node` does, from the host.
 
-use skep_model::Role;
-use skep_service::Services;
-use skep_swarm::{
-    Change, Judgement, Node as SwarmNode, NodeRow, NodeUpdate, Selector, Swarm, SwarmError,
-    quorum::judge, select::find,
-};
+pub(super) mod change;
+mod drain;
 
+use skep_service::Services;
+use skep_swarm::{Change, NodeRow, NodeUpdate, Swarm, SwarmError};
+
+use self::change::{Meant, change, partly, selector};
 use super::{
-    drain, print, print_json, print_lines,
+    print, print_json, print_lines,
     service::view::{names, print_tasks},
 };
 use crate::{
     args::{Format, Listing, Node, Nodes, service::NodePsArgs},
     context::Context,
-    failure::{Exit, Failure},
+    failure::Failure,
     filters, node_ls,
     screens::{docker_json, node_pretty},
 };
@@ -39,14 +39,6 @@ pub(super) async fn run(context: &Context, command: Node) -> Result<(), Failure>
         Node::Promote(nodes) => change(context, &nodes, &NodeUpdate::promote(), promoted).await,
         Node::Demote(nodes) => change(context, &nodes, &NodeUpdate::demote(), demoted).await,
         Node::Rm(nodes) => rm(context, &nodes).await,
-    }
-}
-
-pub(super) fn drained(name: &str, changed: bool) -> String {
-    if changed {
-        format!("Node {name} is drained.")
-    } else {
-        format!("Node {name} was drained already.")
     }
 }
 
@@ -91,18 +83,11 @@ async fn ls(context: &Context, listing: Listing) -> Result<(), Failure> {
     }
 }
 
-fn selector(text: &str) -> Selector {
-    match text.parse() {
-        Ok(selector) => selector,
-        Err(never) => match never {},
-    }
-}
-
 fn json(row: &NodeRow) -> serde_json::Value {
     serde_json::json!({
         "id": row.id,
         "hostname": row.hostname,
-        "state": row.state.to_string().to_lowercase(),
+        "state": row.state,
         "availability": row.availability,
         "manager": row.manager.map(|rank| rank.to_string().to_lowercase()),
         "engine": row.engine_version,
@@ -159,89 +144,6 @@ fn not_there(error: SwarmError) -> Result<String, Failure> {
 
 fn all_there(unknown: Vec<String>) -> Result<(), Failure> {
     if unknown.is_empty() { Ok(()) } else { Err(Failure::failed(unknown.join("\n"))) }
-}
-
-/// Everything a change of nodes begins with: a manager, the list, and the nodes that are meant.
-pub(super) struct Meant {
-    swarm: Swarm,
-    all: Vec<SwarmNode>,
-    /// Each with its name as it was typed.
-    names: Vec<String>,
-    pub(super) targets: Vec<SwarmNode>,
-}
-
-impl Meant {
-    pub(super) async fn by(context: &Context, nodes: &Nodes) -> Result<Self, Failure> {
-        let swarm = Swarm::new(&context.manager().await?);
-        let all = swarm.settled_nodes(&context.cancel).await?;
-        let own = swarm.local(&context.cancel).await?.node;
-        let mut targets: Vec<(String, SwarmNode)> = Vec::new();
-        // All names are understood before anything is changed.
-        for name in &nodes.nodes {
-            let node = find(&all, &selector(name), own.as_ref())?.clone();
-            // One that is named twice is meant once.
-            if !targets.iter().any(|(_, other)| other.id == node.id) {
-                targets.push((name.clone(), node));
-            }
-        }
-        // The node that is asked comes last: demoted, it could not be asked about the others.
-        targets.sort_by_key(|(_, node)| Some(&node.id) == own.as_ref());
-        let (names, targets) = targets.into_iter().unzip();
-        Ok(Self { swarm, all, names, targets })
-    }
-
-    fn judge(&self, context: &Context, change: Change, force: bool) -> Result<(), Failure> {
-        let targets: Vec<_> = self.targets.iter().map(|node| node.id.clone()).collect();
-        heed(context, judge(&self.all, change, &targets), force)
-    }
-}
-
-/// Refuses what would cost the swarm its quorum, unless forced; says what is unwise.
-pub(super) fn heed(context: &Context, judgement: Judgement, force: bool) -> Result<(), Failure> {
-    match judgement {
-        Judgement::Fine => {}
-        Judgement::Refuse { text, force_helps } if !(force && force_helps) => {
-            return Err(Failure::new(Exit::Preflight, text));
-        }
-        Judgement::Warn { text } | Judgement::Refuse { text, .. } => context.events.warn("", text),
-    }
-    Ok(())
-}
-
-pub(super) async fn change(
-    context: &Context,
-    nodes: &Nodes,
-    update: &NodeUpdate,
-    say: impl Fn(&str, bool) -> String,
-) -> Result<(), Failure> {
-    let meant = Meant::by(context, nodes).await?;
-    match update.role {
-        Some(Role::Worker) => meant.judge(context, Change::Demote, nodes.force)?,
-        Some(Role::Manager) => meant.judge(context, Change::Promote, nodes.force)?,
-        None => {}
-    }
-    if update.role == Some(Role::Manager) && context.global.engine.is_none() {
-        context.cluster()?.until_demoted(&meant.targets, &context.cancel).await;
-    }
-    let last = meant.targets.len().saturating_sub(1);
-    for (place, (name, node)) in meant.names.iter().zip(&meant.targets).enumerate() {
-        let changed = meant.swarm.update(&node.id, update, &context.cancel).await;
-        let changed = changed.map_err(|error| partly(error, place))?;
-        // As docker does: the node as it was typed, as soon as it has changed.
-        print(&format!("{}\n", say(name, changed)))?;
-        // The managers carry one change out before they can say what the next one costs.
-        if changed && update.role.is_some() && place < last {
-            let settled = meant.swarm.until_role_settled(&node.id, &context.cancel).await;
-            settled.map_err(|error| partly(error, place + 1))?;
-        }
-    }
-    Ok(())
-}
-
-/// A failure after so many nodes were changed; the same command goes on with the others.
-fn partly(error: SwarmError, changed: usize) -> Failure {
-    let failure = Failure::from(error);
-    if changed == 0 { failure } else { Failure { exit: Exit::Partly, ..failure } }
 }
 
 async fn rm(context: &Context, nodes: &Nodes) -> Result<(), Failure> {

@@ -1,73 +1,22 @@
-//! Services, tasks and what they need, as an engine sends them: the fields that skep shows or
-//! decides by. Source: Docker Engine API 1.41 to 1.45, `Service`, `Task`, `Node`.
-//!
-//! These types are for reading. They drop what they do not know, so nothing read into them is ever
-//! written back.
+//! Services: what they are meant to be, and how far that is.
 
-mod node;
-mod task;
-
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
-pub use self::{
-    node::{Node, NodeDescription, NodeResources, NodeSpec, NodeStatus},
-    task::{ContainerStatus, PortStatus, Task, TaskState, TaskStatus},
-};
-use crate::{Services, error::ServiceError, find::Named};
-
-/// The identifier of an object: 25 characters of `0-9a-z`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
-#[serde(transparent)]
-pub struct Id(String);
-
-impl Id {
-    /// An identifier.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// All of it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The first twelve characters, as lists show it.
-    pub fn short(&self) -> &str {
-        self.0.get(..12).unwrap_or(&self.0)
-    }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-/// `{"Index": 17}`: the version of an object.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-pub struct Version {
-    /// Grows with each change.
-    pub index: u64,
-}
+use crate::{Id, Platform, PublishedPort, Version, or_default, word::words};
 
 /// A service.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct Service {
-    /// Its identifier.
     #[serde(rename = "ID")]
     pub id: Id,
     /// Which change of it this is.
     pub version: Version,
-    /// When it was made.
     pub created_at: Option<Timestamp>,
-    /// When it was last changed.
     pub updated_at: Option<Timestamp>,
     /// What it is meant to be.
     pub spec: ServiceSpec,
@@ -87,9 +36,7 @@ pub struct Service {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct ServiceSpec {
-    /// Its name.
     pub name: String,
-    /// Its labels.
     #[serde(deserialize_with = "or_default")]
     pub labels: BTreeMap<String, String>,
     /// What each task is.
@@ -155,7 +102,6 @@ impl Mode {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct TaskSpec {
-    /// The container.
     pub container_spec: ContainerSpec,
     /// `{"Limits": …, "Reservations": …}`
     pub resources: Value,
@@ -199,17 +145,6 @@ pub struct Placement {
     pub platforms: Vec<Platform>,
 }
 
-/// A processor architecture and an operating system.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-pub struct Platform {
-    /// `x86_64`, `amd64`
-    pub architecture: String,
-    /// `linux`
-    #[serde(rename = "OS")]
-    pub os: String,
-}
-
 /// How an update or a rollback goes. Durations are nanoseconds.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
@@ -218,22 +153,19 @@ pub struct UpdateConfig {
     pub parallelism: u64,
     /// Between tasks.
     pub delay: u64,
-    /// `pause`, `continue`, `rollback`
-    pub failure_action: String,
+    pub failure_action: FailureAction,
     /// How long a new task is watched.
     pub monitor: u64,
     /// The share of tasks that may fail.
     pub max_failure_ratio: f64,
-    /// `stop-first`, `start-first`
-    pub order: String,
+    pub order: UpdateOrder,
 }
 
 /// How a service's name resolves, and its ports.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct EndpointSpec {
-    /// `vip` or `dnsrr`
-    pub mode: String,
+    pub mode: EndpointMode,
     /// Ports as asked for.
     #[serde(deserialize_with = "or_default")]
     pub ports: Vec<PublishedPort>,
@@ -250,68 +182,66 @@ pub struct Endpoint {
     pub ports: Vec<PublishedPort>,
 }
 
-/// A published port.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(default, rename_all = "PascalCase")]
-pub struct PublishedPort {
-    /// `tcp`, `udp`, `sctp`
-    pub protocol: String,
-    /// The container's port.
-    pub target_port: u16,
-    /// The nodes' port; 0 where the swarm is to choose.
-    pub published_port: u16,
-    /// `ingress` (the mesh) or `host` (the task's node only).
-    pub publish_mode: String,
-}
-
 /// How an update goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct UpdateStatus {
-    /// Where it is.
     pub state: UpdateState,
-    /// When it began.
     pub started_at: Option<Timestamp>,
-    /// When it ended.
     pub completed_at: Option<Timestamp>,
     /// `update in progress`
     pub message: String,
 }
 
-/// Where an update is. An empty state is none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum UpdateState {
-    /// It goes on.
-    Updating,
-    /// It was paused after a failure.
-    Paused,
-    /// It is done.
-    Completed,
-    /// It failed and goes back.
-    RollbackStarted,
-    /// Going back failed too.
-    RollbackPaused,
-    /// It has gone back.
-    RollbackCompleted,
-    /// Something else, or nothing.
-    #[default]
-    #[serde(other)]
-    Unknown,
+words! {
+    /// Where an update is. An empty state is none.
+    UpdateState, default None {
+        None = "",
+        Updating = "updating",
+        /// After a failure.
+        Paused = "paused",
+        Completed = "completed",
+        /// It failed and goes back.
+        RollbackStarted = "rollback_started",
+        /// Going back failed too.
+        RollbackPaused = "rollback_paused",
+        RollbackCompleted = "rollback_completed",
+    }
 }
 
-impl UpdateState {
-    /// The engine's word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            UpdateState::Updating => "updating",
-            UpdateState::Paused => "paused",
-            UpdateState::Completed => "completed",
-            UpdateState::RollbackStarted => "rollback_started",
-            UpdateState::RollbackPaused => "rollback_paused",
-            UpdateState::RollbackCompleted => "rollback_completed",
-            UpdateState::Unknown => "",
-        }
+words! {
+    /// What an update does when a task fails.
+    FailureAction, default Pause {
+        Pause = "pause",
+        Continue = "continue",
+        Rollback = "rollback",
+    }
+}
+
+words! {
+    /// Which of an old task and the new one in its place is there first.
+    UpdateOrder, default StopFirst {
+        StopFirst = "stop-first",
+        StartFirst = "start-first",
+    }
+}
+
+words! {
+    /// After which end a task is started again.
+    RestartCondition, default Any {
+        None = "none",
+        OnFailure = "on-failure",
+        Any = "any",
+    }
+}
+
+words! {
+    /// What a service's name resolves to.
+    EndpointMode, default Vip {
+        /// One address, from which the kernel distributes to tasks.
+        Vip = "vip",
+        /// The addresses of its tasks.
+        Dnsrr = "dnsrr",
     }
 }
 
@@ -333,70 +263,7 @@ pub struct ServiceStatus {
 pub struct JobStatus {
     /// Grows with each run.
     pub job_iteration: Version,
-    /// When it began.
     pub last_execution: Option<Timestamp>,
-}
-
-impl Named for Service {
-    fn id(&self) -> &Id {
-        &self.id
-    }
-    fn name(&self) -> &str {
-        &self.spec.name
-    }
-}
-
-impl Services {
-    /// All services, with how many of their tasks run, in the engine's order.
-    ///
-    /// # Errors
-    /// [`ServiceError::Engine`].
-    pub async fn list(&self, cancel: &CancellationToken) -> Result<Vec<Service>, ServiceError> {
-        let list = self.engine.get_json("/services", &[("status", "true")], cancel).await;
-        list.map_err(ServiceError::of("list the services"))
-    }
-
-    /// The tasks that `filters` let through, in the engine's order. Filters are the API's:
-    /// `[("service", "ID"), ("desired-state", "running")]`; values of one name are alternatives.
-    ///
-    /// # Errors
-    /// [`ServiceError::Engine`].
-    pub async fn tasks(
-        &self,
-        filters: &[(&str, &str)],
-        cancel: &CancellationToken,
-    ) -> Result<Vec<Task>, ServiceError> {
-        let filters = filters_json(filters);
-        let query: &[(&str, &str)] =
-            if filters == "{}" { &[] } else { &[("filters", filters.as_str())] };
-        let list = self.engine.get_json("/tasks", query, cancel).await;
-        list.map_err(ServiceError::of("list the tasks"))
-    }
-
-    /// All nodes, in the engine's order.
-    ///
-    /// # Errors
-    /// [`ServiceError::Engine`].
-    pub async fn nodes(&self, cancel: &CancellationToken) -> Result<Vec<Node>, ServiceError> {
-        let list = self.engine.get_json("/nodes", &[], cancel).await;
-        list.map_err(ServiceError::of("list the nodes"))
-    }
-}
-
-/// The API's `filters` parameter: `{"name": ["value", …]}`.
-pub(crate) fn filters_json(filters: &[(&str, &str)]) -> String {
-    let mut all: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (name, value) in filters {
-        all.entry(name).or_default().push(value);
-    }
-    serde_json::json!(all).to_string()
-}
-
-/// `null`, which an engine sends for an empty list or map, is the default.
-pub(crate) fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    from: D,
-) -> Result<T, D::Error> {
-    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -428,19 +295,5 @@ mod tests {
             Mode::ReplicatedJob { max_concurrent: Some(1), total_completions: Some(5) }
         );
         assert_eq!(mode(r#"{"GlobalJob":{}}"#), Mode::GlobalJob {});
-    }
-
-    #[test]
-    fn states_are_in_the_order_in_which_they_happen() {
-        assert!(TaskState::Pending < TaskState::Running);
-        assert!(!TaskState::Running.is_over() && TaskState::Complete.is_over());
-        let state: TaskState = serde_json::from_str("\"preparing\"").unwrap();
-        assert_eq!(state.as_str(), "preparing");
-    }
-
-    #[test]
-    fn filters_of_one_name_are_alternatives() {
-        let filters = [("service", "a"), ("node", "n"), ("service", "b")];
-        assert_eq!(filters_json(&filters), r#"{"node":["n"],"service":["a","b"]}"#);
     }
 }

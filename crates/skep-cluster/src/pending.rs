@@ -1,19 +1,19 @@
 //! What an interrupted command has left on its way.
 //!
 //! A command that is killed, or gives up a request, does not take the request back: an engine
-//! that has been asked for a container makes it, a moment later, for nobody. The journal names
+//! that has been asked for a container makes it, a moment later, in the background. The journal names
 //! what was announced and never said to be made; whoever begins or removes something waits until
 //! it is there, so that it is found, and used or removed with the rest.
 //!
 //! Nor is a removal taken back. What the journal says is going may be there now and gone a moment
 //! later; it is removed once more, which waits for the first removal to end.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use futures_util::future::join_all;
+use skep_context::{Polled, after, poll_until};
 use skep_machine::{Driver, MachineError, Work};
 use skep_model::ClusterName;
-use tokio::time::Instant;
 
 use crate::ClusterError;
 
@@ -26,7 +26,7 @@ const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Waits until everything the journal is uncertain of is there, or does not come any more, and until
 /// everything is gone that somebody began to remove.
-pub(crate) async fn settle(
+pub(crate) async fn complete(
     driver: &dyn Driver,
     name: &ClusterName,
     work: Work<'_>,
@@ -74,19 +74,17 @@ pub(crate) async fn await_coming(
         return Ok(());
     }
     let step = work.events.step("", "looking for what an interrupted command has left");
-    let end = Instant::now() + GRACE;
-    let settled = async {
-        loop {
-            let found = driver.resources(name).await?;
-            awaited.retain(|resource| !found.contains(resource));
-            if awaited.is_empty() || Instant::now() >= end {
-                return Ok(());
-            }
-            tokio::select! {
-                () = work.cancel.cancelled() => return Err(MachineError::Cancelled),
-                () = tokio::time::sleep(INTERVAL) => {}
-            }
-        }
-    };
-    Ok(step.end_with(settled.await)?)
+    let looked = poll_until(work.cancel, INTERVAL, after(GRACE), async || {
+        let found = driver.resources(name).await?;
+        awaited.retain(|resource| !found.contains(resource));
+        Ok::<_, MachineError>(match awaited.is_empty() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        })
+    });
+    let ended = looked.await.and_then(|polled| match polled {
+        Polled::Met(()) | Polled::Late(()) => Ok(()),
+        Polled::Cancelled(()) => Err(MachineError::Cancelled),
+    });
+    Ok(step.end_with(ended)?)
 }

@@ -1,4 +1,4 @@
-//! Whose turn it is.
+//! The locks of clusters and machines: which command waits for which.
 //!
 //! Two kinds of locks keep commands apart:
 //!
@@ -19,12 +19,11 @@
 //! line is one write, so lines neither mix nor overwrite each other. What it says as a whole is
 //! only relied on by those who hold all locks: nobody is between an intent and its outcome then.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
-use skep_context::Context;
+use skep_context::{Context, Polled, poll_until};
 use skep_model::{ClusterName, MachineName};
 use skep_store::{Lock, StoreError};
-use tokio::time::Instant;
 
 use crate::{ClusterError, Home};
 
@@ -41,23 +40,18 @@ pub(crate) async fn cluster(
         Err(error @ StoreError::Locked { .. }) => error,
         ended => return Ok(ended?),
     };
-    let end = Instant::now() + context.timeout;
     let step = context.events.step("", "waiting for another command");
     step.progress(held.to_string());
-    let mut last = held;
-    let ended = loop {
-        if Instant::now() >= end {
-            break Err(last.into());
-        }
-        tokio::select! {
-            () = context.cancel.cancelled() => break Err(ClusterError::Cancelled),
-            () = tokio::time::sleep(INTERVAL) => {}
-        }
-        match home.lock(name) {
-            Err(error @ StoreError::Locked { .. }) => last = error,
-            ended => break ended.map_err(ClusterError::from),
-        }
-    };
+    let tried =
+        poll_until(context.cancel, INTERVAL, context.deadline(), async || match home.lock(name) {
+            Err(error @ StoreError::Locked { .. }) => Ok(ControlFlow::Continue(error)),
+            ended => ended.map(ControlFlow::Break),
+        });
+    let ended = tried.await.map_err(ClusterError::from).and_then(|polled| match polled {
+        Polled::Met(lock) => Ok(lock),
+        Polled::Late(held) => Err(held.into()),
+        Polled::Cancelled(_) => Err(ClusterError::Cancelled),
+    });
     step.end_with(ended)
 }
 

@@ -4,7 +4,6 @@
 use std::{net::SocketAddr, time::Duration};
 
 use skep_guest::Command;
-use skep_machine::DriverKind;
 use skep_model::Protocol;
 use tokio_util::sync::CancellationToken;
 
@@ -19,10 +18,14 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError::Request`] if the port is not forwarded to this host, with the fix; as
     /// [`Cluster::reach`].
-    pub fn door(&self, machine: &MachineRecord, port: u16) -> Result<SocketAddr, ClusterError> {
+    pub fn published_address(
+        &self,
+        machine: &MachineRecord,
+        port: u16,
+    ) -> Result<SocketAddr, ClusterError> {
         let host = self.reach(machine)?.host;
         let record = self.record();
-        if record.driver != DriverKind::Qemu {
+        if !machine.options.features().forwards_ports {
             return Ok(SocketAddr::new(host, port));
         }
         let mut forwarded =

@@ -1,0 +1,72 @@
+//! Logging in to a machine whose host key no seed has set: it is believed at first sight, and pinned.
+
+use std::time::Duration;
+
+use skep_context::Context;
+use skep_guest::{Access, Guest, GuestError, adopt};
+use skep_machine::System;
+use skep_model::Events;
+use tokio_util::sync::CancellationToken;
+
+use crate::{ClusterError, MachineRecord};
+
+/// Logs in to a machine whose host key nobody told us, if it answers now. One that was never talked
+/// to, as one that was imported, is believed at first sight.
+///
+/// # Errors
+/// [`ClusterError::Host`] naming both keys if it shows another one than then;
+/// [`ClusterError::Guest`].
+pub(crate) async fn connect(
+    machine: &MachineRecord,
+    access: &Access,
+    cancel: &CancellationToken,
+) -> Result<Guest, ClusterError> {
+    let events = Events::none();
+    pin(machine, access, Context::new(&events, cancel).within(Duration::ZERO)).await?;
+    match Guest::connect(access, cancel).await {
+        Ok(guest) => Ok(guest),
+        Err(error) => Err(explained(access, error, cancel).await),
+    }
+}
+
+/// Pins a host's key, unless one is.
+pub(crate) async fn pin(
+    machine: &MachineRecord,
+    access: &Access,
+    context: Context<'_>,
+) -> Result<(), ClusterError> {
+    let Context { timeout, events, cancel } = context;
+    let pinned = skep_read::text(&access.known_hosts, skep_read::limit::KEY).unwrap_or_default();
+    // An address that has changed since is another host's until somebody says otherwise; boot2docker
+    // gets its address from a server, and keeps its key.
+    if adopt::is_pin(&pinned) && machine.system() != System::Boot2docker {
+        return Ok(());
+    }
+    let here = skep_guest::known_hosts_line(access.host, access.port, "");
+    if adopt::is_pin(&pinned)
+        && pinned.lines().any(|line| line.starts_with(here.trim_end_matches('\n')))
+    {
+        return Ok(());
+    }
+    let lines = if adopt::is_pin(&pinned) {
+        // The same key at another address.
+        let keys = pinned.lines().filter_map(|line| line.split_once(' '));
+        keys.map(|(_, key)| skep_guest::known_hosts_line(access.host, access.port, key)).collect()
+    } else {
+        adopt::pin(access, timeout, events, cancel).await?
+    };
+    Ok(skep_store::kept::write(&access.known_hosts, lines.as_bytes())?)
+}
+
+pub(crate) async fn log_in(access: &Access, context: Context<'_>) -> Result<Guest, ClusterError> {
+    let Context { timeout, events, cancel } = context;
+    match Guest::wait(access, timeout, events, cancel).await {
+        Ok(guest) => Ok(guest),
+        Err(error) => Err(explained(access, error, cancel).await),
+    }
+}
+
+async fn explained(access: &Access, error: GuestError, cancel: &CancellationToken) -> ClusterError {
+    let pinned = skep_read::text(&access.known_hosts, skep_read::limit::KEY).unwrap_or_default();
+    adopt::explain(access, &pinned, error, cancel).await.into()
+}

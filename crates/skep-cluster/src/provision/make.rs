@@ -1,0 +1,64 @@
+//! A machine is made, or found, and switched on.
+
+use skep_context::Context;
+use skep_machine::{Driver, MachineError, Work};
+use skep_model::MachineState;
+use skep_pki::Authority;
+use skep_store::Journal;
+
+use super::plan::plan;
+use crate::{ClusterError, MachineRecord, ca_certificates, reach::Cluster};
+
+/// Makes machines; what they all need, borrowed.
+#[derive(Clone, Copy)]
+pub(crate) struct Maker<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) driver: &'a dyn Driver,
+    pub(crate) authority: &'a Authority,
+    pub(crate) journal: &'a Journal,
+    pub(crate) context: Context<'a>,
+}
+
+impl Maker<'_> {
+    /// Makes a machine, switched off.
+    pub(crate) async fn create(&self, machine: &MachineRecord) -> Result<(), ClusterError> {
+        let Context { events, cancel, .. } = self.context;
+        let work = Work { journal: self.journal, events, cancel };
+        let plan = plan(self.cluster, machine, self.authority)?;
+        Ok(self.driver.create(&plan, work).await?)
+    }
+
+    /// Makes sure that a machine runs, and answers on the ports that it is to answer on.
+    pub(crate) async fn make(
+        &self,
+        machine: &MachineRecord,
+        state: MachineState,
+    ) -> Result<(), ClusterError> {
+        let (id, cancel) = (self.cluster.id(machine), self.context.cancel);
+        let ports = &self.cluster.record().publish;
+        if state == MachineState::Running {
+            return Ok(self.driver.publish(&id, ports, cancel).await?);
+        }
+        let step = if state.exists() { "starting" } else { "creating" };
+        let step = self.context.events.step(&machine.name, step);
+        let power_on = async {
+            if !state.exists() {
+                ca_certificates::forget(self.cluster, machine)?;
+            }
+            self.create(machine).await?;
+            if state.exists() {
+                self.driver.publish(&id, ports, cancel).await?;
+            }
+            match self.driver.start(&id, cancel).await {
+                // Somebody has removed it between the two.
+                Err(MachineError::NoSuchMachine { .. }) => {
+                    self.create(machine).await?;
+                    self.driver.start(&id, cancel).await?;
+                }
+                started => started?,
+            }
+            Ok(())
+        };
+        step.end_with(power_on.await)
+    }
+}
