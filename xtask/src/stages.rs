@@ -55,6 +55,8 @@ enum Stage {
     Docs,
     /// Each crate's examples build
     Examples,
+    /// Each crate can be packaged for a registry
+    Package,
     /// Every driver passes the contract suite
     Contract,
     /// The whole program, on real machines
@@ -185,6 +187,7 @@ impl Stage {
             Self::Examples => {
                 cargo(work, &["build", "--workspace", "--examples", "--locked"], 10 * MINUTE).await
             }
+            Self::Package => package(work).await,
             Self::Contract => on_machines(work, "contract", counts).await,
             Self::E2e => {
                 images::perform(work).await?;
@@ -266,6 +269,19 @@ async fn docs(work: &Work, counts: &mut Counts) -> Result<()> {
     let built = work.cargo(["doc", "--workspace", "--no-deps", "--locked"]);
     let strict = built.env("RUSTDOCFLAGS", "-D warnings");
     work.shown(strict, 10 * MINUTE, |_| {}).await
+}
+
+/// Packages what is published. The packages are not built: each would be, with all that it depends
+/// on, for a second time. That nothing in them comes from outside their folders is a rule of tidy.
+async fn package(work: &Work) -> Result<()> {
+    cargo(work, &["fetch", "--locked"], 5 * MINUTE).await?;
+    // Not offline, Cargo would ask the registry anew for each package.
+    let mut args =
+        vec!["package", "--workspace", "--no-verify", "--allow-dirty", "--locked", "--offline"];
+    for unpublished in ["xtask", "skep-tests"] {
+        args.extend(["--exclude", unpublished]);
+    }
+    cargo(work, &args, 5 * MINUTE).await
 }
 
 /// Runs a target of the package `tests/` that makes machines, and checks for leftovers.

@@ -1,6 +1,17 @@
 //! What the Docker Engine API says of a swarm: nodes, services, tasks, and the words in them. Source:
 //! Docker Engine API 1.41 to 1.45, `Node`, `Service`, `Task`.
 //!
+//! ```
+//! use skep_api::Availability;
+//!
+//! let drain: Availability = serde_json::from_str(r#""drain""#)?;
+//! assert_eq!(drain, Availability::Drain);
+//!
+//! let newer: Availability = serde_json::from_str(r#""hibernate""#)?;
+//! assert_eq!(serde_json::to_string(&newer)?, r#""hibernate""#);
+//! # Ok::<_, serde_json::Error>(())
+//! ```
+//!
 //! Each word of the API (`drain`, `ingress`, `rollback_started`) is one type for reading and writing.
 //! A word that is not known yet is kept and written as it was read, so that an answer of a newer
 //! engine is still read.

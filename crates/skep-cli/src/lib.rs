@@ -1,5 +1,10 @@
 //! The `skep` command: arguments, rendering, exit codes, signals, and nothing else.
 //!
+//! ```
+//! let reference = skep_cli::reference::markdown();
+//! assert!(reference.contains("skep up"));
+//! ```
+//!
 //! [`run`] reads the command line ([`args`]) and the environment ([`context`]), runs one command
 //! and turns what it returns into output and an exit code ([`failure`]). Standard output is data;
 //! progress ([`progress`]), closing words and errors go to standard error.

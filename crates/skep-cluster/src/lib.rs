@@ -1,6 +1,24 @@
 //! Composes machines, their guests, engines and the swarm: from what is asked for to a swarm that
 //! is ready, and back to nothing.
 //!
+//! ```no_run
+//! use skep_cluster::{Desired, Home, down::down, up::up};
+//! use skep_context::Context;
+//!
+//! /// Makes a swarm of four machines, uses it, and removes it with everything that was made for it.
+//! async fn with_a_swarm(
+//!     home: &Home,
+//!     context: Context<'_>,
+//! ) -> Result<(), Box<dyn std::error::Error>> {
+//!     let name = "demo".parse()?;
+//!     let desired = Desired { managers: Some(1), workers: Some(3), ..Desired::default() };
+//!     up(home, &name, &desired, context).await?;
+//!     // The swarm is ready: four engines, one manager.
+//!     down(home, &name, context).await?;
+//!     Ok(())
+//! }
+//! ```
+//!
 //! The straight road of `up`, each step a file that knows only those before it:
 //!
 //! | step | file |

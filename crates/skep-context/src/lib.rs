@@ -1,5 +1,30 @@
 //! What one operation travels with, and how it waits.
 //!
+//! ```
+//! use std::{convert::Infallible, ops::ControlFlow, time::Duration};
+//!
+//! use skep_context::{Context, Polled, poll_until};
+//! use skep_model::Events;
+//! use tokio_util::sync::CancellationToken;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Infallible> {
+//! let (events, cancel) = (Events::none(), CancellationToken::new());
+//! let context = Context::new(&events, &cancel).within(Duration::from_secs(5));
+//!
+//! let mut answers = ["connection refused", "no banner yet", "ready"].into_iter();
+//! let look = async || {
+//!     Ok::<_, Infallible>(match answers.next() {
+//!         Some("ready") | None => ControlFlow::Break("ready"),
+//!         Some(missing) => ControlFlow::Continue(missing),
+//!     })
+//! };
+//! let polled = poll_until(&cancel, Duration::from_millis(1), context.deadline(), look).await?;
+//! assert_eq!(polled, Polled::Met("ready"));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! - [`Context`]: where steps are shown, what ends every wait, and how long one may last.
 //! - [`poll_until`]: the one loop that looks again and again until something is so.
 //!

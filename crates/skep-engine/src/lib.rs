@@ -1,6 +1,25 @@
 //! The Docker Engine API of one machine: how to reach it, which version to speak, and JSON in and
 //! out without loss.
 //!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use skep_engine::{Endpoint, Engine};
+//! use tokio_util::sync::CancellationToken;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let cancel = CancellationToken::new();
+//! let endpoint = Endpoint::resolve(Some("unix:///var/run/docker.sock"))?;
+//! let engine = Engine::connect(endpoint.local_socket()?, Duration::from_secs(5), &cancel).await?;
+//! let info = engine.info(&cancel).await?;
+//! println!("{} speaks API {} on {}", endpoint, engine.api_version(), info.operating_system);
+//!
+//! let nodes: serde_json::Value = engine.get_json("/nodes", &[], &cancel).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! An [`Engine`] is a unix socket that a Docker Engine answers on, whether it is the host's own or
 //! the end of a forward into a machine. It keeps its connections open between requests and puts
 //! the negotiated API version into each. [`Engine::docker`] gives bollard's typed client over the

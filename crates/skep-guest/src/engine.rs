@@ -71,7 +71,7 @@ impl Guest {
         forward.map_err(|source| GuestError::Master {
             machine: self.machine().to_owned(),
             action: "forward a socket",
-            source,
+            source: source.into(),
         })
     }
 

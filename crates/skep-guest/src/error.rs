@@ -58,7 +58,7 @@ pub enum GuestError {
         action: &'static str,
         /// What it said.
         #[source]
-        source: openssh::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The connection broke while something was going on.
     #[error("the connection to {machine} broke during {what}; whether it was done is not known")]

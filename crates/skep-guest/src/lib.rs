@@ -1,6 +1,23 @@
 //! Inside a machine, over SSH: run, copy, wait for readiness and say why it is not ready, CA
 //! certificates.
 //!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use skep_guest::{Access, Command, Guest, GuestError};
+//! use skep_model::Events;
+//! use tokio_util::sync::CancellationToken;
+//!
+//! /// The kernel of a machine that may still be booting.
+//! async fn kernel(access: &Access) -> Result<String, GuestError> {
+//!     let (events, cancel) = (Events::none(), CancellationToken::new());
+//!     let guest = Guest::wait(access, Duration::from_secs(60), &events, &cancel).await?;
+//!     let mut kernel = String::new();
+//!     guest.run_with(&Command::new("uname").arg("-r"), &cancel, |line| kernel.push_str(line)).await?;
+//!     Ok(kernel)
+//! }
+//! ```
+//!
 //! One `ssh` master per machine stays in the background for ten minutes after it was last used;
 //! each command resumes it through its control socket, and the machine's engine socket is forwarded
 //! through it to a local path that the next command connects to without any `ssh` at all.

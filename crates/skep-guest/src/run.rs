@@ -190,12 +190,12 @@ impl Guest {
                 stderr: tail(stderr),
             },
             Stop::Refused(source) => {
-                GuestError::Master { machine, action: "run a command", source }
+                GuestError::Master { machine, action: "run a command", source: source.into() }
             }
             Stop::Pipe(source) => GuestError::Master {
                 machine,
                 action: "pass on a command's input and output",
-                source: openssh::Error::ChildIo(source),
+                source: openssh::Error::ChildIo(source).into(),
             },
         }
     }

@@ -1,5 +1,25 @@
 //! The life of machines: made, started, stopped, killed, removed, and nothing left behind.
 //!
+//! ```
+//! use skep_machine::{Driver, MachineError, MachineId, fake::FakeDriver};
+//! use tokio_util::sync::CancellationToken;
+//!
+//! /// Switches a machine off and on again, whichever driver it has.
+//! async fn restart(driver: &dyn Driver, id: &MachineId) -> Result<(), MachineError> {
+//!     let cancel = CancellationToken::new();
+//!     driver.stop(id, &cancel).await?;
+//!     driver.start(id, &cancel).await
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let id = MachineId { cluster: "demo".parse()?, machine: "worker1".parse()? };
+//! // The driver for tests keeps its machines in memory; this one has none.
+//! assert!(restart(&FakeDriver::new(), &id).await.is_err());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! What differs between ways of having a machine is behind [`Driver`], a small trait without
 //! default bodies; each driver is a module folder that can be changed without opening another.
 //!

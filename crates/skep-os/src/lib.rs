@@ -1,6 +1,25 @@
 //! The guest OS: what every machine runs, built from the host's own Debian or Ubuntu mirror
 //! without a container registry, and kept in a cache by the digest of its definition.
 //!
+//! ```no_run
+//! use std::{path::Path, time::UNIX_EPOCH};
+//!
+//! use skep_model::Events;
+//! use skep_os::{Builder, Seed, Source};
+//! use tokio_util::sync::CancellationToken;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let builder = Builder::new("/var/cache/guests", Source::detect(Path::new("/"))?);
+//! let image = builder.ensure(&Events::none(), &CancellationToken::new()).await?;
+//! println!("{image:?}");
+//!
+//! let seed = Seed::new("worker1".parse()?, "ssh-ed25519 AAAA… me", "(its host key)".into());
+//! std::fs::write("seed.tar", seed.to_tar(UNIX_EPOCH)?)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! - [`definition`]: the one list of packages and files a guest is made of, and its digest.
 //! - [`source`]: which mirror, release and keyring the host itself is configured for.
 //! - [`builder`]: builds the root file system once, whoever asks, however many ask at once.

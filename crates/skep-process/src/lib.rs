@@ -1,5 +1,23 @@
 //! Starts local programs, and is the only crate that does.
 //!
+//! ```
+//! use std::time::Duration;
+//!
+//! use skep_process::{ProcessError, Program};
+//! use tokio_util::sync::CancellationToken;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), ProcessError> {
+//! let cancel = CancellationToken::new();
+//! let output = Program::new("echo").arg("hello").run(&cancel).await?;
+//! assert_eq!(output.text(), "hello");
+//!
+//! let slow = Program::new("sleep").arg("60").deadline(Duration::from_millis(10));
+//! assert!(matches!(slow.run(&cancel).await, Err(ProcessError::Deadline { .. })));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! A [`Program`] has a deadline and a cancellation token, runs in a process group of its own that
 //! is killed as a whole when either fires (or the future is dropped), and gives back what it
 //! printed. Its failure carries the command line, the status and the end of its error output.

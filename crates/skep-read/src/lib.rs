@@ -1,6 +1,20 @@
 //! Reading what may be anything: a file that a user names, a file of the store that was damaged,
 //! an archive from elsewhere.
 //!
+//! ```
+//! use skep_read::Refusal;
+//!
+//! let manifest = skep_read::text("Cargo.toml", 1 << 20)?;
+//! assert!(manifest.contains("[package]"));
+//!
+//! let error = skep_read::bytes("/dev/zero", 1 << 20).unwrap_err();
+//! assert_eq!(error.to_string(), "it is a device; only a regular file is read");
+//!
+//! let error = skep_read::bytes("Cargo.toml", 10).unwrap_err();
+//! assert!(matches!(skep_read::refusal(&error), Some(Refusal::TooLong { limit: 10, .. })));
+//! # Ok::<_, std::io::Error>(())
+//! ```
+//!
 //! A file is read if it is a regular one and not longer than a limit, and is read whole; everything
 //! else is a [`Refusal`] that says what it is, how long, and what the limit is. A named pipe is not
 //! waited for, a device is not opened. Only regular files are read from paths, and those end, so no

@@ -1,6 +1,24 @@
 //! Services of a Docker Swarm: creating, listing, scaling, updating and watching them, stacks of
 //! them, and what they need beside them (secrets, configs, networks).
 //!
+//! ```no_run
+//! use std::{path::Path, time::Duration};
+//!
+//! use skep_engine::Engine;
+//! use skep_service::Services;
+//! use tokio_util::sync::CancellationToken;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let cancel = CancellationToken::new();
+//! let manager = Path::new("/var/run/docker.sock");
+//! let engine = Engine::connect(manager, Duration::from_secs(5), &cancel).await?;
+//! let service = Services::new(&engine).service("web", &cancel).await?;
+//! println!("{} publishes {:?}", service.spec.name, service.endpoint.ports);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! [`Services`] is one manager's engine, asked about services. What is read is read into the types
 //! of [`api`], which hold what skep shows or decides by; what is changed is changed in the JSON the
 //! engine returned, so that an update loses nothing it does not name.

@@ -1,5 +1,21 @@
 //! State on disk, and nothing about what the state means.
 //!
+//! ```
+//! use skep_store::{Journal, Resource, StoreError};
+//!
+//! # let directory = tempfile::tempdir().unwrap();
+//! # let path = directory.path().join("journal");
+//! let journal = Journal::open(&path)?;
+//! let (network, container) = (Resource::new("network", "demo"), Resource::new("container", "web1"));
+//! journal.intent(&network)?;
+//! journal.made(&network)?;
+//! journal.intent(&container)?; // and here the process is killed
+//!
+//! let left = Journal::open(&path)?.outstanding()?;
+//! assert_eq!(left, [network, container]);
+//! # Ok::<_, StoreError>(())
+//! ```
+//!
 //! - [`mod@file`]: files that are written whole or not at all, readable by their owner only;
 //!   [`read_json`] and [`write_json`] for those that carry `schema = N`.
 //! - [`kept`]: second copies of what cannot be made again.

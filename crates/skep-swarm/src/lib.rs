@@ -1,6 +1,27 @@
 //! Membership of a Docker Swarm: making one, joining and leaving it, roles, availability, labels,
 //! join tokens, locking, its settings and CA, and what a change does to the managers' quorum.
 //!
+//! ```no_run
+//! use std::{path::Path, time::Duration};
+//!
+//! use skep_engine::Engine;
+//! use skep_swarm::{Change, Judgement, Swarm, quorum};
+//! use tokio_util::sync::CancellationToken;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let cancel = CancellationToken::new();
+//! let socket = Path::new("/var/run/docker.sock");
+//! let swarm = Swarm::new(&Engine::connect(socket, Duration::from_secs(5), &cancel).await?);
+//! let nodes = swarm.nodes(&cancel).await?;
+//! for row in swarm.rows(&cancel).await? {
+//!     let judged = quorum::judge(&nodes, Change::Stop, &[row.id]);
+//!     println!("{} is {}; may stop: {}", row.hostname, row.state, judged == Judgement::Fine);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! A [`Swarm`] is one engine seen as a node: [`Swarm::init`], [`Swarm::join`] and [`Swarm::leave`]
 //! change that node's own part; everything about other nodes is asked of a manager.
 //!

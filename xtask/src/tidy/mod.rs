@@ -7,6 +7,7 @@ mod arrows;
 mod circles;
 mod documents;
 mod hosts;
+mod packages;
 mod reading;
 mod sources;
 mod tree;
@@ -44,10 +45,12 @@ pub(crate) fn perform(root: &Path) -> Result<()> {
     let tree = Tree::read(root)?;
     let mut findings = Vec::new();
     findings.extend(arrows::check(&tree));
+    findings.extend(circles::check(&tree));
 
     findings.extend(sources::check(&tree));
     findings.extend(reading::check(&tree));
     findings.extend(documents::check(&tree));
+    findings.extend(packages::check(&tree));
     findings.extend(hosts::check(&tree, &hosts::Private::of_this_machine(root)));
     findings.sort();
     for finding in &findings {
