@@ -347,10 +347,12 @@ impl Context {
         }
     }
 
-    /// The time, to say how long ago something was; `$SKEP_NOW` stops it, for tests.
+    /// The time, to say how long ago something was. In builds for development `$SKEP_NOW` sets it, so
+    /// that a test can compare two commands' screens; a released skep does not know the variable.
     pub fn now(&self) -> SystemTime {
-        let frozen = variable("SKEP_NOW").and_then(|text| text.parse::<jiff::Timestamp>().ok());
-        frozen.map_or_else(now, SystemTime::from)
+        let set = variable("SKEP_NOW").filter(|_| cfg!(debug_assertions));
+        let set = set.and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        set.map_or_else(now, SystemTime::from)
     }
 
     /// A variable's value, an empty one too: what `--env NAME` hands on.

@@ -37,6 +37,7 @@ pub mod container;
 pub mod driver;
 pub mod error;
 pub mod fake;
+mod features;
 mod host;
 mod limits;
 pub mod none;
@@ -49,4 +50,5 @@ pub mod virtualbox;
 
 pub use driver::{Driver, MachineId, MachinePlan, Reach, Request, Work};
 pub use error::{Leftover, MachineError};
-pub use options::{DriverKind, DriverOptions, Features, System};
+pub use features::{Features, System};
+pub use options::{DriverKind, DriverOptions};

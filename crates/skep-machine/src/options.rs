@@ -4,78 +4,40 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{MachineError, container, none, qemu, ssh, virtualbox};
+use crate::{
+    MachineError, container::options as container, features::Features, none::options as none,
+    qemu::options as qemu, ssh::options as ssh, virtualbox::options as virtualbox,
+};
 
 /// A driver by its name alone, as people, cluster files and records write it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DriverKind {
-    /// [`container`]
+    /// [`container`](mod@crate::container)
     Container,
-    /// [`qemu`]
+    /// [`qemu`](mod@crate::qemu)
     Qemu,
-    /// [`virtualbox`]
+    /// [`virtualbox`](mod@crate::virtualbox)
     Virtualbox,
-    /// [`ssh`]; docker-machine calls it `generic`.
+    /// [`ssh`](mod@crate::ssh); docker-machine calls it `generic`.
     Ssh,
-    /// [`none`](mod@none)
+    /// [`none`](mod@crate::none)
     None,
 }
 
 /// A driver with what it is configured with for a machine, and no other driver would understand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DriverOptions {
-    /// For [`container`], which has no options.
+    /// For [`container`](mod@crate::container), which has no options.
     Container,
-    /// For [`qemu`]. They hold for all machines of a cluster, whose record keeps them.
+    /// For [`qemu`](mod@crate::qemu). They hold for all machines of a cluster, whose record keeps them.
     Qemu(qemu::Options),
-    /// For [`virtualbox`]. Without them a machine has the usual ones, on a network that is free.
+    /// For [`virtualbox`](mod@crate::virtualbox). Without them a machine has the usual ones, on a network that is free.
     Virtualbox(Option<Box<virtualbox::Options>>),
-    /// For [`ssh`]. No machine can be created without them.
+    /// For [`ssh`](mod@crate::ssh). No machine can be created without them.
     Ssh(Option<ssh::Host>),
-    /// For [`none`](mod@none). No machine can be created without them.
+    /// For [`none`](mod@crate::none). No machine can be created without them.
     None(Option<none::EngineUrl>),
-}
-
-/// What callers need to know of a machine that depends on how it came to be.
-///
-/// They decide by these, never by a driver's name, so that a new driver changes none of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Features {
-    /// Whether the driver creates machines, rather than adopting what is there.
-    pub makes_machines: bool,
-    /// Whether each machine has a disk of its own, of a size.
-    pub sizes_disks: bool,
-    /// Whether only ports that are published lead to a machine, from another address than it has
-    /// among the nodes; elsewhere this host reaches all of them at that very address.
-    pub forwards_ports: bool,
-    /// What a machine runs, and so how that is configured.
-    pub system: System,
-}
-
-/// What a machine runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum System {
-    /// skep's own guest, which reads its seed at its first boot.
-    Skep,
-    /// boot2docker, which reads a login key at its first boot; the rest is done over SSH.
-    Boot2docker,
-    /// Whatever a host was found with, configured over SSH. It stays when the machine is removed.
-    Found,
-    /// Unknown: there is an engine's URL, and no way to log in.
-    Nothing,
-}
-
-impl System {
-    /// Whether it can be logged in to over SSH.
-    pub fn has_login(self) -> bool {
-        self != System::Nothing
-    }
-
-    /// Whether it is configured over SSH once it runs, rather than by its seed.
-    pub fn is_configured_over_ssh(self) -> bool {
-        matches!(self, System::Found | System::Boot2docker)
-    }
 }
 
 impl DriverKind {

@@ -13,6 +13,7 @@ mod image;
 mod kernel;
 mod network;
 mod objects;
+pub(crate) mod options;
 mod preflight;
 mod privileges;
 mod removal;
@@ -49,16 +50,8 @@ use self::{
 };
 pub use self::{image::remove_image, preflight::IPVS};
 use crate::{
-    Driver, DriverOptions, Features, MachineError, MachineId, MachinePlan, Reach, Request, System,
-    Work, cancel::cancellable, host::HostRoot,
-};
-
-/// What machines of this driver are like.
-pub(crate) const FEATURES: Features = Features {
-    makes_machines: true,
-    sizes_disks: false,
-    forwards_ports: false,
-    system: System::Skep,
+    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
+    cancel::cancellable, host::HostRoot,
 };
 
 /// How long the host's engine may take to answer a greeting.

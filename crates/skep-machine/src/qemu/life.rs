@@ -255,7 +255,7 @@ impl QemuDriver {
             architecture: program::ARCHITECTURE,
             accel,
             memory: record.size.memory.unwrap_or(MEMORY),
-            cpus: record.size.cpus.unwrap_or(usual_cpus(accel)),
+            cpus: record.size.cpus.unwrap_or(accel.usual_cpus()),
             kernel: image.kernel,
             initramfs: image.initramfs,
             base: image.base,
@@ -325,12 +325,6 @@ fn look_for_room(place: &Place) -> Result<(), MachineError> {
         data.display()
     );
     Err(place.refuse("start", reason))
-}
-
-/// How many processors a machine has if nothing else is asked for: emulating a second one takes
-/// longer than it helps.
-pub(super) fn usual_cpus(accel: super::Accel) -> u32 {
-    if accel == super::Accel::Tcg { 1 } else { 2 }
 }
 
 /// Presses the power button until the machine is gone, and says whether it is. A guest that has

@@ -17,7 +17,7 @@ mod failure;
 mod life;
 mod making;
 mod monitor;
-mod options;
+pub(crate) mod options;
 mod ports;
 mod preflight;
 mod process;
@@ -45,8 +45,7 @@ use self::{
     record::{Cluster, Files, Machine},
 };
 use crate::{
-    Driver, DriverOptions, Features, MachineError, MachineId, MachinePlan, Reach, Request, System,
-    Work,
+    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
     cancel::cancellable,
     console,
     container::GuestSystems,
@@ -56,14 +55,6 @@ use crate::{
         kind::{MACHINE, NETWORK},
         of_machine,
     },
-};
-
-/// What machines of this driver are like.
-pub(crate) const FEATURES: Features = Features {
-    makes_machines: true,
-    sizes_disks: true,
-    forwards_ports: true,
-    system: System::Skep,
 };
 
 /// What was found out about this host, in the store's root.

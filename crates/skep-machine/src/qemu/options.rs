@@ -4,6 +4,16 @@ use std::{fmt, path::PathBuf, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::features::{Features, System};
+
+/// What machines of this driver are like.
+pub(crate) const FEATURES: Features = Features {
+    makes_machines: true,
+    sizes_disks: true,
+    forwards_ports: true,
+    system: System::Skep,
+};
+
 /// What was chosen; what is left out is as the cluster has it, and for a new cluster as usual.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
@@ -39,6 +49,12 @@ pub enum Accel {
 }
 
 impl Accel {
+    /// How many processors a machine has if nothing else is asked for: emulating a second one takes
+    /// longer than it helps.
+    pub(super) fn usual_cpus(self) -> u32 {
+        if self == Accel::Tcg { 1 } else { 2 }
+    }
+
     /// QEMU's name for it.
     pub fn name(self) -> &'static str {
         match self {

@@ -15,7 +15,6 @@ use super::{
     Accel,
     arguments::{accelerated, bare_machine, serial_port},
     failure::accelerator_gave_up,
-    life::usual_cpus,
     program::ARCHITECTURE,
 };
 
@@ -85,7 +84,7 @@ fn with_kernel(binary: &Path, accel: Accel, guest: &VmImage) -> Program {
     Program::new(binary)
         .args(bare_machine(ARCHITECTURE))
         .args(accelerated(accel))
-        .args(["-smp", &usual_cpus(accel).to_string(), "-m", MEMORY])
+        .args(["-smp", &accel.usual_cpus().to_string(), "-m", MEMORY])
         .arg("-kernel")
         .arg(&guest.kernel)
         .arg("-initrd")

@@ -4,37 +4,25 @@
 //! (`ssh.json` in the machine's directory), and whether its sshd answers. What is done to a host
 //! when it becomes a machine is done over SSH, by `skep-cluster`.
 
+pub(crate) mod options;
 mod probe;
 
-use serde::{Deserialize, Serialize};
-
-use std::{
-    collections::BTreeMap,
-    net::{Ipv4Addr, SocketAddr},
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
 use skep_model::{Check, ClusterName, MachineName, MachineState, Port};
 use skep_store::{Layout, Resource};
 use tokio_util::sync::CancellationToken;
 
+pub use self::options::Host;
 use self::probe::{Answer, probe};
 use crate::{
-    Driver, DriverOptions, Features, MachineError, MachineId, MachinePlan, Reach, Request, System,
-    Work,
+    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
     cancel::cancellable,
     shelf::{Shelf, of_machine, owner},
-};
-
-/// What machines of this driver are like.
-pub(crate) const FEATURES: Features = Features {
-    makes_machines: false,
-    sizes_disks: false,
-    forwards_ports: false,
-    system: System::Found,
 };
 
 /// The newest schema of `ssh.json` this program knows.
@@ -54,25 +42,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct SshDriver {
     shelf: Shelf,
-}
-
-/// A host, and how it is logged in to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Host {
-    /// Its address, which is the one it has among the nodes too.
-    pub address: Ipv4Addr,
-    /// The port of its SSH server.
-    pub ssh_port: u16,
-    /// The port its engine answers on, with TLS.
-    pub engine_port: u16,
-    /// The user to log in as.
-    pub user: String,
-}
-
-impl Host {
-    fn sshd(&self) -> SocketAddr {
-        (self.address, self.ssh_port).into()
-    }
 }
 
 /// `ssh.json`: the host that a machine is.

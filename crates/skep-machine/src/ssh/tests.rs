@@ -1,3 +1,5 @@
+use std::net::SocketAddr;
+
 use secrecy::SecretString;
 use skep_model::{Events, Size, Verdict};
 use skep_os::Seed;

@@ -30,7 +30,7 @@ mod life;
 mod making;
 mod network;
 mod networks_conf;
-mod options;
+pub(crate) mod options;
 mod parse;
 mod preflight;
 mod program;
@@ -56,8 +56,7 @@ use self::{
     record::{Cluster, Files},
 };
 use crate::{
-    Driver, DriverOptions, Features, MachineError, MachineId, MachinePlan, Reach, Request, System,
-    Work,
+    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
     cancel::cancellable,
     console,
     container::GuestSystems,
@@ -67,15 +66,6 @@ use crate::{
         of_machine,
     },
 };
-
-/// What machines with these options are like.
-pub(crate) fn features(options: Option<&Options>) -> Features {
-    let system = match options.map(|options| &options.iso) {
-        Some(Iso::Boot2docker(_)) => System::Boot2docker,
-        Some(Iso::Skep) | None => System::Skep,
-    };
-    Features { makes_machines: true, sizes_disks: true, forwards_ports: false, system }
-}
 
 /// The systems VirtualBox runs on, as far as they differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

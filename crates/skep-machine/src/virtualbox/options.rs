@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
+use crate::features::{Features, System};
+
 /// The types of network cards VirtualBox has.
 pub(super) const NIC_TYPES: [&str; 7] =
     ["Am79C973", "Am79C970A", "82540EM", "82543GC", "82545EM", "virtio", "usbnet"];
@@ -98,4 +100,13 @@ impl Default for Options {
             vm: None,
         }
     }
+}
+
+/// What machines with these options are like.
+pub(crate) fn features(options: Option<&Options>) -> Features {
+    let system = match options.map(|options| &options.iso) {
+        Some(Iso::Boot2docker(_)) => System::Boot2docker,
+        Some(Iso::Skep) | None => System::Skep,
+    };
+    Features { makes_machines: true, sizes_disks: true, forwards_ports: false, system }
 }
