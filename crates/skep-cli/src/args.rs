@@ -123,7 +123,7 @@ pub enum Command {
     Up(Up),
     /// Remove the cluster with everything it has
     Down,
-    /// Say what is true of every machine
+    /// Show the status of every machine
     Status(StatusArgs),
     /// Look at everything `up` needs of this host, touching nothing
     Doctor(DoctorArgs),
@@ -178,7 +178,7 @@ pub enum Command {
 
 /// What machines are wanted.
 #[derive(Debug, Args)]
-pub struct Wish {
+pub struct MachineOptions {
     /// Which flags were given.
     #[command(flatten)]
     pub given: given::Given,
@@ -188,7 +188,7 @@ pub struct Wish {
     /// How many workers [default: 3, or as many as there are]
     #[arg(long, value_name = "N", value_parser = count, allow_negative_numbers = true)]
     pub workers: Option<usize>,
-    /// How machines are had: auto, container, qemu or virtualbox
+    /// The driver that creates the machines: auto, container, qemu or virtualbox
     #[arg(long, default_value = "auto")]
     pub driver: String,
     /// The network of the machines [default: a free one in 192.168.0.0/16]
@@ -222,7 +222,7 @@ pub struct Wish {
 pub struct Up {
     /// The machines.
     #[command(flatten)]
-    pub wish: Wish,
+    pub machines: MachineOptions,
     /// A CA certificate (PEM, bundle or DER) that every machine is to trust; may be repeated
     #[arg(long = "ca-certificate", value_name = "FILE")]
     pub ca_certificates: Vec<PathBuf>,
@@ -240,7 +240,7 @@ pub struct Up {
 pub struct DoctorArgs {
     /// The machines.
     #[command(flatten)]
-    pub wish: Wish,
+    pub machines: MachineOptions,
     /// How the list is printed
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -463,7 +463,7 @@ pub enum Os {
     },
     /// List guest systems, built and imported
     Ls(Listing),
-    /// Take over an ISO image that somebody else has made: boot2docker.iso, say
+    /// Take over an ISO image made elsewhere: boot2docker.iso, say
     Import {
         /// The image: a file, or an http or https address
         #[arg(value_name = "PATH|URL")]

@@ -238,7 +238,7 @@ impl From<ClusterError> for Failure {
                 let causes = failures.iter().map(machine_line).collect();
                 Failure::of(exit, &error)
                     .listing(causes)
-                    .with_fix("`skep status` says what is true, `skep up` mends it")
+                    .with_fix("`skep status` shows details, `skep up` repairs it")
             }
             ClusterError::Leftovers { left, .. } => {
                 let causes = left.iter().map(|left| one_line(left)).collect();
@@ -331,7 +331,7 @@ fn no_manager_fix(tried: &[MachineFailure], option: &str) -> String {
              shows what each machine says"
         );
     }
-    format!("`skep status{option}` says what is true, `skep up{option}` mends it")
+    format!("`skep status{option}` shows details, `skep up{option}` repairs it")
 }
 
 impl From<StoreError> for Failure {

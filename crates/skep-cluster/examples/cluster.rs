@@ -1,4 +1,4 @@
-//! Makes a cluster of two machines in a store of its own, says what is true of it, and takes it
+//! Makes a cluster of two machines in a store of its own, shows its status, and takes it
 //! away again.
 
 use std::{path::PathBuf, time::Duration};

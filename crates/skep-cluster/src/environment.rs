@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use skep_engine::tcp::{ClientFiles, Doorway, Security};
+use skep_engine::tcp::{ClientFiles, Security, TcpEndpoint};
 use skep_machine::{DriverOptions, none::UrlError};
 use skep_model::{ClusterName, MachineName};
 use skep_pki::store::{AUTHORITY, CLIENT, CLIENT_KEY};
@@ -64,7 +64,7 @@ pub fn host(cluster: &Cluster, machine: &MachineRecord) -> Result<String, Cluste
 pub(crate) fn engine_endpoint(
     cluster: &Cluster,
     machine: &MachineRecord,
-) -> Result<Doorway, ClusterError> {
+) -> Result<TcpEndpoint, ClusterError> {
     let directory = cluster.home().layout().certs();
     let certificates = ClientFiles {
         authority: directory.join(AUTHORITY),
@@ -74,7 +74,7 @@ pub(crate) fn engine_endpoint(
     if let DriverOptions::None(Some(url)) = &machine.options {
         let wrong = |error: UrlError| ClusterError::Request { reason: error.to_string() };
         let authority = url.authority().map_err(wrong)?;
-        return Ok(Doorway {
+        return Ok(TcpEndpoint {
             host: authority.host,
             port: authority.port,
             certificates,
@@ -85,7 +85,7 @@ pub(crate) fn engine_endpoint(
         });
     }
     let reach = cluster.reach(machine)?;
-    Ok(Doorway {
+    Ok(TcpEndpoint {
         host: reach.host.to_string(),
         port: reach.engine,
         certificates,

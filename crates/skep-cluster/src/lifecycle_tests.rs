@@ -104,7 +104,7 @@ async fn an_accelerator_that_cannot_be_had_leaves_no_cluster_and_takes_none() {
     assert!(!bench.cluster_directory().exists());
     assert!(bench.driver.resources(&bench.name).await.unwrap().is_empty());
 
-    bench.driver.relent();
+    bench.driver.clear_failure();
     bench.up().await.unwrap_err();
     let before = bench.driver.resources(&bench.name).await.unwrap();
     bench.driver.refuse_to_prepare();
@@ -191,7 +191,7 @@ async fn down_goes_on_after_an_error_and_says_what_is_left() {
     let left: Vec<_> = left.iter().map(|left| left.resource.to_string()).collect();
     assert_eq!(left, ["machine demo/manager1"], "worker1 and the network are gone");
     assert!(bench.cluster_directory().exists(), "what is known of it is kept");
-    bench.driver.relent();
+    bench.driver.clear_failure();
     assert_eq!(bench.down().await.unwrap(), Removed::Machines(1));
     assert!(!bench.cluster_directory().exists());
 }
@@ -327,7 +327,7 @@ async fn a_store_that_lost_its_id_gets_no_other_while_it_has_clusters() {
 async fn half_down(bench: &Bench, stays: &str) {
     bench.driver.refuse(stays.parse().unwrap(), Transition::Remove);
     assert!(bench.down().await.is_err());
-    bench.driver.relent();
+    bench.driver.clear_failure();
 }
 
 #[tokio::test]

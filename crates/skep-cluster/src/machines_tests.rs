@@ -322,7 +322,7 @@ async fn what_an_interrupted_create_cannot_remove_stays_known() {
     let Err(error @ ClusterError::NotRemoved { .. }) = left else { panic!("{left:?}") };
     assert_eq!(error.to_string(), "a could not be removed");
     assert!(bench.record("skep").is_some(), "what is known of it is kept");
-    bench.driver.relent();
+    bench.driver.clear_failure();
     remove(&cluster, &names(&["a"]), false, bench.context(&events)).await.unwrap();
     assert!(bench.record("skep").is_none());
     assert!(bench.driver.resources(&"skep".parse().unwrap()).await.unwrap().is_empty());
@@ -508,7 +508,7 @@ async fn a_machine_that_is_gone_already_is_removed() {
     bench.driver.refuse("a".parse().unwrap(), Transition::Remove);
     bench.interrupted("a").await;
     let bench = Bench { cancel: CancellationToken::new(), ..bench };
-    bench.driver.relent();
+    bench.driver.clear_failure();
     let id = MachineId { cluster: "skep".parse().unwrap(), machine: "a".parse().unwrap() };
     bench.driver.lose(&id);
     let events = Events::none();

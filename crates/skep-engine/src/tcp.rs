@@ -58,7 +58,7 @@ pub struct ClientFiles {
 
 /// Where an engine listens on TCP.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Doorway {
+pub struct TcpEndpoint {
     /// A host name, or an address without brackets.
     pub host: String,
     /// The port.
@@ -69,7 +69,7 @@ pub struct Doorway {
     pub security: Security,
 }
 
-impl Doorway {
+impl TcpEndpoint {
     /// As errors name it; their field is a path, for every other engine is at one.
     fn name(&self) -> PathBuf {
         match self.host.contains(':') {
@@ -117,18 +117,18 @@ fn read(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     certificates.map_err(|error| io::Error::other(format!("{}: {error}", path.display())))
 }
 
-/// The release of the engine at `doorway`, as `24.0.7`; empty if it does not say.
+/// The release of the engine at `endpoint`, as `24.0.7`; empty if it does not say.
 ///
 /// # Errors
 /// [`EngineError::Refused`], [`EngineError::Broken`] (a certificate that is not the store's is one
 /// such), [`EngineError::NotAnEngine`], [`EngineError::Deadline`], [`EngineError::Cancelled`].
 pub async fn release(
-    doorway: &Doorway,
+    endpoint: &TcpEndpoint,
     deadline: Duration,
     cancel: &CancellationToken,
 ) -> Result<String, EngineError> {
     let late = || EngineError::Deadline {
-        socket: doorway.name(),
+        socket: endpoint.name(),
         request: REQUEST.into(),
         deadline,
         reason: "it stayed silent".into(),
@@ -136,27 +136,27 @@ pub async fn release(
     tokio::select! {
         biased;
         () = cancel.cancelled() => Err(EngineError::Cancelled { request: REQUEST.into() }),
-        asked = tokio::time::timeout(deadline, asked(doorway)) => asked.unwrap_or_else(|_| Err(late())),
+        asked = tokio::time::timeout(deadline, asked(endpoint)) => asked.unwrap_or_else(|_| Err(late())),
     }
 }
 
-async fn asked(doorway: &Doorway) -> Result<String, EngineError> {
-    let stream = doorway.connect().await?;
-    let config = match doorway.security {
+async fn asked(endpoint: &TcpEndpoint) -> Result<String, EngineError> {
+    let stream = endpoint.connect().await?;
+    let config = match endpoint.security {
         Security::Plain => None,
-        Security::Tls => Some(doorway.config().map_err(|error| doorway.broken(error))?),
+        Security::Tls => Some(endpoint.config().map_err(|error| endpoint.broken(error))?),
         // A store that has no certificates yet has given none to this engine.
-        Security::Either => doorway.config().ok(),
+        Security::Either => endpoint.config().ok(),
     };
-    let Some(config) = config else { return ask(doorway, stream).await };
-    let wrong = |error| doorway.broken(io::Error::other(error));
-    let name = ServerName::try_from(doorway.host.clone()).map_err(wrong)?;
+    let Some(config) = config else { return ask(endpoint, stream).await };
+    let wrong = |error| endpoint.broken(io::Error::other(error));
+    let name = ServerName::try_from(endpoint.host.clone()).map_err(wrong)?;
     match TlsConnector::from(Arc::new(config)).connect(name, stream).await {
-        Ok(stream) => ask(doorway, stream).await,
-        Err(error) if doorway.security == Security::Either && speaks_no_tls(&error) => {
-            ask(doorway, doorway.connect().await?).await
+        Ok(stream) => ask(endpoint, stream).await,
+        Err(error) if endpoint.security == Security::Either && speaks_no_tls(&error) => {
+            ask(endpoint, endpoint.connect().await?).await
         }
-        Err(error) => Err(doorway.broken(error)),
+        Err(error) => Err(endpoint.broken(error)),
     }
 }
 
@@ -173,15 +173,15 @@ fn speaks_no_tls(error: &io::Error) -> bool {
 }
 
 async fn ask(
-    doorway: &Doorway,
+    endpoint: &TcpEndpoint,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
 ) -> Result<String, EngineError> {
-    let broken = |error: hyper::Error| doorway.broken(io::Error::other(error));
-    let not_an_engine = |found: String| EngineError::NotAnEngine { socket: doorway.name(), found };
+    let broken = |error: hyper::Error| endpoint.broken(io::Error::other(error));
+    let not_an_engine = |found: String| EngineError::NotAnEngine { socket: endpoint.name(), found };
     let (mut sender, connection) =
         http1::handshake::<_, Empty<Bytes>>(TokioIo::new(stream)).await.map_err(broken)?;
     let request = Request::get("/version").header(HOST, "engine").body(Empty::new());
-    let request = request.map_err(|error| doorway.broken(io::Error::other(error)))?;
+    let request = request.map_err(|error| endpoint.broken(io::Error::other(error)))?;
     let answered = async {
         let response =
             sender.send_request(request).await.map_err(|error| match error.is_parse() {
@@ -193,7 +193,7 @@ async fn ask(
             return Err(not_an_engine(format!("it answered {status}")));
         }
         let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
-        let body = body.map_err(|error| doorway.broken(io::Error::other(error)))?;
+        let body = body.map_err(|error| endpoint.broken(io::Error::other(error)))?;
         Ok(body.to_bytes())
     };
     // The connection is driven while its answer is waited for, and ends with it.

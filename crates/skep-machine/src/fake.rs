@@ -64,7 +64,7 @@ impl FakeDriver {
     }
 
     /// Lets everything succeed again.
-    pub fn relent(&self) {
+    pub fn clear_failure(&self) {
         let mut inner = self.lock();
         inner.refuses = None;
         inner.refuses_clusters = false;

@@ -31,12 +31,12 @@ pub struct DrainPlan {
     /// Services all of whose running tasks are there: they are interrupted. With how many that is.
     pub interrupted: Vec<(String, usize)>,
     /// Services of which some tasks find no other node.
-    pub homeless: Vec<Homeless>,
+    pub unplaceable: Vec<Unplaceable>,
 }
 
 /// A service of which some tasks find no other node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Homeless {
+pub struct Unplaceable {
     /// The service's name.
     pub service: String,
     /// How many of its tasks.
@@ -99,7 +99,7 @@ impl std::fmt::Display for Stuck {
     }
 }
 
-/// What draining `targets` will do: each task there is placed elsewhere in thought, one after the
+/// What draining `targets` will do: each task there is placed elsewhere in a simulation, one after the
 /// other, where the fewest of its service are.
 pub fn plan(targets: &[Id], services: &[Service], nodes: &[Node], tasks: &[Task]) -> DrainPlan {
     let live: Vec<&Task> = tasks.iter().filter(|task| is_live(task)).collect();
@@ -127,7 +127,7 @@ pub fn plan(targets: &[Id], services: &[Service], nodes: &[Node], tasks: &[Task]
         if live.iter().filter(own).count() == leaving.len() && !service.spec.mode.is_job() {
             plan.interrupted.push((service.spec.name.clone(), leaving.len()));
         }
-        let mut homeless = 0;
+        let mut unplaceable = 0;
         for task in leaving {
             let sites = sites(service, &nodes, &placed);
             let free = sites.iter().filter(|site| site.obstacles.is_empty());
@@ -139,10 +139,10 @@ pub fn plan(targets: &[Id], services: &[Service], nodes: &[Node], tasks: &[Task]
             };
             match free.min_by_key(own_on) {
                 Some(site) => placed.push(Task { node_id: site.node.clone(), ..task.clone() }),
-                None => homeless += 1,
+                None => unplaceable += 1,
             }
         }
-        if homeless > 0 {
+        if unplaceable > 0 {
             let mut sites = sites(service, &nodes, &placed);
             // That a node that is drained takes no tasks is what was asked for.
             let drained = |site: &Site| {
@@ -151,7 +151,7 @@ pub fn plan(targets: &[Id], services: &[Service], nodes: &[Node], tasks: &[Task]
             };
             sites.retain(|site| !drained(site));
             let service = service.spec.name.clone();
-            plan.homeless.push(Homeless { service, tasks: homeless, sites });
+            plan.unplaceable.push(Unplaceable { service, tasks: unplaceable, sites });
         }
     }
     plan

@@ -11,6 +11,7 @@ mod packages;
 mod reading;
 mod sources;
 mod tree;
+mod words;
 
 use std::{fmt, path::Path};
 
@@ -50,6 +51,7 @@ pub(crate) fn perform(root: &Path) -> Result<()> {
     findings.extend(sources::check(&tree));
     findings.extend(reading::check(&tree));
     findings.extend(documents::check(&tree));
+    findings.extend(words::check(&tree));
     findings.extend(packages::check(&tree));
     findings.extend(hosts::check(&tree, &hosts::Private::of_this_machine(root)));
     findings.sort();

@@ -245,7 +245,7 @@ pub struct Create {
     pub given: Given,
     /// The machine's name
     pub name: Option<String>,
-    /// How the machine is had: auto, container, qemu, virtualbox, ssh (generic) or none
+    /// The driver that creates the machine: auto, container, qemu, virtualbox, ssh (generic) or none
     /// [default: auto; virtualbox as docker-machine] [env: MACHINE_DRIVER]
     #[arg(long, short)]
     pub driver: Option<String>,
@@ -372,7 +372,7 @@ pub struct Generic {
     /// Install an engine from the distribution's packages if there is none
     #[arg(long)]
     pub install_engine: bool,
-    /// Take the host over even if it is in another swarm, or its engine is somebody else's
+    /// Take the host over even if it is in another swarm, or its engine belongs to another user
     #[arg(long)]
     pub force: bool,
 }

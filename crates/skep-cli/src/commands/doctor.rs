@@ -6,7 +6,7 @@ use skep_cluster::{Choice, ClusterRecord, choose};
 use skep_machine::{DriverKind, Request};
 use skep_model::{Check, Verdict};
 
-use super::{print, print_json_with, wish};
+use super::{machine_options, print, print_json_with};
 use crate::{
     args::{DoctorArgs, Format},
     cluster_name::default_cluster,
@@ -17,11 +17,11 @@ use crate::{
 /// Shows every driver's checks for a cluster as it is asked for, and the driver `auto` takes; or
 /// the checks of the one driver that was named.
 pub(super) async fn doctor(context: &Context, args: &DoctorArgs) -> Result<(), Failure> {
-    let desired = wish::desired(&args.wish)?;
+    let desired = machine_options::desired(&args.machines)?;
     let named = desired.driver;
     let home = context.home()?;
     if let Some(driver) = named {
-        wish::warn_of_ignored(context, driver, &args.wish);
+        machine_options::warn_of_ignored(context, driver, &args.machines);
     }
     let name = context.global.name.clone().unwrap_or_else(default_cluster);
     // What `up` would refuse of a cluster that is not there yet.
@@ -30,7 +30,7 @@ pub(super) async fn doctor(context: &Context, args: &DoctorArgs) -> Result<(), F
     let request = Request {
         cluster: record.name,
         new_machines: record.machines.len(),
-        subnet: args.wish.subnet,
+        subnet: args.machines.subnet,
         new_network: true,
         size: record.size,
         publish: record.publish,

@@ -61,7 +61,7 @@ fn sort<T>(answers: Vec<Answer<T>>, what: &str) -> (Vec<(MachineName, T)>, Resul
     let exit = if failures.len() < of { Exit::Partly } else { Exit::Failed };
     let names: Vec<_> = failures.iter().map(|failure| failure.machine.as_str()).collect();
     let mut failure = Failure::new(exit, format!("{} {what}", names.join(", ")))
-        .with_fix("`skep status` says what is true; give the command again when it is mended");
+        .with_fix("`skep status` shows details; run the command again once it is repaired");
     failure.causes = failures.iter().map(cause).collect();
     (fine, Err(failure))
 }

@@ -13,7 +13,7 @@ use skep_model::{ClusterName, MachineState, Role};
 use skep_pki::Purpose;
 use skep_swarm::{LocalNodeState, SwarmError, quorum};
 
-use super::{print, print_json, wish};
+use super::{machine_options, print, print_json};
 use crate::{
     args::{Format, StatusArgs, Up},
     cluster_name::name_option,
@@ -24,7 +24,7 @@ use crate::{
 };
 
 pub(super) async fn up(context: &Context, args: Up) -> Result<(), Failure> {
-    let mut desired = wish::desired(&args.wish)?;
+    let mut desired = machine_options::desired(&args.machines)?;
     desired.replace_swarm = args.new_swarm;
     let home = context.home()?;
     let name = context.cluster_name(&home)?;
@@ -34,12 +34,13 @@ pub(super) async fn up(context: &Context, args: Up) -> Result<(), Failure> {
         named => named,
     };
     if let Some(driver) = driver {
-        wish::warn_of_ignored(context, driver, &args.wish);
+        machine_options::warn_of_ignored(context, driver, &args.machines);
     }
     let ca_certificates =
         super::cert::read(&home, &args.ca_certificates, Purpose::System, &context.events)?;
     desired.ca_certificates = ca_certificates;
-    if let Some(advice) = args.wish.managers.filter(|&count| count > 0).and_then(quorum::advice) {
+    if let Some(advice) = args.machines.managers.filter(|&count| count > 0).and_then(quorum::advice)
+    {
         context.events.warn("", advice);
     }
     let operation = context.operation().within(args.timeout);
@@ -55,7 +56,7 @@ pub(super) async fn up(context: &Context, args: Up) -> Result<(), Failure> {
         if resumable { failure.with_fix(resume(&name)) } else { failure }
     })?;
     if driver.is_none() {
-        wish::warn_of_ignored(context, report.record.driver, &args.wish);
+        machine_options::warn_of_ignored(context, report.record.driver, &args.machines);
     }
     context.say(&summary(&home, &report));
     Ok(())

@@ -6,13 +6,13 @@ mod env;
 mod image;
 mod lifecycle;
 mod machine;
+mod machine_options;
 mod node;
 mod objects;
 mod os;
 mod service;
 mod stack;
 mod swarm;
-mod wish;
 
 use std::io::{self, IsTerminal as _, Write as _};
 

@@ -105,7 +105,7 @@ pub async fn load(
                 false => Ok(()),
             };
             let named = match done {
-                Ok(()) => settle(scope, name, there, source, loaded).await,
+                Ok(()) => finish(scope, name, there, source, loaded).await,
                 Err(error) => Err(error),
             };
             match named {
@@ -121,7 +121,7 @@ pub async fn load(
 }
 
 /// Gives images that were there the names they lack, and says what became of each.
-async fn settle(
+async fn finish(
     scope: Scope<'_>,
     machine: &MachineName,
     node: &Node,

@@ -246,14 +246,14 @@ impl Party<'_> {
         Swarm::new(self.engine).update(node, &NodeUpdate::drain(), cancel).await?;
         // Who cannot tell what runs there cannot tell when it has moved.
         let Ok((plan, before)) = planned else { return Ok(()) };
-        for homeless in &plan.homeless {
+        for unplaceable in &plan.unplaceable {
             let text = format!(
                 "service {}: no other node can take {} of its tasks",
-                homeless.service, homeless.tasks
+                unplaceable.service, unplaceable.tasks
             );
             events.warn(&machine.name, text);
         }
-        if !plan.homeless.is_empty() {
+        if !plan.unplaceable.is_empty() {
             return Ok(());
         }
         match services.until_drained(&before, DRAIN, events, cancel).await {

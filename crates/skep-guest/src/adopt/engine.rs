@@ -97,9 +97,9 @@ fn packages(guest: &Guest, found: &Found) -> Result<Packages, AdoptError> {
         reason: reason.to_owned(),
     };
     match (found.system, found.packages) {
-        (System::Boot2docker, _) => {
-            Err(refused("it is had whole, as an ISO: make the machine anew with a newer one"))
-        }
+        (System::Boot2docker, _) => Err(refused(
+            "it is only available as an ISO: create the machine again with a newer one",
+        )),
         (_, Some(packages)) => Ok(packages),
         (_, None) => Err(refused(
             "it has none of apt-get, dnf, apk, zypper, pacman: install one by hand, and try again",

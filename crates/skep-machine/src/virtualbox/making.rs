@@ -32,15 +32,15 @@ const MEGABYTE: usize = 1 << 20;
 /// The controller all drives are on.
 const CONTROLLER: &str = "SATA";
 
-/// Why a machine is cleared away.
+/// Why a machine is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Clearing {
-    /// To be made anew.
-    Before,
-    /// As something that is left over.
-    Up,
-    /// Because somebody named it.
-    ByName,
+pub(super) enum RemovalReason {
+    /// It is created again.
+    Recreate,
+    /// It was left over.
+    Leftover,
+    /// The user asked for it.
+    Requested,
 }
 
 /// The options of a machine.
@@ -71,7 +71,7 @@ impl VirtualBoxDriver {
         }
         if place.files.directory().exists() {
             // It was never used: a part of a machine, or one with another seed.
-            self.clear(place, Clearing::Before, work.cancel).await?;
+            self.clear(place, RemovalReason::Recreate, work.cancel).await?;
         }
         let refuse = |error| place.refuse_vbox("make", error);
         let cluster = self.cluster(&plan.id.cluster)?;
@@ -375,13 +375,13 @@ impl VirtualBoxDriver {
     pub(super) async fn clear(
         &self,
         place: &Place,
-        action: Clearing,
+        action: RemovalReason,
         cancel: &CancellationToken,
     ) -> Result<(), MachineError> {
         let (action, is_meant) = match action {
-            Clearing::Before => ("make", false),
-            Clearing::Up => ("remove", false),
-            Clearing::ByName => ("remove", true),
+            RemovalReason::Recreate => ("make", false),
+            RemovalReason::Leftover => ("remove", false),
+            RemovalReason::Requested => ("remove", true),
         };
         let refuse = |error| place.refuse_vbox(action, error);
         // A record that cannot be read must not keep its machine from being removed.

@@ -51,7 +51,7 @@ pub use self::options::{Iso, Options, Share};
 use self::{
     failure::VBoxError,
     life::Place,
-    making::Clearing,
+    making::RemovalReason,
     program::VBoxManage,
     record::{Cluster, Files},
 };
@@ -267,7 +267,7 @@ impl Driver for VirtualBoxDriver {
         let resource = of_machine(MACHINE, id);
         let clear = Box::pin(async {
             work.journal.going(&resource)?;
-            self.clear(&place, Clearing::ByName, work.cancel).await
+            self.clear(&place, RemovalReason::Requested, work.cancel).await
         });
         cancellable(work.cancel, clear).await?;
         Ok(work.journal.gone(&resource)?)
@@ -288,7 +288,7 @@ impl Driver for VirtualBoxDriver {
                 let place = self.place(&id);
                 let clear = Box::pin(async {
                     work.journal.going(resource)?;
-                    self.clear(&place, Clearing::Up, work.cancel).await
+                    self.clear(&place, RemovalReason::Leftover, work.cancel).await
                 });
                 cancellable(work.cancel, clear).await?;
             }

@@ -34,7 +34,7 @@ fn a_service_that_is_here_only_is_interrupted() {
     ];
     let plan = plan(&[Id::new("a")], &services, &nodes(&["a", "b"]), &tasks);
     assert_eq!(plan.interrupted, [("solo".to_owned(), 1)]);
-    assert_eq!(plan.homeless, []);
+    assert_eq!(plan.unplaceable, []);
 }
 
 #[test]
@@ -46,9 +46,9 @@ fn what_finds_no_place_is_told_with_what_is_in_the_way() {
     let services = [service("web", &large), service("db", &large)];
     let plan = plan(&[Id::new("a")], &services, &nodes(&["a", "b"]), &tasks);
     assert_eq!(plan.interrupted, [("web".to_owned(), 2)]);
-    let [homeless] = plan.homeless.as_slice() else { panic!("{plan:?}") };
-    assert_eq!((homeless.service.as_str(), homeless.tasks), ("web", 1));
-    let sites: Vec<String> = homeless.sites.iter().map(ToString::to_string).collect();
+    let [unplaceable] = plan.unplaceable.as_slice() else { panic!("{plan:?}") };
+    assert_eq!((unplaceable.service.as_str(), unplaceable.tasks), ("web", 1));
+    let sites: Vec<String> = unplaceable.sites.iter().map(ToString::to_string).collect();
     assert_eq!(sites, ["b: 500 MiB of memory wanted, 24 MiB of 1 GiB free"]);
 }
 
@@ -58,8 +58,8 @@ fn two_nodes_at_once_leave_no_way_between_them() {
     let services = [service("web", &one)];
     let tasks = [task("web", 1, "a", &one), task("web", 2, "b", &one)];
     let all = nodes(&["a", "b", "c"]);
-    assert_eq!(plan(&[Id::new("a")], &services, &all, &tasks).homeless, []);
+    assert_eq!(plan(&[Id::new("a")], &services, &all, &tasks).unplaceable, []);
     let both = plan(&[Id::new("a"), Id::new("b")], &services, &all, &tasks);
-    assert_eq!(both.homeless[0].tasks, 1);
-    assert_eq!(both.homeless[0].sites.len(), 1, "what is drained is no news: {both:?}");
+    assert_eq!(both.unplaceable[0].tasks, 1);
+    assert_eq!(both.unplaceable[0].sites.len(), 1, "what is drained is no news: {both:?}");
 }

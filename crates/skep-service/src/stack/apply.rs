@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     NAMESPACE_LABEL, Stacks,
     fault::StackError,
-    plan::{Action, Plan, Step, Wish},
+    plan::{Action, Desired, Plan, Step},
 };
 use crate::{
     Kind, ServiceError, Services,
@@ -69,15 +69,15 @@ impl Stacks {
             what: format!("{} {}", step.kind, step.name),
             source,
         };
-        let body = match &step.wish {
-            Wish::Network(network) => {
+        let body = match &step.desired {
+            Desired::Network(network) => {
                 let mut body = network.create.clone().unwrap_or_default();
                 body["Name"] = step.name.as_str().into();
                 body
             }
-            Wish::Object(object) => object.body(),
-            Wish::Service(spec) => self.with_identifiers(spec, cancel).await?,
-            Wish::Nothing => Value::Null,
+            Desired::Object(object) => object.body(),
+            Desired::Service(spec) => self.with_identifiers(spec, cancel).await?,
+            Desired::Nothing => Value::Null,
         };
         let collection = collection(step.kind);
         let engine = self.services_for(&body).engine().clone();

@@ -62,12 +62,12 @@ pub struct Step {
     /// Its version, if it is there.
     pub(super) version: u64,
     /// What is sent.
-    pub(super) wish: Wish,
+    pub(super) desired: Desired,
 }
 
 /// What is sent for a step.
 #[derive(Debug, Clone)]
-pub(super) enum Wish {
+pub(super) enum Desired {
     Network(Network),
     Object(Object),
     Service(Value),
@@ -88,7 +88,7 @@ pub struct Plan {
 impl Step {
     /// A step for an object that is not there, of which nothing is sent: for showing only.
     pub fn new(kind: Kind, name: &str, action: Action) -> Self {
-        step(kind, name, action, None, Wish::Nothing)
+        step(kind, name, action, None, Desired::Nothing)
     }
 }
 
@@ -178,7 +178,13 @@ impl Stacks {
         for service in &found.services {
             let name = text(service, "/Spec/Name");
             if is_of(stack, &service["Spec"]["Labels"]) && !names.contains(name) {
-                steps.push(step(Kind::Service, name, Action::Prune, Some(service), Wish::Nothing));
+                steps.push(step(
+                    Kind::Service,
+                    name,
+                    Action::Prune,
+                    Some(service),
+                    Desired::Nothing,
+                ));
             }
         }
         if obstacles.is_empty() {
@@ -229,8 +235,8 @@ impl Stacks {
                 return Ok(Err(obstacle(problem, fix)));
             }
             (Some(_), None) => {
-                let wish = Wish::Object(object.clone());
-                return Ok(Ok(Some(step(kind, name, Action::Create, None, wish))));
+                let desired = Desired::Object(object.clone());
+                return Ok(Ok(Some(step(kind, name, Action::Create, None, desired))));
             }
             (Some(create), Some(known)) => (create, known),
         };
@@ -258,8 +264,8 @@ impl Stacks {
         let of = |spec: &Value| json!({"Labels": spec["Labels"], "Templating": spec["Templating"]});
         let found = changes(&of(&known["Spec"]), &of(create));
         let action = if found.is_empty() { Action::Keep } else { Action::Update(found) };
-        let wish = Wish::Object(object.clone());
-        Ok(Ok(Some(step(kind, name, action, Some(known), wish))))
+        let desired = Desired::Object(object.clone());
+        Ok(Ok(Some(step(kind, name, action, Some(known), desired))))
     }
 
     async fn is_same_secret(
@@ -347,13 +353,13 @@ fn refused(error: &EngineError, words: &str) -> bool {
     error.api().is_some_and(|(_, message)| message.contains(words))
 }
 
-fn step(kind: Kind, name: &str, action: Action, known: Option<&Value>, wish: Wish) -> Step {
+fn step(kind: Kind, name: &str, action: Action, known: Option<&Value>, desired: Desired) -> Step {
     let id = known.map(|known| match known.get("ID") {
         Some(_) => Id::new(text(known, "/ID")),
         None => Id::new(text(known, "/Id")),
     });
     let version = known.and_then(|known| known.pointer("/Version/Index")?.as_u64());
-    Step { kind, name: name.into(), action, id, version: version.unwrap_or_default(), wish }
+    Step { kind, name: name.into(), action, id, version: version.unwrap_or_default(), desired }
 }
 
 fn service_step(
@@ -364,7 +370,7 @@ fn service_step(
 ) -> Result<Step, Obstacle> {
     let name = &wanted.name;
     let Some(known) = found.services.iter().find(|one| text(one, "/Spec/Name") == name) else {
-        return Ok(step(Kind::Service, name, Action::Create, None, Wish::Service(spec)));
+        return Ok(step(Kind::Service, name, Action::Create, None, Desired::Service(spec)));
     };
     if !is_of(stack, &known["Spec"]["Labels"]) {
         let problem = format!("there is a service {name} already, and it is not of this stack");
@@ -391,5 +397,5 @@ fn service_step(
     }
     let changes = changes(&old, &spec);
     let action = if changes.is_empty() { Action::Keep } else { Action::Update(changes) };
-    Ok(step(Kind::Service, name, action, Some(known), Wish::Service(spec)))
+    Ok(step(Kind::Service, name, action, Some(known), Desired::Service(spec)))
 }

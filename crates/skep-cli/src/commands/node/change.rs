@@ -56,12 +56,12 @@ impl Meant {
         force: bool,
     ) -> Result<(), Failure> {
         let targets: Vec<_> = self.targets.iter().map(|node| node.id.clone()).collect();
-        heed(context, judge(&self.all, change, &targets), force)
+        enforce(context, judge(&self.all, change, &targets), force)
     }
 }
 
 /// Refuses what would cost the swarm its quorum, unless forced; says what is unwise.
-pub(crate) fn heed(context: &Context, judgement: Judgement, force: bool) -> Result<(), Failure> {
+pub(crate) fn enforce(context: &Context, judgement: Judgement, force: bool) -> Result<(), Failure> {
     match judgement {
         Judgement::Fine => {}
         Judgement::Refuse { text, force_helps } if !(force && force_helps) => {

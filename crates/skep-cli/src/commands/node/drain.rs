@@ -64,12 +64,12 @@ fn warn(context: &Context, plan: &DrainPlan) {
         };
         context.events.warn("", text);
     }
-    for homeless in &plan.homeless {
+    for unplaceable in &plan.unplaceable {
         let mut text = format!(
             "service {}: no other node can take {} of its tasks",
-            homeless.service, homeless.tasks
+            unplaceable.service, unplaceable.tasks
         );
-        for site in &homeless.sites {
+        for site in &unplaceable.sites {
             // Writing to a string cannot fail.
             let _ = write!(text, "\n{site}");
         }

@@ -19,7 +19,7 @@ use skep_swarm::{
     quorum::judge,
 };
 
-use super::{node::change::heed, print};
+use super::{node::change::enforce, print};
 use crate::{
     args::{
         RoleArg,
@@ -173,7 +173,7 @@ async fn leave(context: &Context, names: &[String], force: bool) -> Result<(), F
         let is_here = |machine: &MachineRecord| swarm.machines.contains(&machine.name);
         let leaving = members.iter().filter(|(machine, ..)| is_here(machine));
         let targets: Vec<_> = leaving.filter_map(|(_, _, local)| local.node.clone()).collect();
-        heed(context, judge(nodes, Change::Leave, &targets), force)?;
+        enforce(context, judge(nodes, Change::Leave, &targets), force)?;
     }
     for (machine, member, _) in members {
         print(&match member.leave(force, &context.cancel).await? {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Action, Found, Step, Wish, is_of, obstacle, step, text};
+use super::{Action, Desired, Found, Step, is_of, obstacle, step, text};
 use crate::{
     Kind,
     stack::{fault::Obstacle, objects::Network},
@@ -40,7 +40,7 @@ pub(super) fn step_of(
         });
         return None;
     };
-    let wish = Wish::Network(network.clone());
+    let desired = Desired::Network(network.clone());
     let Some(known) = swarm else {
         if named().next().is_some() {
             let problem =
@@ -48,7 +48,7 @@ pub(super) fn step_of(
             obstacles.push(obstacle(problem, "remove it, or give the stack's another `name`"));
             return None;
         }
-        return Some(step(Kind::Network, name, Action::Create, None, wish));
+        return Some(step(Kind::Network, name, Action::Create, None, desired));
     };
     if !is_of(stack, &known["Labels"]) {
         let problem = format!("there is a network {name} already, and it is not of this stack");
@@ -66,7 +66,7 @@ pub(super) fn step_of(
         ));
         return None;
     }
-    Some(step(Kind::Network, name, Action::Keep, Some(known), wish))
+    Some(step(Kind::Network, name, Action::Keep, Some(known), desired))
 }
 
 /// What of a network is asked for otherwise than it is. An engine adds options and a subnet.
