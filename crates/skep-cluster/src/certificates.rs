@@ -4,7 +4,7 @@
 //! What is wished is recorded before any machine is touched, and each machine is then brought to
 //! it: the certificates first, on all at once; then the engines that have to read them, in the order
 //! of [`restarts`]. A machine that is off is not waited for: it is brought up to date
-//! when it is started ([`catch_up`]), and by `up`. Machines made later have everything from their
+//! when it is started (`ca_certificates::catch_up`), and by `up`. Machines made later have everything from their
 //! first moment.
 
 use futures_util::future::join_all;

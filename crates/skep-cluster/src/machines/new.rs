@@ -13,7 +13,7 @@ use crate::EngineOptions;
 pub struct NewMachine {
     /// Its name.
     pub name: MachineName,
-    /// The cluster it is to be in; `None` to choose: [`place_for`].
+    /// The cluster it is to be in; `None` to choose: [`place_for`](super::place_for).
     pub cluster: Option<ClusterName>,
     /// The cluster that is chosen first.
     pub default_cluster: ClusterName,
