@@ -191,6 +191,8 @@ impl Stage {
             Self::Contract => on_machines(work, "contract", counts).await,
             Self::E2e => {
                 images::perform(work).await?;
+                let example = ["--package", "skep-machine", "--example", "virtual_machine"];
+                cargo(work, &[&["build", "--locked"][..], &example].concat(), 10 * MINUTE).await?;
                 on_machines(work, "e2e", counts).await
             }
         }

@@ -114,6 +114,7 @@ fn main() -> ExitCode {
     tests.extend(tests!(&[Engine], probe::{who_answers_with_what}));
     tests.extend(tests!(&[Qemu], virtual_machines::{
         a_mesh_over_four_machines,
+        a_program_creates_one_without_a_cluster,
         power_that_fails_on_the_way_up,
         what_stands_in_the_way,
     }));

@@ -8,7 +8,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use skep_tests::{Lab, host, watch};
+use skep_tests::{Lab, Run, host, watch};
 
 use crate::seen::{all_ready, ids, inside, until, until_within};
 
@@ -48,6 +48,17 @@ pub(crate) fn a_mesh_over_four_machines() {
     // Forwarded again after the start, the later port too.
     every_machine_answers(&lab, 9090);
     lab.finish();
+}
+
+/// A program creates a virtual machine with an engine from `skep-machine` and `skep-guest` alone, as
+/// the example of `skep-machine` does, and nothing of it stays.
+pub(crate) fn a_program_creates_one_without_a_cluster() {
+    let lab = Lab::with_machines("example");
+    let example = skep_tests::run::skep().with_file_name("examples").join("virtual_machine");
+    let ran = Run::program(example).args([lab.store()]).within(Duration::from_secs(400));
+    assert!(ran.succeeds().text().starts_with("one ran Docker "));
+    assert_eq!(host::processes_with(&lab.store().display().to_string()), [""; 0]);
+    lab.is_clean();
 }
 
 /// The power fails while a machine boots for the first time, and while it joins: each time `up`
