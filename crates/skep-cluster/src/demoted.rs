@@ -27,8 +27,9 @@ impl Cluster {
     /// their certificates, too. A node on no machine of the cluster, or one whose certificate
     /// cannot be read, is not waited for.
     pub async fn until_demoted(&self, nodes: &[Node], cancel: &CancellationToken) {
+        // A new leader knows no node's state until it hears of it: only one that is down is left out.
         let workers =
-            nodes.iter().filter(|node| node.role == Role::Worker && node.state == NodeState::Ready);
+            nodes.iter().filter(|node| node.role == Role::Worker && node.state != NodeState::Down);
         let machines = workers.filter_map(|node| self.machine_of(node));
         join_all(machines.map(|machine| async move {
             let Ok((guest, look)) = self.certificate(machine, cancel).await else { return };

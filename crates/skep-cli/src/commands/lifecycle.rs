@@ -173,7 +173,7 @@ fn table(status: &Status) -> String {
             machine.engine.as_ref().map_or_else(|_| String::new(), String::clone),
             node.map_or_else(
                 || membership(status, machine).to_owned(),
-                |one| one.state.to_string(),
+                |one| one.state.capitalized(),
             ),
             node.map(|node| capitalized(&node.availability.to_string())).unwrap_or_default(),
         ]);
@@ -284,5 +284,52 @@ fn not_as_desired(cluster: &Cluster, status: &Status) -> Failure {
             "`skep down{option}` goes on removing it; `skep up{option}` gives that up"
         )),
         None => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use skep_swarm::{Availability, ManagerRank, NodeId, NodeRow, NodeState, TlsStatus};
+
+    use super::*;
+
+    fn machine(name: &str, state: MachineState, node: Option<NodeRow>) -> MachineStatus {
+        MachineStatus {
+            name: name.parse().unwrap(),
+            role: Some(Role::Worker),
+            state,
+            address: Some([192, 168, 99, 100].into()),
+            cluster_address: None,
+            engine: Ok("26.1.5".into()),
+            membership: None,
+            other_swarm: None,
+            node,
+        }
+    }
+
+    #[test]
+    fn a_node_is_shown_as_docker_shows_it() {
+        let node = NodeRow {
+            id: NodeId::new("m".repeat(25)),
+            is_self: true,
+            hostname: "manager1".into(),
+            state: NodeState::Ready,
+            availability: Availability::Drain,
+            manager: Some(ManagerRank::Leader),
+            engine_version: "26.1.5".into(),
+            tls: TlsStatus::Unknown,
+        };
+        let down = NodeRow { state: NodeState::Down, manager: None, ..node.clone() };
+        let machines = vec![
+            machine("manager1", MachineState::Running, Some(node)),
+            machine("worker1", MachineState::Stopped, Some(down)),
+        ];
+        let status = Status { machines, strays: Vec::new(), swarm: Ok(()) };
+        assert_eq!(
+            table(&status),
+            "MACHINE    ROLE      STATE     ADDRESS          ENGINE    NODE      AVAILABILITY\n\
+             manager1   manager   Running   192.168.99.100   26.1.5    Ready     Drain\n\
+             worker1    worker    Stopped   192.168.99.100   26.1.5    Down      Drain\n"
+        );
     }
 }

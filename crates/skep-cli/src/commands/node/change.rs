@@ -2,8 +2,8 @@
 
 use skep_model::Role;
 use skep_swarm::{
-    Change, Judgement, Node as SwarmNode, NodeUpdate, Selector, Swarm, SwarmError, quorum::judge,
-    select::find,
+    Cause, Change, Judgement, Node as SwarmNode, NodeUpdate, Selector, Swarm, SwarmError,
+    quorum::judge, select::find,
 };
 
 use crate::{
@@ -31,8 +31,7 @@ pub(super) struct Meant {
 
 impl Meant {
     pub(super) async fn by(context: &Context, nodes: &Nodes) -> Result<Self, Failure> {
-        let swarm = Swarm::new(&context.manager().await?);
-        let all = swarm.settled_nodes(&context.cancel).await?;
+        let (swarm, all) = Self::list(context).await?;
         let own = swarm.local(&context.cancel).await?.node;
         let mut targets: Vec<(String, SwarmNode)> = Vec::new();
         // All names are understood before anything is changed.
@@ -47,6 +46,19 @@ impl Meant {
         targets.sort_by_key(|(_, node)| Some(&node.id) == own.as_ref());
         let (names, targets) = targets.into_iter().unzip();
         Ok(Self { swarm, all, names, targets })
+    }
+
+    /// A manager and its list. One that was demoted a moment ago may not know of it before it is
+    /// asked; then another one is.
+    async fn list(context: &Context) -> Result<(Swarm, Vec<SwarmNode>), Failure> {
+        let swarm = Swarm::new(&context.manager().await?);
+        match swarm.settled_nodes(&context.cancel).await {
+            Err(error) if error.cause() == Some(Cause::NotAManager) => {}
+            ended => return Ok((swarm, ended?)),
+        }
+        let swarm = Swarm::new(&context.manager().await?);
+        let all = swarm.settled_nodes(&context.cancel).await?;
+        Ok((swarm, all))
     }
 
     pub(super) fn judge(
