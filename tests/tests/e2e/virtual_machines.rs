@@ -19,7 +19,13 @@ const FOUR: [&str; 4] = ["manager1", "worker1", "worker2", "worker3"];
 /// the same node.
 pub(crate) fn a_mesh_over_four_machines() {
     let lab = Lab::with_machines("mesh");
-    lab.up("--driver qemu --publish 8080").succeeds().prints_nothing();
+    // The driver that prepares the cluster keeps its own options, for the machines made later.
+    let qemu = which_qemu();
+    let up = format!("--driver qemu --publish 8080 --qemu-binary {qemu}");
+    lab.up(&up).succeeds().prints_nothing();
+    let record = lab.store().join("clusters").join(lab.cluster()).join("qemu.json");
+    let record = fs_err::read_to_string(record).expect("the cluster has a record of QEMU's");
+    assert!(record.contains(&format!("\"{qemu}\"")), "{record}");
     let before = all_ready(&lab, &FOUR);
     lab.skep("status").succeeds();
     only_qemu_runs(&lab);
@@ -48,6 +54,14 @@ pub(crate) fn a_mesh_over_four_machines() {
     // Forwarded again after the start, the later port too.
     every_machine_answers(&lab, 9090);
     lab.finish();
+}
+
+/// The QEMU of this host, by its whole path.
+fn which_qemu() -> String {
+    let name = format!("qemu-system-{}", std::env::consts::ARCH);
+    let path = skep_tests::run::search_path();
+    let found = path.split(':').map(|directory| format!("{directory}/{name}"));
+    found.into_iter().find(|file| std::path::Path::new(file).is_file()).expect("QEMU is there")
 }
 
 /// A program creates a virtual machine with an engine from `skep-machine` and `skep-guest` alone, as
