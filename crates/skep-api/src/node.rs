@@ -62,14 +62,6 @@ words! {
     }
 }
 
-impl NodeState {
-    /// As `docker node ls` prints it: `Ready`.
-    pub fn capitalized(&self) -> String {
-        let mut letters = self.as_str().chars();
-        letters.next().map(char::to_uppercase).into_iter().flatten().chain(letters).collect()
-    }
-}
-
 words! {
     /// Whether the other managers hear a manager.
     Reachability, default Unknown {

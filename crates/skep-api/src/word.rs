@@ -33,6 +33,12 @@ macro_rules! words {
                     $(Self::$variant => $text,)+
                 }
             }
+
+            /// The word as the docker CLI shows it in a column: `Ready`.
+            pub fn capitalized(&self) -> String {
+                let mut letters = self.as_str().chars();
+                letters.next().map(char::to_uppercase).into_iter().flatten().chain(letters).collect()
+            }
         }
 
         impl Default for $name {

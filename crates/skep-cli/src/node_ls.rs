@@ -22,18 +22,12 @@ pub fn table(rows: &[NodeRow]) -> String {
             format!("{} {}", row.id, if row.is_self { '*' } else { ' ' }),
             row.hostname.clone(),
             row.state.capitalized(),
-            capitalized(&row.availability.to_string()),
+            row.availability.capitalized(),
             row.manager.map(|rank| rank.to_string()).unwrap_or_default(),
             row.engine_version.clone(),
         ]);
     }
     table.to_string()
-}
-
-/// A word of the engine as a column shows it.
-pub(crate) fn capitalized(word: &str) -> String {
-    let mut rest = word.chars();
-    rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::future::join_all;
 use skep_model::{MachineName, MachineState, Role};
-use skep_swarm::{LocalNodeState, NodeId, NodeRow, NodeState, Swarm, quorum};
+use skep_swarm::{LocalNodeState, NodeId, NodeRow, NodeState, Quorum, Swarm, quorum};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -169,14 +169,17 @@ async fn rows(
         })
     };
     // Managers that are enough and have no list are electing a leader: in seconds they have one.
-    let asked = main.and_then(|swarm| {
-        let answers = swarm.nodes.is_some() || swarm.quorum().is_there();
-        answers.then(|| swarm.managers.iter().find_map(|name| survey.engine(name)))?
+    let asked = main.and_then(|found| {
+        let answers = found.nodes.is_some() || found.quorum().is_there();
+        let engine = || found.managers.iter().find_map(|name| survey.engine(name));
+        Some((found, answers.then(engine)??))
     });
-    if let Some(engine) = asked {
+    if let Some((found, engine)) = asked {
         let swarm = Swarm::new(engine);
         let rows = async {
-            swarm.nodes_once_led(PATIENCE, cancel).await?;
+            if found.nodes.is_none() {
+                swarm.nodes_once_led(PATIENCE, cancel).await?;
+            }
             swarm.rows(cancel).await
         };
         match tokio::time::timeout(2 * PATIENCE, rows).await {
@@ -191,7 +194,7 @@ async fn rows(
         Some(swarm) if !swarm.managers.is_empty() => {
             let reachable = swarm.managers.len();
             let members = swarm.known_managers.max(quorum::needed(reachable));
-            no_swarm(Doubt::NoQuorum { reachable, members, locked })
+            no_swarm(Doubt::NoQuorum { quorum: Quorum { members, reachable }, locked })
         }
         _ if !locked.is_empty() => no_swarm(Doubt::Locked(locked)),
         Some(swarm) => no_swarm(Doubt::ManagersAway(swarm.machines.clone())),

@@ -54,10 +54,8 @@ pub enum Doubt {
     ManagersAway(Vec<MachineName>),
     /// The managers that are there cannot decide anything.
     NoQuorum {
-        /// How many are there.
-        reachable: usize,
-        /// How many the swarm has.
-        members: usize,
+        /// How many there are, and how many the swarm has.
+        quorum: Quorum,
         /// Those that could bring it back, given the swarm's unlock key.
         locked: Vec<MachineName>,
     },
@@ -86,8 +84,7 @@ impl fmt::Display for Doubt {
             Doubt::ManagersAway(machines) => {
                 write!(f, "{} in a swarm whose managers do not answer", is_are(machines))
             }
-            Doubt::NoQuorum { reachable, members, .. } => {
-                let quorum = Quorum { members: *members, reachable: *reachable };
+            Doubt::NoQuorum { quorum, .. } => {
                 let missing = if quorum.is_there() { "no leader yet: " } else { "" };
                 write!(f, "{missing}{quorum}")
             }

@@ -19,7 +19,6 @@ use crate::{
     cluster_name::name_option,
     context::Context,
     failure::{Exit, Failure, one_line, way_out_of},
-    node_ls::capitalized,
     table::Table,
 };
 
@@ -175,7 +174,7 @@ fn table(status: &Status) -> String {
                 || membership(status, machine).to_owned(),
                 |one| one.state.capitalized(),
             ),
-            node.map(|node| capitalized(&node.availability.to_string())).unwrap_or_default(),
+            node.map(|node| node.availability.capitalized()).unwrap_or_default(),
         ]);
     }
     table.to_string()

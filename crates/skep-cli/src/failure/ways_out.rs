@@ -2,7 +2,7 @@
 
 use skep_cluster::{ClusterError, survey::Found, up::Doubt};
 use skep_model::MachineName;
-use skep_swarm::{Cause, Quorum};
+use skep_swarm::Cause;
 
 use super::{Exit, Failure};
 
@@ -72,9 +72,7 @@ pub(crate) fn way_out_of(doubt: &Doubt, option: &str) -> String {
              good, and with them all that the swarm knew, `skep up{option} --new-swarm` makes \
              another one, which ends what the nodes still run"
         ),
-        Doubt::NoQuorum { reachable, members, .. }
-            if (Quorum { members: *members, reachable: *reachable }).is_there() =>
-        {
+        Doubt::NoQuorum { quorum, .. } if quorum.is_there() => {
             format!("wait: they elect a leader within seconds; `skep status{option}` looks again")
         }
         Doubt::Locked(_) | Doubt::NoQuorum { .. } => format!(

@@ -4,6 +4,7 @@
 //! pending or silent may have a swarm that is alive and well.
 
 use skep_model::{MachineName, Role};
+use skep_swarm::Quorum;
 
 use super::{
     standing::{Standing, standing},
@@ -38,8 +39,8 @@ pub(super) fn refuse(
     for swarm in survey.swarms.iter().filter(|swarm| swarm.nodes.is_none()) {
         if !swarm.managers.is_empty() && locked.is_empty() {
             let members = swarm.known_managers.max(swarm.managers.len());
-            let (reachable, locked) = (swarm.managers.len(), Vec::new());
-            reasons.push(Doubt::NoQuorum { reachable, members, locked }.to_string());
+            let quorum = Quorum { members, reachable: swarm.managers.len() };
+            reasons.push(Doubt::NoQuorum { quorum, locked: Vec::new() }.to_string());
         }
     }
     let is_off = |machine: &&&MachineRecord| matches!(part(machine), Some(Part::Off(_)));

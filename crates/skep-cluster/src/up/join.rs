@@ -16,8 +16,8 @@ use skep_context::{Context, Polled, after, poll_until};
 use skep_engine::Engine;
 use skep_model::{MachineName, MachineState, Role};
 use skep_swarm::{
-    Expected, InitOptions, JoinOptions, Joined, LocalNodeState, LocalState, Node, NodeId, Swarm,
-    SwarmError, Tokens, options::MANAGER_PORT, quorum,
+    Expected, InitOptions, JoinOptions, Joined, LocalNodeState, LocalState, Node, NodeId, Quorum,
+    Swarm, SwarmError, Tokens, options::MANAGER_PORT,
 };
 use tokio::sync::watch;
 
@@ -326,8 +326,9 @@ impl<'a> Membership<'a> {
         let reachable = reachable.len();
         let members = swarm.local(self.context.cancel).await?.managers.len();
         // Without the key they never become enough.
-        let is_hopeless = !locked.is_empty() && reachable < quorum::needed(members);
-        let doubt = Standing::Refused(Doubt::NoQuorum { reachable, members, locked });
+        let quorum = Quorum { members, reachable };
+        let is_hopeless = !locked.is_empty() && !quorum.is_there();
+        let doubt = Standing::Refused(Doubt::NoQuorum { quorum, locked });
         if is_hopeless {
             self.standing.send_replace(doubt);
             return Ok(());

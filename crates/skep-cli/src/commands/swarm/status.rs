@@ -124,7 +124,6 @@ fn explained(cluster: &Cluster, found: &Survey, quorum: Quorum) -> Failure {
             _ => {}
         }
     }
-    let Quorum { reachable, members } = quorum;
-    let doubt = Doubt::NoQuorum { reachable, members, locked: found.locked() };
+    let doubt = Doubt::NoQuorum { quorum, locked: found.locked() };
     Failure::failed(doubt.to_string()).listing(causes).with_fix(way_out_of(&doubt, &option))
 }
