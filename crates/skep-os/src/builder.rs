@@ -1,28 +1,28 @@
 //! Builds the guest system: once, whoever asks, however many ask at once.
 
 use std::{
+    ops::ControlFlow,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use fs_err as fs;
+use skep_context::{after, poll_until};
 use skep_model::{Check, Events, event::Span};
 use skep_process::Program;
-use skep_store::{Lock, StoreError};
+use skep_store::StoreError;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Definition, Image, OsError, Source,
-    cache::{Record, holder},
+    cache::Record,
     debootstrap::{Debootstrap, Run, Variant, quoted},
     definition::{GuestFile, SETUP},
+    lock::{BUILD, POLL, lock},
     place::Place,
     preflight::{self, CACHE_BYTES, Mode, SCRATCH_BYTES, User},
     progress,
 };
-
-/// How often a waiting build looks whether the other one has ended.
-const POLL: Duration = Duration::from_millis(50);
 
 /// How long removing what a failed build has left may take.
 const SWEEP: Duration = Duration::from_secs(20);
@@ -147,7 +147,7 @@ impl Builder {
 
     async fn build_alone(&self, span: &Span, cancel: &CancellationToken) -> Result<Image, OsError> {
         let place = self.place();
-        let _lock = lock(&place, span, cancel).await?;
+        let _lock = lock(&place.lock(), BUILD, span, cancel).await?.ok_or(OsError::Cancelled)?;
         if let Some(image) = place.image()? {
             return Ok(image);
         }
@@ -167,18 +167,15 @@ impl Builder {
     /// Removes what a build has left. Processes that were killed a moment ago may still be at it,
     /// and without root they have made files that belong to subordinate users.
     pub(crate) async fn sweep(&self, place: &Place) -> Result<(), OsError> {
-        let swept = async {
-            loop {
-                match place.clear() {
-                    Err(OsError::Store(StoreError::Io { .. }) | OsError::Mounted { .. }) => {
-                        tokio::time::sleep(POLL).await;
-                    }
-                    other => return other,
-                }
+        let uncancelled = CancellationToken::new();
+        let polled = poll_until(&uncancelled, POLL, after(SWEEP), async || match place.clear() {
+            Err(error @ (OsError::Store(StoreError::Io { .. }) | OsError::Mounted { .. })) => {
                 self.remove_as_subordinate(place).await;
+                Ok(ControlFlow::Continue(error))
             }
-        };
-        tokio::time::timeout(SWEEP, swept).await.unwrap_or_else(|_| place.clear())
+            ended => ended.map(ControlFlow::Break),
+        });
+        polled.await?.met()
     }
 
     async fn remove_as_subordinate(&self, place: &Place) {
@@ -190,7 +187,8 @@ impl Builder {
         }
         let program = Program::new(&self.mmdebstrap)
             .args(["--unshare-helper", "find", &scratch, "-mindepth", "1", "-delete"])
-            .directory("/");
+            .directory("/")
+            .deadline(SWEEP);
         // Whether it helped is seen by the next attempt to remove the directory.
         let _ = program.run(&CancellationToken::new()).await;
     }
@@ -241,30 +239,6 @@ impl Builder {
 
     fn place(&self) -> Place {
         Place::new(&self.cache, &self.digest)
-    }
-}
-
-/// Takes the lock on one digest, saying whom it waits for.
-pub(crate) async fn lock(
-    place: &Place,
-    span: &Span,
-    cancel: &CancellationToken,
-) -> Result<Lock, OsError> {
-    let mut told = String::new();
-    loop {
-        match Lock::try_acquire(&place.lock(), "the guest system", &holder()) {
-            Err(StoreError::Locked { holder, .. }) => {
-                if told != holder {
-                    span.progress(format!("waiting for the build by {holder}"));
-                    told = holder;
-                }
-            }
-            other => return Ok(other?),
-        }
-        tokio::select! {
-            () = cancel.cancelled() => return Err(OsError::Cancelled),
-            () = tokio::time::sleep(POLL) => {}
-        }
     }
 }
 

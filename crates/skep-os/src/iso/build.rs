@@ -14,10 +14,11 @@ use tokio_util::sync::CancellationToken;
 use super::{ISO, IsoImage};
 use crate::{
     Builder, Image, OsError, Release,
-    builder::{finish, lock},
+    builder::finish,
     debootstrap::{Run, Variant, quoted},
     definition::{GuestFile, hex},
     kernel::{GATHER, GATHERED, Kernel, Layer},
+    lock::{BUILD, lock},
     place::Place,
     preflight::{self, DEPMOD, SQFSTAR, Tool, XZ, ZSTD},
     progress,
@@ -260,7 +261,7 @@ impl Builder {
         cancel: &CancellationToken,
     ) -> Result<IsoImage, OsError> {
         let place = self.iso_place();
-        let _lock = lock(&place, span, cancel).await?;
+        let _lock = lock(&place.lock(), BUILD, span, cancel).await?.ok_or(OsError::Cancelled)?;
         if let Ok(Some(image)) = IsoImage::read(&place) {
             return Ok(image);
         }

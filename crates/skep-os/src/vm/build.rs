@@ -15,10 +15,11 @@ use super::{
 };
 use crate::{
     Builder, Image, OsError,
-    builder::{finish, lock},
+    builder::finish,
     debootstrap::{Run, Variant, quoted},
     definition::hex,
     kernel::{self, GATHER, GATHERED, Kernel, Layer},
+    lock::{BUILD, lock},
     place::Place,
     preflight::{self, DEPMOD, MKE2FS, SQFSTAR, Tool, XZ, ZSTD},
     progress,
@@ -119,7 +120,7 @@ impl Builder {
         cancel: &CancellationToken,
     ) -> Result<VmImage, OsError> {
         let place = self.vm_place();
-        let _lock = lock(&place, span, cancel).await?;
+        let _lock = lock(&place.lock(), BUILD, span, cancel).await?.ok_or(OsError::Cancelled)?;
         if let Ok(Some(image)) = place.vm_image() {
             return Ok(image);
         }
