@@ -8,6 +8,7 @@
 use std::{error::Error, path::Path, time::Duration};
 
 use secrecy::ExposeSecret as _;
+use skep_context::Context;
 use skep_guest::{
     Access, Command, Guest, GuestError, KeyPair, Requirement, known_hosts_line, wait_until_ready,
 };
@@ -84,10 +85,9 @@ async fn use_it(
     events: &Events,
     cancel: &CancellationToken,
 ) -> Result<String, GuestError> {
-    let patience = Duration::from_secs(300);
-    let guest = Guest::wait(access, patience, events, cancel).await?;
-    let needs = [Requirement::engine()];
-    wait_until_ready(&guest, &needs, patience, events, cancel).await?;
+    let context = Context::new(events, cancel).within(Duration::from_secs(300));
+    let guest = Guest::wait(access, context).await?;
+    wait_until_ready(&guest, &[Requirement::engine()], context).await?;
     let version = Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]);
     Ok(guest.run(&version, cancel).await?.text().trim().to_owned())
 }

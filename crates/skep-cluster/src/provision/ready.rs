@@ -27,10 +27,8 @@ pub(crate) struct Waiter<'a> {
 impl Waiter<'_> {
     /// Logs in, as soon as that is possible.
     pub(super) async fn log_in(&self, machine: &MachineRecord) -> Result<Guest, ClusterError> {
-        let Context { timeout, events, cancel } = self.context;
         let access = self.cluster.access(machine)?;
-        let waited = Guest::wait(&access, timeout, events, cancel);
-        match self.while_it_runs(machine, waited).await? {
+        match self.while_it_runs(machine, Guest::wait(&access, self.context)).await? {
             Err(error @ GuestError::Unreachable { .. }) => {
                 Err(self.with_console(machine, error).await)
             }
@@ -44,11 +42,10 @@ impl Waiter<'_> {
         machine: &MachineRecord,
         guest: &Guest,
     ) -> Result<Engine, ClusterError> {
-        let Context { timeout, events, cancel } = self.context;
         let needed = [Requirement::engine()];
-        let wait = wait_until_ready(guest, &needed, timeout, events, cancel);
+        let wait = wait_until_ready(guest, &needed, self.context);
         self.while_it_runs(machine, wait).await??;
-        self.cluster.engine(machine, cancel).await
+        self.cluster.engine(machine, self.context.cancel).await
     }
 
     /// Waits for something in a machine, which nobody needs to do to the end if the machine's own
