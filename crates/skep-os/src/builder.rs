@@ -138,28 +138,34 @@ impl Builder {
             return Ok(image);
         }
         let span = events.step("", "building the guest system");
-        let result = self.build_alone(&span, cancel).await;
-        match result {
-            Err(OsError::Cancelled) => Err(OsError::Cancelled),
-            other => span.end_with(other),
-        }
+        let place = self.place();
+        let build = self.build(&place, &span, cancel);
+        let built = self.once(&place, &span, cancel, || place.image(), build).await;
+        ended(span, built)
     }
 
-    async fn build_alone(&self, span: &Span, cancel: &CancellationToken) -> Result<Image, OsError> {
-        let place = self.place();
-        let _lock = lock(&place, span, cancel).await?;
-        if let Some(image) = place.image()? {
-            return Ok(image);
+    /// What is in `place` already, or has been made there by another process while this one waited,
+    /// or else what `build` makes of it.
+    pub(crate) async fn once<T>(
+        &self,
+        place: &Place,
+        span: &Span,
+        cancel: &CancellationToken,
+        there: impl Fn() -> Result<Option<T>, OsError>,
+        build: impl Future<Output = Result<T, OsError>>,
+    ) -> Result<T, OsError> {
+        let _lock = lock(place, span, cancel).await?;
+        match there() {
+            Ok(Some(image)) => return Ok(image),
+            Ok(None) | Err(OsError::Damaged { .. }) => {}
+            Err(error) => return Err(error),
         }
         // What is there has no record, or not the size it should have: a build was killed, or a
         // file was cut short.
-        self.sweep(&place).await?;
-        if let Some(check) = preflight::obstacle(self.preflight()) {
-            return Err(OsError::Preflight(check));
-        }
-        let built = self.build(&place, span, cancel).await;
+        self.sweep(place).await?;
+        let built = build.await;
         if built.is_err() {
-            self.sweep(&place).await?;
+            self.sweep(place).await?;
         }
         built
     }
@@ -201,6 +207,9 @@ impl Builder {
         span: &Span,
         cancel: &CancellationToken,
     ) -> Result<Image, OsError> {
+        if let Some(check) = preflight::obstacle(self.preflight()) {
+            return Err(OsError::Preflight(check));
+        }
         let directory = place.directory();
         skep_store::file::create_private_dir(&directory)?;
         let partial = directory.join("partial.tar");
@@ -241,6 +250,14 @@ impl Builder {
 
     fn place(&self) -> Place {
         Place::new(&self.cache, &self.digest)
+    }
+}
+
+/// Ends the step that a build is shown as; one that is cancelled has not failed.
+pub(crate) fn ended<T>(span: Span, built: Result<T, OsError>) -> Result<T, OsError> {
+    match built {
+        Err(OsError::Cancelled) => Err(OsError::Cancelled),
+        other => span.end_with(other),
     }
 }
 

@@ -50,6 +50,7 @@ mod image;
 pub mod import;
 pub mod iso;
 mod kernel;
+mod pack;
 mod place;
 mod preflight;
 mod progress;
