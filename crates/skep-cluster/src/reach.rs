@@ -225,7 +225,7 @@ impl Cluster {
     ) -> Result<Engine, ClusterError> {
         let engine = self.engine(machine, cancel).await?;
         let local = Swarm::new(&engine).local(cancel).await?;
-        if local.is_manager {
+        if local.answers_for_swarm() {
             return Ok(engine);
         }
         Err(ClusterError::NotManager { machine: machine.name.clone(), local: Box::new(local) })
