@@ -51,7 +51,7 @@ pub(crate) async fn take_away(
     context: Context<'_>,
 ) -> Result<Removed, ClusterError> {
     let Context { events, cancel, .. } = context;
-    let files = home.layout().cluster(name.as_str());
+    let files = home.layout().cluster(name);
     let known = files.directory().exists();
     // One that was killed in its last moment has left nothing but a directory on its way out.
     if !known && let Some(rest) = skep_store::file::being_removed(files.directory()) {

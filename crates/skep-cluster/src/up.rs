@@ -75,7 +75,7 @@ pub async fn up(
     context: Context<'_>,
 ) -> Result<Report, ClusterError> {
     let Context { events, cancel, .. } = context;
-    let files = home.layout().cluster(name.as_str());
+    let files = home.layout().cluster(name);
     let fresh = !files.directory().exists();
     unfinished::resume(home, name, context).await?;
     let found = ask_engines(home, name, cancel).await?;

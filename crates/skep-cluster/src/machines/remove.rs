@@ -131,7 +131,7 @@ async fn take_down(
     driver: &dyn Driver,
     Context { events, cancel, .. }: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let files = home.layout().cluster(cluster.as_str());
+    let files = home.layout().cluster(cluster);
     let journal = Journal::open(&files.journal())?;
     let work = Work { journal: &journal, events, cancel };
     // A master that cannot be asked to end does so by itself once its machine is gone.
@@ -174,10 +174,10 @@ pub(crate) async fn forget(
     }
     record.contexts.retain(|context| !contexts.contains(context));
     record.machines.retain(|machine| !machines.contains(&machine.name));
-    let files = home.layout().cluster(cluster.as_str());
+    let files = home.layout().cluster(cluster);
     // The keys before the record: a machine of this name made later must not begin with them.
     for machine in machines {
-        skep_store::file::remove_dir(files.machine(machine.as_str()).directory())?;
+        skep_store::file::remove_dir(files.machine(machine).directory())?;
     }
     record.save(home)?;
     for machine in machines {
@@ -194,7 +194,7 @@ pub(crate) async fn clear(
     cluster: &ClusterName,
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let directory = home.layout().cluster(cluster.as_str());
+    let directory = home.layout().cluster(cluster);
     let has_machines = |record: ClusterRecord| !record.machines.is_empty();
     if !directory.directory().exists()
         || ClusterRecord::load(home, cluster)?.is_some_and(has_machines)

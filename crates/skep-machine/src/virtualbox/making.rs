@@ -455,7 +455,7 @@ impl VirtualBoxDriver {
     ) -> Result<Vec<Resource>, MachineError> {
         let mut machines = self.shelf.machines(cluster)?;
         machines.retain(|id| self.shelf.machine_directory(id).exists());
-        let directory = self.shelf.layout.cluster(cluster.as_str()).machines();
+        let directory = self.shelf.layout.cluster(cluster).machines();
         match self.vms(cancel).await {
             Ok(all) => {
                 // Their files may be gone, and they are still VirtualBox's.

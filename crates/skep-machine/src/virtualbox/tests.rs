@@ -66,8 +66,8 @@ impl Bench {
 
     fn files(&self, machine: &str) -> PathBuf {
         Layout::new(self.path("store"))
-            .cluster("skep")
-            .machine(machine)
+            .cluster(&cluster())
+            .machine(&machine.parse().unwrap())
             .directory()
             .join("virtualbox")
     }
