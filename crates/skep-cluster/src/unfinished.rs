@@ -135,7 +135,7 @@ pub(crate) async fn resume(
     let _machines =
         locks::machines(home, name, record.machines.iter().map(|machine| &machine.name))?;
     let journal = Journal::open(&files.journal())?;
-    let work = Work { journal: &journal, events, cancel };
+    let work = Work { journal: &journal, context };
     pending::complete(driver, name, work).await?;
     if !is_down() {
         return Ok(());
@@ -175,7 +175,7 @@ async fn remove_rest(
     driver: &dyn Driver,
     work: Work<'_>,
 ) -> Result<(), ClusterError> {
-    let step = work.events.step("", "finishing the removal that was begun");
+    let step = work.context.events.step("", "finishing the removal that was begun");
     let each = record.machines.iter().map(|machine| async {
         let id = MachineId { cluster: record.name.clone(), machine: machine.name.clone() };
         let removed = driver.remove(&id, work).await;
@@ -183,7 +183,7 @@ async fn remove_rest(
             .map_err(|error| MachineFailure { machine: machine.name.clone(), error: error.into() })
     });
     let failures: Vec<_> = join_all(each).await.into_iter().filter_map(Result::err).collect();
-    if work.cancel.is_cancelled() {
+    if work.context.cancel.is_cancelled() {
         return step.end_with(Err(ClusterError::Cancelled));
     }
     if !failures.is_empty() {

@@ -367,12 +367,11 @@ async fn prepare(
     mut record: ClusterRecord,
     own: &MachineRecord,
     driver: &dyn Driver,
-    Context { events, cancel, .. }: Context<'_>,
+    context: Context<'_>,
 ) -> Result<(Cluster, Lock), ClusterError> {
     let name = record.name.clone();
-    let files = home.layout().cluster(&name);
-    let journal = Journal::open(&files.journal())?;
-    let work = Work { journal: &journal, events, cancel };
+    let journal = Journal::open(&home.layout().cluster(&name).journal())?;
+    let work = Work { journal: &journal, context };
     let others = record.machines.iter().map(|machine| &machine.name);
     // What the journal is uncertain of is a leftover, if nobody is making it just now.
     if let Ok(_all) = locks::machines(home, &name, others) {

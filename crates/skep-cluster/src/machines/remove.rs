@@ -129,13 +129,12 @@ async fn take_down(
     cluster: &ClusterName,
     machine: &MachineName,
     driver: &dyn Driver,
-    Context { events, cancel, .. }: Context<'_>,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let files = home.layout().cluster(cluster);
-    let journal = Journal::open(&files.journal())?;
-    let work = Work { journal: &journal, events, cancel };
+    let journal = Journal::open(&home.layout().cluster(cluster).journal())?;
+    let work = Work { journal: &journal, context };
     // A master that cannot be asked to end does so by itself once its machine is gone.
-    let _ = Guest::forget(&reach::access(home, cluster, machine, None), cancel).await;
+    let _ = Guest::forget(&reach::access(home, cluster, machine, None), context.cancel).await;
     let id = MachineId { cluster: cluster.clone(), machine: machine.clone() };
     match driver.remove(&id, work).await {
         Ok(()) | Err(MachineError::NoSuchMachine { .. }) => Ok(()),
