@@ -44,7 +44,7 @@ async fn finish_leaving(
     if leaving.is_empty() {
         return Ok(());
     }
-    let step = work.events.step("", "finishing a removal that was begun");
+    let step = work.context.events.step("", "finishing a removal that was begun");
     let record = driver.resources(name).await?;
     // Machines before what they use: a volume, or a network, is not given up before.
     let (first, rest): (Vec<_>, Vec<_>) = leaving
@@ -73,8 +73,8 @@ pub(crate) async fn await_coming(
     if awaited.borrow().is_empty() {
         return Ok(());
     }
-    let step = work.events.step("", "looking for what an interrupted command has left");
-    let looked = poll_until(work.cancel, INTERVAL, after(GRACE), async || {
+    let step = work.context.events.step("", "looking for what an interrupted command has left");
+    let looked = poll_until(work.context.cancel, INTERVAL, after(GRACE), async || {
         let found = driver.resources(name).await?;
         awaited.borrow_mut().retain(|resource| !found.contains(resource));
         Ok::<_, MachineError>(match awaited.borrow().is_empty() {

@@ -30,6 +30,7 @@
 //!
 //! - [`Context`]: where steps are shown, what ends every wait, and how long one may last.
 //! - [`poll_until`]: the one loop that looks again and again until something is so.
+//! - [`cancellable`]: work that is given up when it is cancelled.
 //!
 //! The clock is tokio's: a test that pauses it sees every deadline pass at once.
 //!
@@ -38,11 +39,15 @@
 //!
 //! **Start reading** at [`Context`].
 
+mod cancellable;
+
 use std::{ops::ControlFlow, time::Duration};
 
 use skep_model::Events;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+pub use cancellable::{Cancelled, cancellable};
 
 /// What an operation is given besides its subject.
 #[derive(Debug, Clone, Copy)]
