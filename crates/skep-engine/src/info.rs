@@ -51,7 +51,6 @@ pub struct EngineInfo {
     /// What the engine itself warns of: `WARNING: No swap limit support`.
     #[serde(deserialize_with = "null_is_default")]
     pub warnings: Vec<String>,
-    /// Its part in a swarm.
     pub swarm: SwarmInfo,
 }
 

@@ -33,7 +33,7 @@ use crate::{
     version::ApiVersion,
 };
 
-/// How much of an engine's refusal is told, in bytes.
+/// How much of an engine's refusal an error repeats, in bytes.
 const LONGEST_REFUSAL: usize = 8 * 1024;
 
 /// The body of a bollard request, written out because bollard does not export its name.
@@ -56,7 +56,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) path: &'a str,
     pub(crate) query: &'a [(&'a str, &'a str)],
     pub(crate) body: Option<Vec<u8>>,
-    /// Who asks a registry, for requests in which the engine asks one.
+    /// A registry's credentials, for requests in which the engine asks one.
     pub(crate) registry_auth: Option<HeaderValue>,
 }
 
@@ -106,7 +106,7 @@ impl Wire {
 
     /// Makes a request and reads the head of its answer; the body is read by whoever asked.
     ///
-    /// A refusal has its whole body read here, so that its reason is told.
+    /// A refusal has its whole body read here, so that an error can give its reason.
     pub(crate) async fn open(
         &self,
         version: Option<ApiVersion>,
@@ -246,7 +246,7 @@ impl Wire {
         EngineError::Broken { socket: self.path(), request: request.to_owned(), source }
     }
 
-    /// What a failed request means, told by the innermost cause.
+    /// What a failed request means, by its innermost cause.
     fn failed(&self, request: &str, error: &ClientError) -> EngineError {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
         while let Some(error) = cause {
@@ -313,7 +313,7 @@ impl Answer {
     }
 }
 
-/// A refusal as long as an error may be; how much it was is said.
+/// A refusal as long as an error may be, with its whole length where it is cut.
 fn cut(message: &str) -> String {
     if message.len() <= LONGEST_REFUSAL {
         return message.to_owned();

@@ -7,7 +7,6 @@ use crate::error::{ParseError, line};
 /// A word of an action, or a text between two.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Token {
-    /// Text outside of actions.
     Text(String),
     /// `{{`
     Open,
@@ -29,7 +28,6 @@ pub(crate) enum Token {
     Pipe,
     /// `(`
     Left,
-    /// `)`
     Right,
     /// `:=`
     Declare,
@@ -37,7 +35,6 @@ pub(crate) enum Token {
     Assign,
     /// `,`
     Comma,
-    /// The end of the template.
     End,
 }
 

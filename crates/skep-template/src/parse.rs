@@ -17,7 +17,6 @@ pub(crate) type Place = (usize, usize);
 /// A piece of a template.
 #[derive(Debug, Clone)]
 pub(crate) enum Node {
-    /// Itself.
     Text(String),
     /// What a pipeline gives.
     Action(Pipe),
