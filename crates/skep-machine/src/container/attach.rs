@@ -27,7 +27,7 @@ use super::{
 use crate::{MachineError, MachineId};
 
 /// A machine's address in its network, which its container carries as a label.
-fn labelled(container: &ContainerSummary) -> Option<Ipv4Net> {
+pub(super) fn labelled(container: &ContainerSummary) -> Option<Ipv4Net> {
     container.labels.as_ref()?.get(objects::ADDRESS_LABEL)?.parse().ok()
 }
 
