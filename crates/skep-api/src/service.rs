@@ -130,7 +130,6 @@ pub struct Placement {
     pub preferences: Vec<Value>,
     /// At most so many on one node; 0 is no limit.
     pub max_replicas: u64,
-    /// The platforms the image exists for.
     #[serde(deserialize_with = "or_default")]
     pub platforms: Vec<Platform>,
 }

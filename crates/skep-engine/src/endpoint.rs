@@ -20,7 +20,6 @@ pub enum Endpoint {
     Tcp(String),
     /// Another host by SSH: `user@host:22`.
     Ssh(String),
-    /// A named pipe of Windows.
     Pipe(String),
     /// A socket that an init system handed to the engine; no client can use it.
     Descriptor(String),

@@ -40,7 +40,6 @@ pub enum EngineError {
         .socket.display(), version::MINIMUM
     )]
     TooOld { socket: PathBuf, found: ApiVersion },
-    /// The engine did not answer in time.
     #[error(
         "the Docker Engine at {} did not answer `{request}` within {} s: {reason}",
         .socket.display(), .deadline.as_secs_f32()
@@ -53,7 +52,6 @@ pub enum EngineError {
         /// What the last try saw.
         reason: String,
     },
-    /// The work was cancelled.
     #[error("`{request}` was interrupted")]
     Cancelled { request: String },
     /// The connection failed in another way, or broke off before the answer was complete.

@@ -49,9 +49,7 @@ pub enum Security {
 pub struct ClientFiles {
     /// The certificate of the authority that the engine's comes from.
     pub authority: PathBuf,
-    /// The client's certificate.
     pub certificate: PathBuf,
-    /// The client's private key.
     pub key: PathBuf,
 }
 

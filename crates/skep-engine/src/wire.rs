@@ -49,7 +49,6 @@ pub(crate) struct Wire {
     socket: Arc<Path>,
 }
 
-/// A request about to be made.
 pub(crate) struct Ask<'a> {
     pub(crate) method: Method,
     /// From the root, without a version: `/nodes`.
@@ -61,7 +60,6 @@ pub(crate) struct Ask<'a> {
 }
 
 impl<'a> Ask<'a> {
-    /// A request without a body.
     pub(crate) fn new(method: Method, path: &'a str, query: &'a [(&'a str, &'a str)]) -> Self {
         Self { method, path, query, body: None, registry_auth: None }
     }
@@ -72,7 +70,6 @@ impl<'a> Ask<'a> {
     }
 }
 
-/// An answer with its whole body.
 pub(crate) struct Answer {
     pub(crate) head: Response<()>,
     pub(crate) body: Bytes,
@@ -136,7 +133,6 @@ impl Wire {
         self.client.request(request).await.map_err(|error| self.failed(name, &error))
     }
 
-    /// Reads an answer to its end.
     async fn whole(&self, response: Response<Incoming>, name: &str) -> Result<Answer, EngineError> {
         let (parts, body) = response.into_parts();
         let limit = usize::try_from(limit::ENGINE_ANSWER).unwrap_or(usize::MAX);
@@ -290,7 +286,6 @@ impl Answer {
         Err(self.refused(request))
     }
 
-    /// The engine's refusal.
     fn refused(&self, request: &str) -> EngineError {
         #[derive(serde::Deserialize)]
         struct Refusal {

@@ -20,7 +20,6 @@ pub enum PkiError {
     /// The authority's key does not belong to its certificate.
     #[error("the key of the authority does not belong to its certificate")]
     KeyMismatch,
-    /// Making a key or signing failed.
     #[error("cannot make the {what}")]
     Make {
         what: &'static str,

@@ -84,9 +84,6 @@ pub enum ReadError {
 impl CaCertificates {
     /// As [`CaCertificates::read`], of files that are read here; one larger than any bundle is not
     /// read to its end.
-    ///
-    /// # Errors
-    /// [`ReadError`].
     pub fn read_files<P: AsRef<Path>>(
         paths: &[P],
         purpose: Purpose,
@@ -200,7 +197,6 @@ fn judge(
 /// A certificate in DER, or why it is none, with its place.
 type Piece = (Result<Vec<u8>, CertificateError>, Place);
 
-/// Takes a file apart.
 fn split(name: &str, content: &[u8]) -> Result<Vec<Piece>, CertificateError> {
     let place = |line| Place { file: name.to_owned(), line };
     let file = name.to_owned();

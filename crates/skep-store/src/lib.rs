@@ -21,7 +21,7 @@
 //! - [`kept`]: second copies of what cannot be made again.
 //! - [`lock`]: advisory locks that say who holds them.
 //! - [`journal`]: what was about to be made, what was made, what is gone again; a process killed
-//! between any two lines leaves a journal that says exactly what may have been left behind.
+//!   between any two lines leaves a journal that says exactly what may have been left behind.
 //! - [`layout`]: where everything lies under the store's root.
 //!
 //! **Never here:** the meaning of a record (each crate owns the structs it writes), the
@@ -61,13 +61,7 @@ pub enum StoreError {
         "{} has schema {found}; this skep knows schemas up to {known}: use the skep that wrote it, or a newer one",
         .path.display()
     )]
-    NewerSchema {
-        /// Which file.
-        path: PathBuf,
-        found: u64,
-        known: u64,
-    },
-    /// Another process holds the lock.
+    NewerSchema { path: PathBuf, found: u64, known: u64 },
     #[error("{what} is in use by another skep{}", holder_text(.holder))]
     Locked {
         /// What is locked: `cluster skep`.

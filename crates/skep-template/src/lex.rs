@@ -8,9 +8,7 @@ use crate::error::{ParseError, line};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Token {
     Text(String),
-    /// `{{`
     Open,
-    /// `}}`
     Close,
     /// A function's name, or a keyword.
     Word(String),
@@ -18,22 +16,15 @@ pub(crate) enum Token {
     Field(String),
     /// `$name`, without its sign; `$` is empty.
     Variable(String),
-    /// `.`
     Dot,
-    /// A text in quotes.
     Quoted(String),
     /// A number, or a character in single quotes.
     Number(Number),
-    /// `|`
     Pipe,
-    /// `(`
     Left,
     Right,
-    /// `:=`
     Declare,
-    /// `=`
     Assign,
-    /// `,`
     Comma,
     End,
 }
