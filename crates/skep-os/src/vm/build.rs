@@ -24,7 +24,6 @@ use crate::{
     progress,
 };
 
-/// The initramfs's first program.
 pub(crate) const INIT: &str = include_str!("../../guest/vm/init");
 
 /// What the first program needs to find the disks and to lay one over the other, and what every
@@ -43,7 +42,6 @@ const SQUASHFS: [&str; 7] =
 pub(crate) const PACK: &str = "head=$1 first=$2 second=$3; shift 3
 { head -c \"$head\" \"$first\" && cat \"$second\"; } | \"$@\" boot";
 
-/// How long packing may take.
 const DEADLINE: Duration = Duration::from_secs(15 * 60);
 
 /// How much room the result takes in the cache, in bytes, with what it is made of and a margin.
@@ -87,9 +85,6 @@ impl Builder {
     /// What virtual machines of this definition are started from: from the cache, or from a build
     /// that another process has under way, or built now, with the root file system if need be. A
     /// damaged one is built again. Nothing of a build that fails or is cancelled stays.
-    ///
-    /// # Errors
-    /// See [`OsError`].
     pub async fn ensure_vm(
         &self,
         events: &Events,
