@@ -1,10 +1,9 @@
-//! Work that ends when somebody says so.
+//! Work that ends when it is cancelled.
 
 use tokio_util::sync::CancellationToken;
 
 use crate::MachineError;
 
-/// Gives work up when it is cancelled.
 pub(crate) async fn cancellable<T>(
     cancel: &CancellationToken,
     work: impl Future<Output = Result<T, MachineError>>,
