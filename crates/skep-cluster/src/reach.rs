@@ -45,7 +45,6 @@ impl Cluster {
         }
     }
 
-    /// A cluster from its record.
     pub(crate) fn new(home: &Home, record: ClusterRecord) -> Self {
         Self { home: home.clone(), record }
     }
@@ -55,7 +54,7 @@ impl Cluster {
         &self.home
     }
 
-    /// What the store keeps of it.
+    /// The record it was opened with.
     pub fn record(&self) -> &ClusterRecord {
         &self.record
     }
@@ -179,7 +178,7 @@ impl Cluster {
     }
 
     /// The engine of a manager that answers and has a say in the swarm, and its machine: the
-    /// managers of the record are tried in order, then everybody else, for roles may have been
+    /// managers of the record are tried in order, then all other machines, for roles may have been
     /// changed since; each a moment after the one before, if that has not answered.
     ///
     /// # Errors
@@ -198,7 +197,8 @@ impl Cluster {
                 asked.push(async move { (machine, self.manager_engine(machine, cancel).await) });
             });
             let answer = match more {
-                // One that stays silent, as a machine does that is off, holds nobody up for long.
+                // One that stays silent, as a machine does that is off, delays the rest by this
+                // much only.
                 Some(()) => match tokio::time::timeout(HEAD_START, asked.next()).await {
                     Ok(answer) => answer,
                     Err(_elapsed) => continue,

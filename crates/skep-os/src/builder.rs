@@ -1,4 +1,4 @@
-//! Builds the guest system: once, whoever asks, however many ask at once.
+//! Builds the guest system once, however many processes ask at the same time.
 
 use std::{
     ops::ControlFlow,
@@ -126,9 +126,6 @@ impl Builder {
     /// The image of this definition: from the cache, or from a build that another process has
     /// under way, or built now. A build takes about half a minute and nothing of one that fails or
     /// is cancelled stays.
-    ///
-    /// # Errors
-    /// See [`OsError`].
     pub async fn ensure(
         &self,
         events: &Events,

@@ -1,4 +1,4 @@
-//! The one list of what a guest is made of, and the digest that tells two definitions apart.
+//! The one list of what a guest is made of, and the digest that identifies a definition.
 
 use sha2::{Digest, Sha256};
 
@@ -50,7 +50,6 @@ pub struct GuestFile {
     pub path: &'static str,
     /// Its mode, as in 0o755.
     pub mode: u32,
-    /// What is in it.
     pub content: &'static str,
 }
 
@@ -121,7 +120,7 @@ impl Definition {
         &FILES
     }
 
-    /// What dpkg is told, one option each, as in `dpkg.cfg`.
+    /// Options of dpkg, one each, as in `dpkg.cfg`.
     pub fn dpkg_options(&self) -> Vec<String> {
         let exclude = EXCLUDED.iter().map(|path| format!("path-exclude={path}"));
         let include = INCLUDED.iter().map(|path| format!("path-include={path}"));

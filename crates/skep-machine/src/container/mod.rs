@@ -65,7 +65,7 @@ const POLL: Duration = Duration::from_millis(50);
 /// containers ten seconds, one after another where they need each other.
 const GRACE_SECONDS: i32 = 30;
 
-/// How the driver gets at the builder of guest systems: only when one is needed, since a host
+/// How the driver gets the builder of guest systems: only when one is needed, since a host
 /// that cannot build one can still list and remove machines.
 pub type GuestSystems = Box<dyn Fn() -> Result<Builder, OsError> + Send + Sync>;
 
@@ -109,7 +109,6 @@ impl ContainerDriver {
         self.engine.get_or_try_init(|| connect).await
     }
 
-    /// What a node's container may be given here.
     async fn privileges(&self) -> Privileges {
         Privileges::of_engine(self.socket.as_deref().unwrap_or(Path::new("")), &self.host).await
     }
@@ -221,7 +220,7 @@ impl ContainerDriver {
         Ok(journal.made(&container)?)
     }
 
-    /// Frees a machine's name for its container. What has the name is either somebody else's, or
+    /// Frees a machine's name for its container. What has the name is either not skep's, or
     /// it was being made for this machine when a command was interrupted: the engine finishes
     /// such a request all the same, and until it has, there is nothing but the name.
     async fn free_name(
@@ -308,7 +307,7 @@ impl Driver for ContainerDriver {
             let started = docker.start_container(&container, None::<StartContainerOptions>).await;
             let started = match started {
                 Err(error) if is_status(&error, 409) => {
-                    // Somebody paused it; or it is being removed since it was looked at.
+                    // It was paused outside of skep; or it is being removed since it was looked at.
                     let unpaused = docker.unpause_container(&container).await;
                     if unpaused.is_err() {
                         self.must_look(id, "start").await?;
@@ -456,8 +455,8 @@ fn refused(id: &MachineId, action: &'static str, source: EngineError) -> Machine
 
 /// A machine's state, from what the engine lists of its container; none for one that is being
 /// removed. One that ended without being asked shows in its status text, `Exited (1) 5 seconds
-/// ago`: 0, 137 (killed) and 143 (terminated) are how a machine ends that was told to. One that runs
-/// and that somebody has taken off its network is of no use as it is.
+/// ago`: 0, 137 (killed) and 143 (terminated) are how a machine ends that was asked to. One that
+/// runs and was taken off its network is of no use as it is.
 fn state(container: &ContainerSummary, cluster: &ClusterName) -> Option<MachineState> {
     use ContainerSummaryStateEnum as Found;
     let told_to = |status: &str| {

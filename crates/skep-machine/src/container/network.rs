@@ -77,12 +77,12 @@ impl ContainerDriver {
             let request = objects::network_request(&self.store, cluster, subnet);
             match create(engine, &request).await {
                 Ok(()) => return Ok(subnet),
-                // Somebody took it between the look and the grab.
+                // Another client took it between the look and the request.
                 Err(EngineError::Api { message, .. }) if message.contains("overlaps") => {
                     taken.push(subnet::Taken { subnet, by: "a network made just now".into() });
                 }
                 Err(EngineError::Api { status: 409, .. }) => {
-                    // A request that an interrupted command left on its way, or somebody else's.
+                    // A request that an interrupted command left on its way, or another client's.
                     let (own, _) = self.networks(cluster).await.map_err(shared)?;
                     let foreign =
                         || MachineError::Foreign { resource: network, cluster: cluster.clone() };
@@ -144,7 +144,7 @@ fn claims(machines: &[ContainerSummary], own: &HashMap<String, String>) -> Vec<s
 async fn create(engine: &Engine, request: &NetworkCreateRequest) -> Result<(), EngineError> {
     let mut request = serde_json::json!(request);
     request["CheckDuplicate"] = true.into();
-    // Whoever waits for this gives it up by dropping it.
+    // The caller gives this up by dropping it.
     let cancel = CancellationToken::new();
     engine.post_json("/networks/create", &[], &request, &cancel).await.map(drop)
 }

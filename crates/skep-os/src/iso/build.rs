@@ -101,7 +101,7 @@ const MODULES: [&str; 28] = [
     "loop",
     "isofs",
     "squashfs",
-    // ext4 asks for it by an alias, which `modules.dep` does not tell.
+    // ext4 asks for it by an alias, which `modules.dep` does not have.
     "crc32c_generic",
     "crc32c_intel",
     "ext4",
@@ -127,7 +127,6 @@ const DISKS: &str = include_str!("../../guest/iso/disks");
 /// The hook that adds [`FORMATTER`]'s files to the layer.
 const LAYER: &str = include_str!("../../guest/iso/layer");
 
-/// skep's own files that only the ISO has.
 const FILES: [GuestFile; 3] = [
     GuestFile {
         path: "/usr/lib/skep/boot2docker",
@@ -146,7 +145,6 @@ const FILES: [GuestFile; 3] = [
     },
 ];
 
-/// How long writing the ISO may take.
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
 
 /// How much room a build takes in the cache, in bytes, with a margin.
@@ -222,9 +220,6 @@ impl Builder {
     /// The bootable ISO of this definition: from the cache, or from a build that another process has
     /// under way, or built now, with the root file system if need be. A damaged one is built again.
     /// Nothing of a build that fails or is cancelled stays.
-    ///
-    /// # Errors
-    /// See [`OsError`].
     pub async fn ensure_iso(
         &self,
         events: &Events,
@@ -303,7 +298,6 @@ impl Builder {
     }
 }
 
-/// What the ISO is to hold.
 #[derive(Debug)]
 struct Tree {
     root: PathBuf,

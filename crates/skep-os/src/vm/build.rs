@@ -65,9 +65,6 @@ impl Builder {
     /// What virtual machines of this definition are started from: from the cache, or from a build
     /// that another process has under way, or built now, with the root file system if need be. A
     /// damaged one is built again. Nothing of a build that fails or is cancelled stays.
-    ///
-    /// # Errors
-    /// See [`OsError`].
     pub async fn ensure_vm(
         &self,
         events: &Events,
