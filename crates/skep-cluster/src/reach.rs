@@ -13,6 +13,7 @@ use skep_engine::{Engine, EngineError};
 use skep_guest::{Access, Guest};
 use skep_machine::{DriverOptions, MachineId, Reach, System};
 use skep_model::{ClusterName, MachineName, Role};
+use skep_store::layout::MachineLayout;
 use skep_swarm::Swarm;
 use tokio_util::sync::CancellationToken;
 
@@ -44,7 +45,6 @@ impl Cluster {
         }
     }
 
-    /// A cluster from its record.
     pub(crate) fn new(home: &Home, record: ClusterRecord) -> Self {
         Self { home: home.clone(), record }
     }
@@ -54,9 +54,14 @@ impl Cluster {
         &self.home
     }
 
-    /// What the store keeps of it.
+    /// The record it was opened with.
     pub fn record(&self) -> &ClusterRecord {
         &self.record
+    }
+
+    /// Where the files of one of its machines are.
+    pub(crate) fn files(&self, machine: &MachineName) -> MachineLayout {
+        self.home.layout().cluster(&self.record.name).machine(machine)
     }
 
     /// Its machine of a name.
@@ -123,8 +128,7 @@ impl Cluster {
             });
         }
         let reach = self.reach(machine)?;
-        let files = self.home.layout().cluster(self.record.name.as_str());
-        let files = files.machine(machine.name.as_str());
+        let files = self.files(&machine.name);
         keys::mend_login(&files, &machine.name, &reach, machine.system())?;
         let access = access(&self.home, &self.record.name, &machine.name, Some(reach));
         Ok(match &machine.options {
@@ -174,7 +178,7 @@ impl Cluster {
     }
 
     /// The engine of a manager that answers and has a say in the swarm, and its machine: the
-    /// managers of the record are tried in order, then everybody else, for roles may have been
+    /// managers of the record are tried in order, then all other machines, for roles may have been
     /// changed since; each a moment after the one before, if that has not answered.
     ///
     /// # Errors
@@ -193,7 +197,8 @@ impl Cluster {
                 asked.push(async move { (machine, self.manager_engine(machine, cancel).await) });
             });
             let answer = match more {
-                // One that stays silent, as a machine does that is off, holds nobody up for long.
+                // One that stays silent, as a machine does that is off, delays the rest by this
+                // much only.
                 Some(()) => match tokio::time::timeout(HEAD_START, asked.next()).await {
                     Ok(answer) => answer,
                     Err(_elapsed) => continue,
@@ -240,7 +245,7 @@ pub(crate) fn access(
     reach: Option<Reach>,
 ) -> Access {
     let reach = reach.unwrap_or(Reach::direct(Ipv4Addr::UNSPECIFIED));
-    let files = home.layout().cluster(cluster.as_str()).machine(machine.as_str());
+    let files = home.layout().cluster(cluster).machine(machine);
     let (control, engine) = home.sockets(cluster, machine);
     Access {
         machine: machine.to_string(),

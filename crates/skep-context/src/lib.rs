@@ -31,6 +31,7 @@
 //! - [`Context`]: where steps are shown, what ends every wait, and how long one may last.
 //! - [`poll_until`]: the one loop that looks again and again until something is so; [`pause`] is for
 //!   loops that know more, as how long to wait this time.
+//! - [`cancellable`]: work that is given up when it is cancelled.
 //!
 //! The clock is tokio's: a test that pauses it sees every deadline pass at once.
 //!
@@ -39,11 +40,15 @@
 //!
 //! **Start reading** at [`Context`].
 
+mod cancellable;
+
 use std::{ops::ControlFlow, time::Duration};
 
 use skep_model::Events;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+pub use cancellable::{Cancelled, cancellable};
 
 /// What an operation is given besides its subject.
 #[derive(Debug, Clone, Copy)]

@@ -1,4 +1,4 @@
-//! What every driver can do, and what it is told.
+//! The operations of every driver, and what they take.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,7 +9,8 @@ use std::{
 
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
-use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Port, Size};
+use skep_context::{Context, cancellable};
+use skep_model::{Check, ClusterName, MachineName, MachineState, Port, Size};
 use skep_os::Seed;
 use skep_store::{Journal, Resource};
 use tokio_util::sync::CancellationToken;
@@ -19,9 +20,7 @@ use crate::{DriverOptions, MachineError};
 /// Which machine: names are unique within a cluster, clusters within a store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MachineId {
-    /// The cluster it belongs to.
     pub cluster: ClusterName,
-    /// Its name there.
     pub machine: MachineName,
 }
 
@@ -34,7 +33,6 @@ impl fmt::Display for MachineId {
 /// What is about to be asked of a driver, for its preflight.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The cluster.
     pub cluster: ClusterName,
     /// How many machines will be made that are not there yet.
     pub new_machines: usize,
@@ -42,11 +40,9 @@ pub struct Request {
     pub subnet: Option<Ipv4Net>,
     /// Whether the cluster's network is to be made (and so must not overlap anything yet).
     pub new_network: bool,
-    /// How big each machine is to be.
     pub size: Size,
     /// The ports each machine is to answer on at its host address, besides SSH and the engine.
     pub publish: Vec<Port>,
-    /// The driver's own options of a machine to be made.
     pub options: DriverOptions,
 }
 
@@ -57,7 +53,7 @@ pub struct MachinePlan {
     pub id: MachineId,
     /// Its address on the cluster's network, kept for life.
     pub address: Ipv4Addr,
-    /// What it is told at its first boot; a driver adds what only it knows, its network interfaces.
+    /// What it reads at its first boot; a driver adds what only it knows, its network interfaces.
     pub seed: Seed,
     /// When the seed was written.
     pub written: SystemTime,
@@ -65,7 +61,6 @@ pub struct MachinePlan {
     pub size: Size,
     /// The ports it answers on at its host address, besides SSH and the engine.
     pub publish: Vec<Port>,
-    /// The driver's own options.
     pub options: DriverOptions,
 }
 
@@ -88,18 +83,52 @@ impl Reach {
     }
 }
 
-/// What an operation that makes or removes something is given besides its subject.
+/// What an operation that makes or removes something takes besides its subject.
 #[derive(Debug, Clone, Copy)]
 pub struct Work<'a> {
     /// Where intent is written before an effect and the outcome after it.
     pub journal: &'a Journal,
-    /// Where progress is told.
-    pub events: &'a Events,
-    /// Ends every wait.
-    pub cancel: &'a CancellationToken,
+    /// Where its steps are shown, and what ends it.
+    pub context: Context<'a>,
 }
 
-/// One way of having machines.
+impl Work<'_> {
+    /// Makes a resource, with its intent in the journal before and the outcome after.
+    pub(crate) async fn make<T>(
+        self,
+        resource: &Resource,
+        make: impl Future<Output = Result<T, MachineError>>,
+    ) -> Result<T, MachineError> {
+        let made = cancellable(self.context.cancel, async {
+            self.journal.intent(resource)?;
+            let made = make.await?;
+            self.journal.made(resource)?;
+            Ok(made)
+        });
+        let made = made.await;
+        if made.as_ref().is_err_and(MachineError::is_refusal) {
+            // Nothing came of the intent.
+            self.journal.gone(resource)?;
+        }
+        made
+    }
+
+    /// Removes a resource: the journal hears of it before, so that whoever comes next goes on.
+    pub(crate) async fn remove(
+        self,
+        resource: &Resource,
+        remove: impl Future<Output = Result<(), MachineError>>,
+    ) -> Result<(), MachineError> {
+        let removed = cancellable(self.context.cancel, async {
+            self.journal.going(resource)?;
+            remove.await
+        });
+        removed.await?;
+        Ok(self.journal.gone(resource)?)
+    }
+}
+
+/// A driver: it creates machines, or adopts what is there.
 ///
 /// Every operation can be asked for again: what is already so is success. Operations on different
 /// machines may run at the same time. An operation that is cancelled leaves what the journal
@@ -118,8 +147,8 @@ pub trait Driver: fmt::Debug + Send + Sync {
         work: Work<'_>,
     ) -> Result<Option<Ipv4Net>, MachineError>;
 
-    /// Where this host reaches a machine of a cluster that has been prepared. Asks nobody: it is
-    /// the same whether the machine runs or not.
+    /// Where this host reaches a machine of a cluster that has been prepared. No program is asked:
+    /// it is the same whether the machine runs or not.
     fn reach(
         &self,
         id: &MachineId,
@@ -144,7 +173,7 @@ pub trait Driver: fmt::Debug + Send + Sync {
     /// never been started is made anew, since its seed may be missing.
     async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError>;
 
-    /// Powers a machine on, back on its cluster's network where somebody has taken it off. Does not
+    /// Powers a machine on, back on its cluster's network where it was disconnected. Does not
     /// wait for its guest.
     async fn start(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError>;
 

@@ -1,7 +1,7 @@
-//! A driver with nothing behind it, for tests of those who use drivers.
+//! A driver with nothing behind it, for tests of code that uses drivers.
 //!
 //! It keeps machines in memory, holds them to the state machine of [`skep_model::machine`], and
-//! can be told to fail. The contract suite runs over it as over the real drivers.
+//! can be made to fail. The contract suite runs over it as over the real drivers.
 
 use std::{
     collections::BTreeMap,
@@ -70,7 +70,7 @@ impl FakeDriver {
         inner.refuses_clusters = false;
     }
 
-    /// Takes a machine away behind everybody's back.
+    /// Takes a machine away, as if it had been removed outside of skep.
     pub fn lose(&self, id: &MachineId) {
         self.lock().machines.remove(id);
     }
@@ -100,7 +100,7 @@ impl FakeDriver {
     }
 }
 
-/// The first free network of loopback addresses: whoever tries to reach a fake machine is refused
+/// The first free network of loopback addresses: a connection to a fake machine is refused
 /// by this very host, and nothing leaves it.
 fn on_loopback(taken: &[subnet::Taken]) -> Result<Ipv4Net, MachineError> {
     (0..=255)
@@ -131,7 +131,7 @@ impl Driver for FakeDriver {
         }
         let network = Resource::new("network", cluster.as_str());
         work.journal.intent(&network)?;
-        Self::check(work.cancel)?;
+        Self::check(work.context.cancel)?;
         let chosen = {
             let mut inner = self.lock();
             let taken: Vec<_> = inner
@@ -183,7 +183,7 @@ impl Driver for FakeDriver {
     async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError> {
         let resource = resource(&plan.id);
         work.journal.intent(&resource)?;
-        Self::check(work.cancel)?;
+        Self::check(work.context.cancel)?;
         if let Err(refused) = self.apply(&plan.id, Transition::Create) {
             // Nothing came of the intent.
             work.journal.gone(&resource)?;
@@ -224,7 +224,7 @@ impl Driver for FakeDriver {
     }
 
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
-        Self::check(work.cancel)?;
+        Self::check(work.context.cancel)?;
         work.journal.going(&resource(id))?;
         self.apply(id, Transition::Remove)?;
         Ok(work.journal.gone(&resource(id))?)
@@ -243,7 +243,7 @@ impl Driver for FakeDriver {
         found: &Resource,
         work: Work<'_>,
     ) -> Result<(), MachineError> {
-        Self::check(work.cancel)?;
+        Self::check(work.context.cancel)?;
         work.journal.going(found)?;
         {
             let mut inner = self.lock();

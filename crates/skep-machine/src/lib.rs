@@ -20,7 +20,7 @@
 //! # }
 //! ```
 //!
-//! What differs between ways of having a machine is behind [`Driver`], a small trait without
+//! What differs between drivers is behind [`Driver`], a small trait without
 //! default bodies; each driver is a module folder that can be changed without opening another.
 //!
 //! **Never here:** what happens inside a machine once it runs (that is `skep-guest`), swarm
@@ -31,7 +31,6 @@
 //! addresses; [`fake`] is the driver that tests use where no machine is wanted, held to the same
 //! contract suite as the real ones.
 
-mod cancel;
 mod console;
 pub mod container;
 pub mod driver;

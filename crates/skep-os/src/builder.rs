@@ -1,4 +1,4 @@
-//! Builds the guest system: once, whoever asks, however many ask at once.
+//! Builds the guest system once, however many processes ask at the same time.
 
 use std::{
     ops::ControlFlow,
@@ -126,9 +126,6 @@ impl Builder {
     /// The image of this definition: from the cache, or from a build that another process has
     /// under way, or built now. A build takes about half a minute and nothing of one that fails or
     /// is cancelled stays.
-    ///
-    /// # Errors
-    /// See [`OsError`].
     pub async fn ensure(
         &self,
         events: &Events,
@@ -138,28 +135,34 @@ impl Builder {
             return Ok(image);
         }
         let span = events.step("", "building the guest system");
-        let result = self.build_alone(&span, cancel).await;
-        match result {
-            Err(OsError::Cancelled) => Err(OsError::Cancelled),
-            other => span.end_with(other),
-        }
+        let place = self.place();
+        let build = self.build(&place, &span, cancel);
+        let built = self.once(&place, &span, cancel, || place.image(), build).await;
+        ended(span, built)
     }
 
-    async fn build_alone(&self, span: &Span, cancel: &CancellationToken) -> Result<Image, OsError> {
-        let place = self.place();
+    /// What is in `place` already, or has been made there by another process while this one waited,
+    /// or else what `build` makes of it.
+    pub(crate) async fn once<T>(
+        &self,
+        place: &Place,
+        span: &Span,
+        cancel: &CancellationToken,
+        there: impl Fn() -> Result<Option<T>, OsError>,
+        build: impl Future<Output = Result<T, OsError>>,
+    ) -> Result<T, OsError> {
         let _lock = lock(&place.lock(), BUILD, span, cancel).await?.ok_or(OsError::Cancelled)?;
-        if let Some(image) = place.image()? {
-            return Ok(image);
+        match there() {
+            Ok(Some(image)) => return Ok(image),
+            Ok(None) | Err(OsError::Damaged { .. }) => {}
+            Err(error) => return Err(error),
         }
         // What is there has no record, or not the size it should have: a build was killed, or a
         // file was cut short.
-        self.sweep(&place).await?;
-        if let Some(check) = preflight::obstacle(self.preflight()) {
-            return Err(OsError::Preflight(check));
-        }
-        let built = self.build(&place, span, cancel).await;
+        self.sweep(place).await?;
+        let built = build.await;
         if built.is_err() {
-            self.sweep(&place).await?;
+            self.sweep(place).await?;
         }
         built
     }
@@ -199,6 +202,9 @@ impl Builder {
         span: &Span,
         cancel: &CancellationToken,
     ) -> Result<Image, OsError> {
+        if let Some(check) = preflight::obstacle(self.preflight()) {
+            return Err(OsError::Preflight(check));
+        }
         let directory = place.directory();
         skep_store::file::create_private_dir(&directory)?;
         let partial = directory.join("partial.tar");
@@ -239,6 +245,14 @@ impl Builder {
 
     fn place(&self) -> Place {
         Place::new(&self.cache, &self.digest)
+    }
+}
+
+/// Ends the step that a build is shown as; one that is cancelled has not failed.
+pub(crate) fn ended<T>(span: Span, built: Result<T, OsError>) -> Result<T, OsError> {
+    match built {
+        Err(OsError::Cancelled) => Err(OsError::Cancelled),
+        other => span.end_with(other),
     }
 }
 

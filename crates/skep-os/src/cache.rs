@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! CACHE/
-//!   DIGEST.lock        held by whoever builds or removes it
+//!   DIGEST.lock        held by the process that builds or removes it
 //!   DIGEST/
 //!     image.json       what it is; written last, so that there is none without a whole rootfs.tar
 //!     rootfs.tar       the root file system, uncompressed
@@ -29,17 +29,12 @@ const SCHEMA: u64 = 1;
 /// What a cache directory holds for one digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
-    /// A whole guest system.
     Whole(Image),
-    /// What virtual machines are started from, whole.
     Vm(vm::VmImage),
-    /// A bootable ISO, whole.
     Iso(iso::IsoImage),
     /// A build under way, or what a killed one left behind.
     Unfinished {
-        /// The digest of its definition.
         digest: String,
-        /// Whether a build of it is under way.
         building: bool,
     },
 }

@@ -1,4 +1,4 @@
-//! An engine's own part in a swarm, told without asking a manager.
+//! An engine's own part in a swarm, as it reports it without asking a manager.
 //!
 //! Source: the `Swarm` object in `GET /info` of the Docker Engine API.
 
@@ -23,9 +23,7 @@ pub struct RemoteManager {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(from = "SwarmJson")]
 pub struct LocalState {
-    /// How it stands to swarm mode.
     pub state: LocalNodeState,
-    /// Its identifier as a node, if it is one.
     pub node: Option<NodeId>,
     /// The address it advertises, without a port; empty outside a swarm.
     pub address: String,

@@ -1,4 +1,4 @@
-//! Roles while they change. A node's role is first wished for (`Spec.Role`), then the managers' Raft
+//! Roles while they change. A node's role is first set (`Spec.Role`), then the managers' Raft
 //! group takes it in or lets it go (`ManagerStatus`). In between, the group counts a member that is
 //! on its way out, and refuses what it would allow a moment later.
 //!
@@ -36,7 +36,7 @@ fn is_entering_managers(node: &Node) -> bool {
     node.role == NodeRole::Manager && node.state == NodeState::Ready && !node.is_reachable_manager()
 }
 
-/// The nodes as they will be once the managers have let go whom they were told to.
+/// The nodes as they will be once the managers have demoted those that are to be workers.
 fn once_settled(nodes: &[Node]) -> Vec<Node> {
     let settled = |node: &Node| {
         let manager = if is_leaving_managers(node) { None } else { node.manager.clone() };
@@ -64,7 +64,7 @@ impl Swarm {
     }
 
     /// Waits until the managers have carried out the role that a node was given, before the next
-    /// one's is changed. Who cannot be waited for (a node that is down becomes no manager) or
+    /// one's is changed. A node that cannot be waited for (one that is down becomes no manager) or
     /// takes too long is left to them.
     ///
     /// # Errors
@@ -112,8 +112,8 @@ impl Swarm {
         polled.await?.met()
     }
 
-    /// Whether the managers will allow the demotion of `node` that they refuse now, because what
-    /// they were told before is not done yet.
+    /// Whether the managers will allow the demotion of `node` that they refuse now, because an
+    /// earlier change is not done yet.
     pub(crate) async fn will_allow_demotion(
         &self,
         node: &NodeId,

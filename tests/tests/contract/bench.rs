@@ -138,7 +138,12 @@ impl Bench {
     }
 
     pub(crate) fn work(&self) -> Work<'_> {
-        Work { journal: &self.journal, events: &self.events, cancel: &self.cancel }
+        Work { journal: &self.journal, context: Context::new(&self.events, &self.cancel) }
+    }
+
+    /// The same, ended by a token of the caller's.
+    pub(crate) fn work_ended_by<'a>(&'a self, cancel: &'a CancellationToken) -> Work<'a> {
+        Work { context: self.work().context.ended_by(cancel), ..self.work() }
     }
 
     /// Makes what the machines of the bench's cluster share.

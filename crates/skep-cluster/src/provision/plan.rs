@@ -1,5 +1,5 @@
-//! What a machine is made with: its place, its size, and what it is told before it starts: who it is,
-//! who may log in, whom it trusts.
+//! What a machine is made with: its place, its size, and its seed: its name, its keys, the
+//! certificates it trusts.
 
 use std::net::Ipv4Addr;
 
@@ -11,7 +11,7 @@ use skep_pki::Authority;
 
 use crate::{ClusterError, MachineRecord, engine_options, keys::key_pair, reach::Cluster, tls};
 
-/// What a machine's driver is told to make.
+/// The plan that a machine's driver gets.
 pub(super) fn plan(
     cluster: &Cluster,
     machine: &MachineRecord,
@@ -38,8 +38,8 @@ pub(super) fn plan(
     })
 }
 
-/// Makes, or finds, a machine's keys and writes the seed that tells it everything but its
-/// network, which is its driver's to know.
+/// Makes, or finds, a machine's keys and writes its seed, with everything but its
+/// network, which only its driver knows.
 fn seed(
     cluster: &Cluster,
     machine: &MachineRecord,
@@ -47,8 +47,7 @@ fn seed(
 ) -> Result<Seed, ClusterError> {
     let home = cluster.home();
     let reach = cluster.reach(machine)?;
-    let files = home.layout().cluster(cluster.record().name.as_str());
-    let files = files.machine(machine.name.as_str());
+    let files = cluster.files(&machine.name);
     let login = key_pair(&files.ssh_key(), &format!("skep {}", machine.name))?;
     let host = key_pair(&files.host_key(), &format!("host key of {}", machine.name))?;
     let pin = known_hosts_line(reach.host, reach.ssh, &host.public);
@@ -66,11 +65,10 @@ fn seed(
     Ok(seed)
 }
 
-/// The seed of a machine that takes nothing of it but who may log in; the rest is told over SSH.
+/// The seed of a machine that takes nothing of it but the login key; the rest is done over SSH.
 fn key_only(cluster: &Cluster, machine: &MachineRecord) -> Result<Seed, ClusterError> {
-    let files = cluster.home().layout().cluster(cluster.record().name.as_str());
-    let files = files.machine(machine.name.as_str());
-    let login = key_pair(&files.ssh_key(), &format!("skep {}", machine.name))?;
+    let login =
+        key_pair(&cluster.files(&machine.name).ssh_key(), &format!("skep {}", machine.name))?;
     Ok(Seed::new(machine.name.clone(), login.public, SecretString::from(String::new())))
 }
 

@@ -16,7 +16,6 @@ use crate::{ClusterError, MachineRecord, reach::Cluster};
 /// How often is looked whether a machine that is waited for still runs.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Waits for machines.
 #[derive(Clone, Copy)]
 pub(crate) struct Waiter<'a> {
     pub(crate) cluster: &'a Cluster,
@@ -36,7 +35,6 @@ impl Waiter<'_> {
         }
     }
 
-    /// The engine, as soon as it answers.
     pub(super) async fn engine(
         &self,
         machine: &MachineRecord,
@@ -48,8 +46,8 @@ impl Waiter<'_> {
         self.cluster.engine(machine, self.context.cancel).await
     }
 
-    /// Waits for something in a machine, which nobody needs to do to the end if the machine's own
-    /// end comes first.
+    /// Waits for something in a machine, which is given up if the machine's own end
+    /// comes first.
     pub(crate) async fn while_it_runs<T>(
         &self,
         machine: &MachineRecord,

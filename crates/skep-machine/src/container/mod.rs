@@ -37,6 +37,7 @@ use bollard::{
 };
 use futures_util::StreamExt;
 use ipnet::Ipv4Net;
+use skep_context::cancellable;
 use skep_engine::{EndpointError, Engine, EngineError};
 use skep_model::{Check, ClusterName, MachineName, MachineState, Port};
 use skep_os::{Builder, OsError};
@@ -51,7 +52,7 @@ use self::{
 pub use self::{image::remove_image, preflight::IPVS};
 use crate::{
     Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
-    cancel::cancellable, host::HostRoot,
+    host::HostRoot,
 };
 
 /// How long the host's engine may take to answer a greeting.
@@ -64,7 +65,7 @@ const POLL: Duration = Duration::from_millis(50);
 /// containers ten seconds, one after another where they need each other.
 const GRACE_SECONDS: i32 = 30;
 
-/// How the driver gets at the builder of guest systems: only when one is needed, since a host
+/// How the driver gets the builder of guest systems: only when one is needed, since a host
 /// that cannot build one can still list and remove machines.
 pub type GuestSystems = Box<dyn Fn() -> Result<Builder, OsError> + Send + Sync>;
 
@@ -108,7 +109,6 @@ impl ContainerDriver {
         self.engine.get_or_try_init(|| connect).await
     }
 
-    /// What a node's container may be given here.
     async fn privileges(&self) -> Privileges {
         Privileges::of_engine(self.socket.as_deref().unwrap_or(Path::new("")), &self.host).await
     }
@@ -220,7 +220,7 @@ impl ContainerDriver {
         Ok(journal.made(&container)?)
     }
 
-    /// Frees a machine's name for its container. What has the name is either somebody else's, or
+    /// Frees a machine's name for its container. What has the name is either not skep's, or
     /// it was being made for this machine when a command was interrupted: the engine finishes
     /// such a request all the same, and until it has, there is nothing but the name.
     async fn free_name(
@@ -252,9 +252,8 @@ impl ContainerDriver {
 #[async_trait]
 impl Driver for ContainerDriver {
     async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check> {
-        cancellable(cancel, async { Ok(preflight::look(self, request).await) })
-            .await
-            .unwrap_or_default()
+        let looked = cancel.run_until_cancelled(preflight::look(self, request));
+        looked.await.unwrap_or_default()
     }
 
     async fn prepare(
@@ -264,20 +263,8 @@ impl Driver for ContainerDriver {
         work: Work<'_>,
     ) -> Result<Option<Ipv4Net>, MachineError> {
         image::ensure(self, work).await?;
-        let network = objects::network(cluster);
-        work.journal.intent(&network)?;
-        let made = cancellable(work.cancel, self.make_network(cluster, wanted)).await;
-        match &made {
-            Ok(_) => work.journal.made(&network)?,
-            // It was not even asked for.
-            Err(
-                MachineError::Foreign { .. }
-                | MachineError::Subnet { .. }
-                | MachineError::NoFreeSubnet,
-            ) => work.journal.gone(&network)?,
-            Err(_) => {}
-        }
-        made.map(Some)
+        let made = self.make_network(cluster, wanted);
+        work.make(&objects::network(cluster), made).await.map(Some)
     }
 
     fn reach(
@@ -303,7 +290,7 @@ impl Driver for ContainerDriver {
     }
 
     async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError> {
-        let made = cancellable(work.cancel, Box::pin(self.make(plan, work.journal))).await;
+        let made = cancellable(work.context.cancel, Box::pin(self.make(plan, work.journal))).await;
         if let Err(MachineError::Foreign { resource, .. }) = &made {
             // It is there and is not ours: nothing of ours came of the intent.
             work.journal.gone(resource)?;
@@ -320,7 +307,7 @@ impl Driver for ContainerDriver {
             let started = docker.start_container(&container, None::<StartContainerOptions>).await;
             let started = match started {
                 Err(error) if is_status(&error, 409) => {
-                    // Somebody paused it; or it is being removed since it was looked at.
+                    // It was paused outside of skep; or it is being removed since it was looked at.
                     let unpaused = docker.unpause_container(&container).await;
                     if unpaused.is_err() {
                         self.must_look(id, "start").await?;
@@ -416,7 +403,7 @@ impl Driver for ContainerDriver {
 
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
         let (container, volume) = (objects::container(id), objects::volume(id));
-        cancellable(work.cancel, async {
+        cancellable(work.context.cancel, async {
             let refuse = |source| refused(id, "remove", source);
             let found = self.list(&id.cluster).await.map_err(refuse)?;
             let own = |resource: &Resource| *resource == container || *resource == volume;
@@ -442,7 +429,7 @@ impl Driver for ContainerDriver {
         work: Work<'_>,
     ) -> Result<(), MachineError> {
         let shared = |source| MachineError::Shared { action: format!("remove {resource}"), source };
-        cancellable(work.cancel, async {
+        cancellable(work.context.cancel, async {
             // What lacks the labels is not this store's and stays.
             let found = self.list(cluster).await.map_err(shared)?;
             self.remove_labelled(|other| other == resource, found, work.journal).await
@@ -468,8 +455,8 @@ fn refused(id: &MachineId, action: &'static str, source: EngineError) -> Machine
 
 /// A machine's state, from what the engine lists of its container; none for one that is being
 /// removed. One that ended without being asked shows in its status text, `Exited (1) 5 seconds
-/// ago`: 0, 137 (killed) and 143 (terminated) are how a machine ends that was told to. One that runs
-/// and that somebody has taken off its network is of no use as it is.
+/// ago`: 0, 137 (killed) and 143 (terminated) are how a machine ends that was asked to. One that
+/// runs and was taken off its network is of no use as it is.
 fn state(container: &ContainerSummary, cluster: &ClusterName) -> Option<MachineState> {
     use ContainerSummaryStateEnum as Found;
     let told_to = |status: &str| {

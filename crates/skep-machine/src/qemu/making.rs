@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ipnet::Ipv4Net;
+use skep_context::Context;
 use skep_model::ClusterName;
 use skep_os::vm;
 use skep_store::{Lock, Resource, StoreError};
@@ -14,20 +15,18 @@ use super::{
     record::{Cluster, Machine, Power, SCHEMA, Wire},
 };
 use crate::{
-    MachineError, MachinePlan, Work,
+    MachineError, MachinePlan,
     shelf::{self, kind::MACHINE, of_machine},
     subnet,
 };
 
-/// How often a lock that somebody holds for a moment is tried again.
+/// How often a lock that another process holds for a moment is tried again.
 const POLL: Duration = Duration::from_millis(20);
-/// How long QEMU may take to end once it was told to.
+/// How long QEMU may take to end once it was asked to.
 const END: Duration = Duration::from_secs(5);
 
-/// Which networks there are.
 #[derive(Debug)]
 pub(super) struct Networks {
-    /// The cluster's own, if it has one.
     pub(super) own: Option<Cluster>,
     /// Those that no other may overlap.
     pub(super) taken: Vec<subnet::Taken>,
@@ -36,7 +35,7 @@ pub(super) struct Networks {
 }
 
 impl QemuDriver {
-    /// A cluster's network, and the networks of everybody else: the host's own, and those of the
+    /// A cluster's network, and all other networks: the host's own, and those of the
     /// store's other clusters of virtual machines.
     pub(super) fn networks(&self, cluster: &ClusterName) -> Result<Networks, StoreError> {
         let mut taken = self.host.routes();
@@ -78,7 +77,6 @@ impl QemuDriver {
         &self,
         cluster: &ClusterName,
         wanted: Option<Ipv4Net>,
-        work: Work<'_>,
     ) -> Result<Ipv4Net, MachineError> {
         // Two clusters that are made at once must not choose the same.
         let _lock = self.lock().await?;
@@ -88,7 +86,6 @@ impl QemuDriver {
         if let Some(own) = own.filter(|own| !self.is_elsewhere(own) || self.has_machines(cluster)) {
             let subnet = own.subnet;
             self.keep(cluster, own)?;
-            work.journal.made(&shelf::network(cluster))?;
             return Ok(subnet);
         }
         let subnet = self.choose_subnet(wanted, taken)?;
@@ -116,7 +113,6 @@ impl QemuDriver {
         let (binary, accel) = (self.options.binary.clone(), self.options.accel);
         let record = Cluster::new(subnet, host, segment, binary, accel);
         record.write(&self.shelf.cluster_record(cluster))?;
-        work.journal.made(&shelf::network(cluster))?;
         Ok(subnet)
     }
 
@@ -168,12 +164,10 @@ impl QemuDriver {
     /// Makes a machine's files, unless it has been started with some before.
     pub(super) async fn make(
         &self,
-        place: &Place,
         plan: &MachinePlan,
-        work: Work<'_>,
+        context: Context<'_>,
     ) -> Result<(), MachineError> {
-        let resource = of_machine(MACHINE, &plan.id);
-        work.journal.intent(&resource)?;
+        let place = &self.place(&plan.id);
         let macs = addresses::macs(&self.store, &plan.id);
         let cluster = self.cluster(&plan.id.cluster)?;
         let mut seed = plan.seed.clone();
@@ -184,19 +178,18 @@ impl QemuDriver {
             if !place.files.config().exists() {
                 skep_store::write_private(&place.files.config(), &config)?;
             }
-            return Ok(work.journal.made(&resource)?);
+            return Ok(());
         }
-        let image = (self.os)()?.ensure_vm(work.events, work.cancel).await?;
+        let image = (self.os)()?.ensure_vm(context.events, context.cancel).await?;
         // What is there was never used: a part of a machine, or one with another seed.
         self.clear(place, "make").await?;
         skep_store::file::create_private_dir(place.files.directory())?;
         let disk = plan.size.disk.unwrap_or(vm::DEFAULT_DISK_BYTES);
-        vm::make_data_disk(&place.files.data(), disk, work.cancel).await?;
+        vm::make_data_disk(&place.files.data(), disk, context.cancel).await?;
         skep_store::write_private(&place.files.config(), &config)?;
         let publish = plan.publish.clone();
         let record = Machine::new(plan.address, macs, image.digest, plan.size, publish);
-        place.files.write(&record)?;
-        Ok(work.journal.made(&resource)?)
+        Ok(place.files.write(&record)?)
     }
 
     /// Ends a machine and removes all it consists of.
@@ -228,7 +221,7 @@ impl QemuDriver {
     }
 }
 
-/// Ends a QEMU whose files somebody has removed while it ran: nothing but its monitor leads to it.
+/// Ends a QEMU whose files were removed while it ran: nothing but its monitor leads to it.
 async fn end_stray(place: &Place, action: &'static str) -> Result<(), MachineError> {
     if monitor::status(&place.monitor).await.is_err() {
         return Ok(());

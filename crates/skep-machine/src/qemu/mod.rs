@@ -30,6 +30,7 @@ use std::{collections::BTreeMap, fmt, io, net::Ipv4Addr, path::PathBuf};
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use ipnet::Ipv4Net;
+use skep_context::cancellable;
 use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Port, Verdict};
 use skep_os::{Entry, VmImage};
 use skep_process::ProcessError;
@@ -45,9 +46,7 @@ use self::{
     record::{Cluster, Files, Machine},
 };
 use crate::{
-    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
-    cancel::cancellable,
-    console,
+    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work, console,
     container::GuestSystems,
     host::HostRoot,
     shelf::{
@@ -116,7 +115,6 @@ impl QemuDriver {
         })
     }
 
-    /// The QEMU to start.
     fn binary(&self, cluster: Option<&Cluster>) -> PathBuf {
         let chosen = self.options.binary.clone();
         chosen.or_else(|| cluster?.binary.clone()).unwrap_or_else(program::usual)
@@ -128,8 +126,8 @@ impl QemuDriver {
     }
 
     /// What executes the instructions of machines with this guest system. The accelerator is only
-    /// taken, asked for or not, if their kernel has come up with it; with `events` a person is told
-    /// of a trial and what came of it.
+    /// taken, asked for or not, if their kernel has come up with it; `events` receives
+    /// the step of a trial and what came of it.
     async fn accel(
         &self,
         cluster: Option<&Cluster>,
@@ -156,7 +154,7 @@ impl QemuDriver {
     }
 
     /// What came of a trial with a guest system's kernel, which is made unless one was before. One
-    /// that failed is made again for somebody who asks for the accelerator by its name.
+    /// that failed is made again for a user who asks for the accelerator by its name.
     async fn tried(
         &self,
         asked: Option<Accel>,
@@ -221,7 +219,6 @@ impl QemuDriver {
         })
     }
 
-    /// Whether any machine of a cluster runs.
     fn any_alive(&self, cluster: &ClusterName) -> bool {
         self.machines(cluster)
             .unwrap_or_default()
@@ -238,9 +235,8 @@ impl QemuDriver {
 #[async_trait]
 impl Driver for QemuDriver {
     async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check> {
-        cancellable(cancel, async { Ok(preflight::look(self, request, cancel).await) })
-            .await
-            .unwrap_or_default()
+        let looked = cancel.run_until_cancelled(preflight::look(self, request, cancel));
+        looked.await.unwrap_or_default()
     }
 
     async fn prepare(
@@ -249,17 +245,11 @@ impl Driver for QemuDriver {
         wanted: Option<Ipv4Net>,
         work: Work<'_>,
     ) -> Result<Option<Ipv4Net>, MachineError> {
-        let guest = (self.os)()?.ensure_vm(work.events, work.cancel).await?;
+        let guest = (self.os)()?.ensure_vm(work.context.events, work.context.cancel).await?;
         let known = Cluster::read(&self.shelf.cluster_record(cluster))?;
-        self.accel(known.as_ref(), &guest, Some(work.events), work.cancel).await?;
-        let network = shelf::network(cluster);
-        work.journal.intent(&network)?;
-        let made = cancellable(work.cancel, self.make_network(cluster, wanted, work)).await;
-        if let Err(MachineError::Subnet { .. } | MachineError::NoFreeSubnet) = &made {
-            // Nothing came of the intent.
-            work.journal.gone(&network)?;
-        }
-        made.map(Some)
+        self.accel(known.as_ref(), &guest, Some(work.context.events), work.context.cancel).await?;
+        let made = self.make_network(cluster, wanted);
+        work.make(&shelf::network(cluster), made).await.map(Some)
     }
 
     fn reach(
@@ -284,8 +274,8 @@ impl Driver for QemuDriver {
     }
 
     async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError> {
-        let place = self.place(&plan.id);
-        cancellable(work.cancel, Box::pin(self.make(&place, plan, work))).await
+        let made = Box::pin(self.make(plan, work.context));
+        work.make(&of_machine(MACHINE, &plan.id), made).await
     }
 
     async fn start(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
@@ -325,13 +315,7 @@ impl Driver for QemuDriver {
     }
 
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
-        let resource = of_machine(MACHINE, id);
-        cancellable(work.cancel, async {
-            work.journal.going(&resource)?;
-            self.clear(&self.place(id), "remove").await
-        })
-        .await?;
-        Ok(work.journal.gone(&resource)?)
+        work.remove(&of_machine(MACHINE, id), self.clear(&self.place(id), "remove")).await
     }
 
     async fn resources(&self, cluster: &ClusterName) -> Result<Vec<Resource>, MachineError> {
@@ -346,19 +330,14 @@ impl Driver for QemuDriver {
     ) -> Result<(), MachineError> {
         match (resource.kind.as_str(), shelf::owner(cluster, resource)) {
             (MACHINE, Some(id)) => {
-                cancellable(work.cancel, async {
-                    work.journal.going(resource)?;
-                    self.clear(&self.place(&id), "remove").await
-                })
-                .await?;
+                work.remove(resource, self.clear(&self.place(&id), "remove")).await
             }
             (NETWORK, _) if resource.name == cluster.as_str() => {
                 let path = self.shelf.cluster_record(cluster);
-                cancellable(work.cancel, async { Ok(skep_store::file::remove(&path)?) }).await?;
+                work.remove(resource, async { Ok(skep_store::file::remove(&path)?) }).await
             }
-            _ => {}
+            _ => Ok(work.journal.gone(resource)?),
         }
-        Ok(work.journal.gone(resource)?)
     }
 }
 

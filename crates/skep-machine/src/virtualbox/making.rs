@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use skep_context::Context;
 use skep_model::ClusterName;
 use skep_os::{Seed, vm};
 use skep_store::Resource;
@@ -17,13 +18,12 @@ use super::{
     record::{Cluster, Machine, Wanted},
 };
 use crate::{
-    DriverOptions, MachineError, MachineId, MachinePlan, Work,
+    DriverOptions, MachineError, MachineId, MachinePlan,
     shelf::{self, kind::MACHINE, of_machine},
 };
 
-/// What a machine has in memory if nothing else is asked for, in bytes: docker-machine's.
+/// A machine's default memory, in bytes: docker-machine's.
 pub(super) const MEMORY: u64 = 1 << 30;
-/// How many processors.
 const CPUS: u32 = 1;
 /// The most its disk may hold, in bytes.
 pub(super) const DISK: u64 = 20_000 << 20;
@@ -32,18 +32,14 @@ const MEGABYTE: usize = 1 << 20;
 /// The controller all drives are on.
 const CONTROLLER: &str = "SATA";
 
-/// Why a machine is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RemovalReason {
-    /// It is created again.
     Recreate,
-    /// It was left over.
+    /// It was left by a command that was interrupted.
     Leftover,
-    /// The user asked for it.
     Requested,
 }
 
-/// The options of a machine.
 pub(super) fn options(given: &DriverOptions) -> Options {
     match given {
         DriverOptions::Virtualbox(Some(options)) => (**options).clone(),
@@ -55,34 +51,31 @@ impl VirtualBoxDriver {
     /// Makes a machine, unless it is there and has been started before.
     pub(super) async fn make(
         &self,
-        place: &Place,
         plan: &MachinePlan,
-        work: Work<'_>,
+        context: Context<'_>,
     ) -> Result<(), MachineError> {
-        let resource = of_machine(MACHINE, &plan.id);
-        let options = options(&plan.options);
-        work.journal.intent(&resource)?;
-        if self.is_kept(place, work.cancel).await? {
-            return Ok(work.journal.made(&resource)?);
+        let place = &self.place(&plan.id);
+        let (options, cancel) = (options(&plan.options), context.cancel);
+        if self.is_kept(place, cancel).await? {
+            return Ok(());
         }
         if let Some(vm) = &options.vm {
-            self.adopt(place, plan, vm, &options, work.cancel).await?;
-            return Ok(work.journal.made(&resource)?);
+            return self.adopt(place, plan, vm, &options, cancel).await;
         }
         if place.files.directory().exists() {
             // It was never used: a part of a machine, or one with another seed.
-            self.clear(place, RemovalReason::Recreate, work.cancel).await?;
+            self.clear(place, RemovalReason::Recreate, cancel).await?;
         }
         let refuse = |error| place.refuse_vbox("make", error);
         let cluster = self.cluster(&plan.id.cluster)?;
-        let version = self.vbox.find(work.cancel).await.map_err(refuse)?.version;
+        let version = self.vbox.find(cancel).await.map_err(refuse)?.version;
         let macs = macs(&self.store, &plan.id);
-        let iso = self.iso(place, &options, work).await?;
+        let iso = self.iso(place, &options, context).await?;
         // VirtualBox writes disks beside everything else.
         let (disk, config, mut machine) = tokio::try_join!(
-            self.disk(place, plan, &options, work.cancel),
-            self.config(place, plan, &options, &cluster, &macs, work.cancel),
-            self.register(place, plan, &options, work.cancel),
+            self.disk(place, plan, &options, cancel),
+            self.config(place, plan, &options, &cluster, &macs, cancel),
+            self.register(place, plan, &options, cancel),
         )?;
         let uuid = machine.uuid.clone();
         let owner = format!("made by skep: store {}, cluster {}", self.store, plan.id.cluster);
@@ -113,17 +106,16 @@ impl VirtualBoxDriver {
         }
         calls.extend(self.shares(&uuid, &options));
         for call in calls {
-            self.vbox.run(call, work.cancel).await.map_err(refuse)?;
+            self.vbox.run(call, cancel).await.map_err(refuse)?;
         }
         machine.ssh_port = (port != 0).then_some(port);
         if matches!(options.iso, Iso::Boot2docker(_)) && !options.no_dhcp {
-            let _lock = self.vbox.lock(work.cancel).await?;
-            let lease = self.lease(&cluster, &uuid, plan.address, work.cancel);
+            let _lock = self.vbox.lock(cancel).await?;
+            let lease = self.lease(&cluster, &uuid, plan.address, cancel);
             machine.lease = lease.await.map_err(refuse)?;
         }
         machine.wanted = Wanted::New;
-        place.files.write(&machine)?;
-        Ok(work.journal.made(&resource)?)
+        Ok(place.files.write(&machine)?)
     }
 
     /// Whether a machine is there that has been started before.
@@ -145,13 +137,13 @@ impl VirtualBoxDriver {
         &self,
         place: &Place,
         options: &Options,
-        work: Work<'_>,
+        Context { events, cancel, .. }: Context<'_>,
     ) -> Result<PathBuf, MachineError> {
         let (from, to) = match (&options.iso, &self.given_iso) {
             (Iso::Boot2docker(path), _) => (path.clone(), place.files.boot2docker_iso()),
             (Iso::Skep, Some(path)) => (path.clone(), place.files.skep_iso()),
             (Iso::Skep, None) => {
-                let image = (self.os)()?.ensure_iso(work.events, work.cancel).await?;
+                let image = (self.os)()?.ensure_iso(events, cancel).await?;
                 (image.iso, place.files.skep_iso())
             }
         };
@@ -167,7 +159,6 @@ impl VirtualBoxDriver {
         placed.map(|()| to).map_err(refuse)
     }
 
-    /// The disk it writes to.
     async fn disk(
         &self,
         place: &Place,
@@ -254,7 +245,7 @@ impl VirtualBoxDriver {
         Ok(Some(path))
     }
 
-    /// Registers a machine under a name that nobody else has. VirtualBox itself would take a second
+    /// Registers a machine under a name that no other has. VirtualBox itself would take a second
     /// one of the same name without a word.
     async fn register(
         &self,
@@ -270,7 +261,7 @@ impl VirtualBoxDriver {
             all.into_iter().partition(|vm| is_in(&vm.settings, place.files.directory()));
         let name = self.free_name(place, &all)?;
         for stray in &strays {
-            // Somebody has removed its files, and nothing else.
+            // Its files were removed, and nothing else.
             self.discard(place, stray, None, "make", cancel).await?;
         }
         let call = Call::new(["createvm", "--basefolder"]).path(place.files.directory()).words([
@@ -371,7 +362,7 @@ impl VirtualBoxDriver {
     /// Ends a machine and removes all it consists of, in VirtualBox and here.
     ///
     /// One that was taken over was there before: as something left over, of a command that was cut
-    /// short, it is only forgotten. Whoever names it means it.
+    /// short, it is only forgotten. A user who names it means it.
     pub(super) async fn clear(
         &self,
         place: &Place,
@@ -455,7 +446,7 @@ impl VirtualBoxDriver {
     ) -> Result<Vec<Resource>, MachineError> {
         let mut machines = self.shelf.machines(cluster)?;
         machines.retain(|id| self.shelf.machine_directory(id).exists());
-        let directory = self.shelf.layout.cluster(cluster.as_str()).machines();
+        let directory = self.shelf.layout.cluster(cluster).machines();
         match self.vms(cancel).await {
             Ok(all) => {
                 // Their files may be gone, and they are still VirtualBox's.

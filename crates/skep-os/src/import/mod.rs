@@ -1,8 +1,8 @@
-//! Takes a disc image that somebody else has made, a `boot2docker.iso` say, into the cache.
+//! Takes a disc image that others have made, a `boot2docker.iso` say, into the cache.
 //!
 //! ```text
 //! CACHE/imports/
-//!   KEY.lock       held by whoever imports from one source; KEY is the sha256 of the source
+//!   KEY.lock       held by the process that imports from a source; KEY is its sha256
 //!   KEY.part       what has come from it so far
 //!   KEY.notes      what its server said of it, to go on later and to know it again
 //!   DIGEST.iso     a whole image, by its sha256
@@ -83,9 +83,6 @@ impl Import {
 
     /// Imports it. What has been downloaded when it is cut short stays, and the next import goes on
     /// from there if the server lets it.
-    ///
-    /// # Errors
-    /// See [`ImportError`].
     pub async fn run(
         &self,
         events: &Events,
@@ -171,7 +168,6 @@ impl Import {
         Ok(imported)
     }
 
-    /// Copies a local file.
     async fn copy(
         &self,
         from: &Path,
@@ -246,7 +242,7 @@ impl Import {
 /// Whether the disk has room for `needed` bytes more, at a file's place.
 fn room(file: &Path, needed: u64) -> Result<(), ImportError> {
     let directory = file.parent().unwrap_or(Path::new("."));
-    // Where it cannot be told, writing will.
+    // Where it cannot be known, writing will show it.
     let Ok(status) = rustix::fs::statvfs(directory) else { return Ok(()) };
     let free = status.f_bavail.saturating_mul(status.f_frsize);
     if free < needed {

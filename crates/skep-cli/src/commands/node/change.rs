@@ -72,7 +72,7 @@ impl Meant {
     }
 }
 
-/// Refuses what would cost the swarm its quorum, unless forced; says what is unwise.
+/// Refuses what would cost the swarm its quorum, unless forced; warns of what is unwise.
 pub(crate) fn enforce(context: &Context, judgement: Judgement, force: bool) -> Result<(), Failure> {
     match judgement {
         Judgement::Fine => {}
