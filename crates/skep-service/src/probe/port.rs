@@ -32,7 +32,10 @@ fn list(ports: &[PublishedPort]) -> String {
 
 /// The TCP port of a service that is to be asked: the only one, or the one whose published port is
 /// `wanted`, or else whose port in the container is.
-pub(super) fn published(service: &Service, wanted: Option<u16>) -> Result<PublishedPort, PortError> {
+pub(super) fn published(
+    service: &Service,
+    wanted: Option<u16>,
+) -> Result<PublishedPort, PortError> {
     // What is published in the mode `host` is in the spec only.
     let given = service.endpoint.ports.iter();
     let spec = service.spec.endpoint_spec.iter().flat_map(|spec| &spec.ports);
