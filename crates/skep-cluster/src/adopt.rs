@@ -1,4 +1,4 @@
-//! Machines that no seed told what they are: hosts that were there before, and boot2docker. What a
+//! Machines that read no seed of skep's: hosts that were there before, and boot2docker. What a
 //! guest of skep's own does with its seed is done to them over SSH.
 
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::{
 /// How long a host may take to be given back, which restarts its engine.
 const RELEASE: Duration = Duration::from_secs(90);
 
-/// What somebody allowed to be done to a host.
+/// What the user allowed to be done to a host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Allowed {
     /// An engine is installed where there is none.
@@ -86,7 +86,7 @@ pub(crate) async fn adopt(
     taken
 }
 
-/// Gives a host back, as far as it can be told; a warning says if it could not.
+/// Gives a host back, as far as that can be known; a warning says if it failed.
 pub(crate) async fn give_back(cluster: &Cluster, machine: &MachineRecord, context: Context<'_>) {
     let Context { events, cancel, .. } = context;
     let released = Box::pin(release(cluster, machine, cancel));
@@ -114,7 +114,7 @@ pub(crate) async fn release(
     Ok(())
 }
 
-/// A host that may be taken, and what is wanted of it.
+/// A host that may be taken, and what it is to become.
 #[derive(Debug, Clone, Copy)]
 struct Adoption<'a> {
     cluster: &'a Cluster,
@@ -148,7 +148,7 @@ impl Adoption<'_> {
             options: daemon,
         };
         let written = async {
-            // First of all whose machine it is, which stands among the settings.
+            // The owner comes first, which stands among the settings.
             let changed = adopt::apply(&guest, &found, &settings, cancel).await?;
             Ok::<_, ClusterError>(adopt::rename(&guest, &found, cancel).await? || changed)
         };
@@ -165,7 +165,7 @@ impl Adoption<'_> {
         self.cluster.engine(self.machine, cancel).await
     }
 
-    /// New TLS files, if those that are there are due or were issued by somebody else.
+    /// New TLS files, if those that are there are due or were issued by another authority.
     fn tls(&self, found: &Found) -> Result<Option<Tls>, ClusterError> {
         let names = tls::server_names(self.cluster, self.machine)?;
         let now = self.cluster.home().settings().now;
@@ -180,7 +180,7 @@ impl Adoption<'_> {
         Ok(Some(Tls { ca: ours.to_owned(), certificate, key }))
     }
 
-    /// Only who is root, or in the engine's group, may use its socket. A login has the groups it had
+    /// Only root and the engine's group may use its socket. A login has the groups it had
     /// when it began, so it begins again.
     async fn let_user_in(&self, guest: Guest, found: &Found) -> Result<Guest, ClusterError> {
         let cancel = self.context.cancel;
@@ -195,7 +195,7 @@ impl Adoption<'_> {
     }
 }
 
-/// Refuses a host that is somebody else's: another store's machine, or a node of another swarm.
+/// Refuses a host with another owner: another store's machine, or a node of another swarm.
 async fn refuse(
     cluster: &Cluster,
     machine: &MachineRecord,
@@ -246,7 +246,7 @@ async fn refuse(
 }
 
 /// Whether this store has the machine that a host says it is. One that was never finished, or not
-/// cleared up after, is nobody's.
+/// cleared up after, has no owner.
 fn is_recorded(cluster: &Cluster, owner: &Owner) -> bool {
     let Ok(name) = owner.cluster.parse() else { return false };
     let record = ClusterRecord::load(cluster.home(), &name);

@@ -1,4 +1,4 @@
-//! The CA certificates of one machine, brought to what is wished of it.
+//! The CA certificates of one machine, brought to the desired ones.
 
 use std::collections::BTreeSet;
 
@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{ClusterError, ClusterRecord, MachineRecord, reach::Cluster, trust::Given};
 
-/// Brings a machine to what is wished by now: what is missing is installed, what is not wished any
-/// more and skep has given it, or is named in `besides`, is removed. The engine is its caller's to
-/// restart, if that is due.
+/// Brings a machine to the certificates desired by now: what is missing is installed, what is not
+/// desired any more and skep has given it, or is named in `besides`, is removed. The caller
+/// restarts the engine, if that is due.
 pub(crate) async fn bring_up_to_date(
     cluster: &Cluster,
     machine: &MachineRecord,
@@ -23,7 +23,7 @@ pub(crate) async fn bring_up_to_date(
     cancel: &CancellationToken,
 ) -> Result<Changed, ClusterError> {
     let home = cluster.home();
-    // Another command may have changed the wish since this one began.
+    // Another command may have changed the record since this one began.
     let record = ClusterRecord::load(home, &cluster.record().name)?;
     let record = record.unwrap_or_else(|| cluster.record().clone());
     let machine = record.machine(machine.name.as_str()).unwrap_or(machine);
@@ -49,8 +49,8 @@ pub(crate) async fn bring_up_to_date(
     Ok(changed)
 }
 
-/// As [`bring_up_to_date`], as a step, where there is anything to say. Returns whether the engine is to
-/// be restarted.
+/// As [`bring_up_to_date`], as a step, where there is anything to do. Returns whether the engine is
+/// to be restarted.
 pub(crate) async fn install(
     cluster: &Cluster,
     machine: &MachineRecord,
@@ -65,7 +65,7 @@ pub(crate) async fn install(
     Ok(step.end_with(changed)?.restart_due)
 }
 
-/// Whether there is anything to say to a machine about certificates: something is wished, or was.
+/// Whether there may be anything to do on a machine: certificates are desired, or were.
 fn has_any(cluster: &Cluster, machine: &MachineRecord) -> Result<bool, ClusterError> {
     let home = cluster.home();
     let record = ClusterRecord::load(home, &cluster.record().name)?;
@@ -75,12 +75,12 @@ fn has_any(cluster: &Cluster, machine: &MachineRecord) -> Result<bool, ClusterEr
     Ok(!given.may_have.is_empty() || !record.wished(machine).is_empty())
 }
 
-/// Forgets what a machine that is gone had: one that is made in its place has what is wished.
+/// Forgets what a machine that is gone had: one that is made in its place gets what is desired.
 pub(crate) fn forget(cluster: &Cluster, machine: &MachineRecord) -> Result<(), ClusterError> {
     Ok(skep_store::file::remove(&cluster.files(&machine.name).trust())?)
 }
 
-/// Brings a machine that was just started to what is wished by now, and lets its engine read it:
+/// Brings a machine that was just started to what is desired by now, and lets its engine read it:
 /// whatever changed while it was off. Its tasks, if it has any yet, have only just begun.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! CA certificates on the machines of a cluster: the same operation on all that are meant, at
 //! once.
 //!
-//! What is wished is recorded before any machine is touched, and each machine is then brought to
+//! What is desired is recorded before any machine is touched, and each machine is then brought to
 //! it: the certificates first, on all at once; then the engines that have to read them, in the order
 //! of [`restarts`]. A machine that is off is not waited for: it is brought up to date
 //! when it is started (`ca_certificates::catch_up`), and by `up`. Machines made later have everything from their
@@ -23,7 +23,7 @@ use crate::{
 };
 
 impl Scope<'_> {
-    /// Changes what is wished, and brings the machines that run to it, under the cluster's lock,
+    /// Changes what is desired, and brings the machines that run to it, under the cluster's lock,
     /// which the caller has.
     async fn change<T>(
         &self,
@@ -129,7 +129,6 @@ pub async fn list(scope: Scope<'_>) -> Result<Answers<Vec<Listed>>, ClusterError
 /// What a removal came to.
 #[derive(Debug)]
 pub struct Removal {
-    /// The certificates that were meant.
     pub named: Vec<AnchorName>,
     /// How many were removed from each machine that runs, and which do not.
     pub machines: Answers<usize>,
@@ -151,7 +150,7 @@ pub async fn remove(
     let (known, unknown) = known(&scope, registry).await?;
     let mut named: Vec<AnchorName> = Vec::new();
     for selector in selectors {
-        // A whole fingerprint is one certificate's, whoever knows it: an interrupted removal may have
+        // A whole fingerprint is one certificate's, known or not: an interrupted removal may have
         // left nothing of it but an engine that is to be restarted.
         let is_whole = |text: &str| text.len() == 64 && text.chars().all(|c| c.is_ascii_hexdigit());
         let meant = meant_by(&scope, &known, selector)?;
@@ -164,7 +163,7 @@ pub async fn remove(
         }
     }
     if named.is_empty() {
-        // Where nobody knows it, a machine that could not be asked may have it.
+        // Where no machine is known to have it, one that could not be asked may.
         let (answers, off) = (unknown, Vec::new());
         return Ok(Removal { named, machines: Answers { answers, off } });
     }

@@ -1,5 +1,5 @@
-//! Certificates over the fake driver, whose machines run or are off and cannot be logged in to: what
-//! is promised about the wish, and about who is waited for.
+//! Certificates over the fake driver, whose machines run or are off and cannot be logged in to:
+//! what is promised about the desired certificates, and about which machines are waited for.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -71,7 +71,7 @@ impl Bench {
         remove(scope, &[selector.to_owned()], None, false).await
     }
 
-    /// Who lacks what and still has what.
+    /// The machines that lack a certificate or still have one.
     fn behind(&self) -> Vec<String> {
         let behind = behind(&self.home, self.cluster().record());
         let line = |one: trust::Behind| {
@@ -105,7 +105,7 @@ async fn nobody_waits_for_what_is_off_and_it_is_known_to_be_behind() {
     assert_eq!(bench.wished("worker1"), 3);
     assert_eq!(bench.behind(), ["manager1 -CN=RootC +", "worker1 -CN=RootC +"]);
 
-    // By a part of its name, though nobody can be asked; what it had is remembered.
+    // By a part of its name, though no machine can be asked; what it had is remembered.
     let removal = bench.remove("roota").await.unwrap();
     assert_eq!(removal.named.len(), 1);
     assert_eq!(bench.wished("worker1"), 2);
@@ -136,7 +136,7 @@ async fn what_is_wished_of_one_machine_is_that_ones() {
     assert_eq!(bench.behind(), ["worker1 -CN=RootC +"]);
 }
 
-/// A machine that runs and cannot be reached fails, and the wish stands all the same.
+/// A machine that runs and cannot be reached fails, and the record stays as desired.
 #[tokio::test]
 async fn the_wish_is_recorded_before_any_machine_is_asked() {
     let bench = Bench::new().await;

@@ -19,7 +19,6 @@ use crate::{ClusterError, MachineRecord, reach::Cluster};
 
 /// How long an engine may take: longer than the two rounds of 16 s after which it gives up.
 const PATIENCE: Duration = Duration::from_secs(40);
-/// How often the certificate is looked at.
 const INTERVAL: Duration = Duration::from_millis(100);
 
 impl Cluster {
@@ -50,7 +49,7 @@ impl Cluster {
         by_id.or_else(|| machines.iter().find(|machine| machine.name.as_str() == node.hostname))
     }
 
-    /// The guest of a machine, and the command that shows whose certificate its node has.
+    /// The guest of a machine, and the command that prints its node's certificate.
     async fn certificate(
         &self,
         machine: &MachineRecord,
@@ -64,7 +63,6 @@ impl Cluster {
     }
 }
 
-/// Whether a node's certificate is a manager's.
 async fn is_managers(guest: &Guest, look: &Command, cancel: &CancellationToken) -> bool {
     // docs.docker.com, "Manage swarm security with PKI": the organizational unit is the role.
     let subject = guest.run(look, cancel).await;

@@ -9,27 +9,22 @@ use skep_pki::{Anchor, CaCertificate};
 
 use crate::{ClusterError, ClusterRecord, MachineRecord};
 
-/// How many managers a cluster has if nobody says.
+/// The default number of managers.
 pub const DEFAULT_MANAGERS: usize = 1;
-/// How many workers a cluster has if nobody says.
+/// The default number of workers.
 pub const DEFAULT_WORKERS: usize = 3;
 
-/// What a person asks of a cluster; what is left out stays as it is, or is chosen.
+/// What the user asks of a cluster; what is left out stays as it is, or is chosen.
 #[derive(Debug, Clone, Default)]
 pub struct Desired {
-    /// The driver of its machines.
     pub driver: Option<DriverKind>,
     /// How virtual machines are run, where that driver is `qemu`.
     pub qemu: qemu::Options,
-    /// How many managers.
     pub managers: Option<usize>,
-    /// How many workers.
     pub workers: Option<usize>,
-    /// The network of its machines.
     pub subnet: Option<Ipv4Net>,
     /// CA certificates that every machine trusts from its first moment.
     pub ca_certificates: Vec<CaCertificate>,
-    /// How big each machine is.
     pub size: Size,
     /// The ports every machine answers on at its host address, in addition to those it does.
     pub publish: Vec<Port>,
@@ -41,11 +36,11 @@ impl Desired {
     /// The record of the cluster as it is to be, from the one of the cluster as it is.
     ///
     /// `made` are the machines that exist: those the driver knows, or that the journal says were
-    /// made. Only they, and machines that were made by themselves, bind a new wish: a machine that
-    /// an `up` has only written down is changed or dropped as asked.
+    /// made. Only they, and machines that were made by themselves, bind a new request: a machine
+    /// that an `up` has only written down is changed or dropped as asked.
     ///
     /// # Errors
-    /// [`ClusterError::Request`] naming what cannot be had: no manager, too many machines, fewer
+    /// [`ClusterError::Request`] naming what is impossible: no manager, too many machines, fewer
     /// machines than there are, another driver, subnet or size than they have. The record is then
     /// as it was.
     pub fn apply_to(

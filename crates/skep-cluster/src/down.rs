@@ -43,7 +43,7 @@ pub async fn down(
 }
 
 /// As [`down`]; with `without`, only if the cluster has no machine besides these, which are gone:
-/// somebody else may have made one in it since the caller has looked.
+/// another command may have made one in it since the caller has looked.
 pub(crate) async fn take_away(
     home: &Home,
     name: &ClusterName,
@@ -69,14 +69,14 @@ pub(crate) async fn take_away(
             return Ok(Removed::Nothing);
         }
         Ok(None) if without.is_some() => {
-            // Somebody else was first; all there may be is what was made for our own locks.
+            // Another command was first; all there may be is what was made for our own locks.
             skep_store::file::remove_dir_at_once(files.directory())?;
             return Ok(Removed::Nothing);
         }
         loaded => loaded.ok().flatten(),
     };
     let recorded = record.iter().flat_map(|record| &record.machines).map(|machine| &machine.name);
-    // One that is being made by itself is not taken away under the hands of who makes it.
+    // One that is being made by itself is not taken away while a command makes it.
     let _machines = locks::machines(home, name, recorded)?;
     let kinds = match &record {
         Some(record) => vec![record.driver],
@@ -146,7 +146,7 @@ fn has_others(record: &ClusterRecord, these: &[MachineName]) -> bool {
     record.machines.iter().any(|machine| !these.contains(&machine.name))
 }
 
-/// Gives the hosts that were there before back to whom they belong. One that does not answer is
+/// Gives the hosts that were there before back to their owners. One that does not answer is
 /// forgotten all the same.
 async fn give_hosts_back(
     home: &Home,

@@ -1,4 +1,5 @@
-//! Logging in to a machine whose host key no seed has set: it is believed at first sight, and pinned.
+//! Logging in to a machine whose host key no seed has set: it is trusted at first sight, and
+//! pinned.
 
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{ClusterError, MachineRecord};
 
-/// Logs in to a machine whose host key nobody told us, if it answers now. One that was never talked
-/// to, as one that was imported, is believed at first sight.
+/// Logs in to a machine whose host key skep did not make, if it answers now. One that was never
+/// talked to, as one that was imported, is trusted at first sight.
 ///
 /// # Errors
 /// [`ClusterError::Host`] naming both keys if it shows another one than then;
@@ -29,7 +30,6 @@ pub(crate) async fn connect(
     }
 }
 
-/// Pins a host's key, unless one is.
 pub(crate) async fn pin(
     machine: &MachineRecord,
     access: &Access,
@@ -37,8 +37,8 @@ pub(crate) async fn pin(
 ) -> Result<(), ClusterError> {
     let Context { timeout, events, cancel } = context;
     let pinned = skep_read::text(&access.known_hosts, skep_read::limit::KEY).unwrap_or_default();
-    // An address that has changed since is another host's until somebody says otherwise; boot2docker
-    // gets its address from a server, and keeps its key.
+    // An address that has changed since is another host's until the user says otherwise;
+    // boot2docker gets its address from a server, and keeps its key.
     if adopt::is_pin(&pinned) && machine.system() != System::Boot2docker {
         return Ok(());
     }

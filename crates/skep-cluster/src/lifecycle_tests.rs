@@ -333,7 +333,7 @@ async fn half_down(bench: &Bench, stays: &str) {
 #[tokio::test]
 async fn a_removal_that_was_begun_is_known_until_it_is_finished_or_given_up() {
     let bench = Bench::new();
-    // Nobody waits for its machines, which nobody can log in to; they are made.
+    // Its machines are not waited for, since they cannot be logged in to; they are made.
     let _ = bench.up().await;
     assert_eq!(removal(&bench.home, &bench.name), None, "it is an `up` that is unfinished");
     half_down(&bench, "manager1").await;
@@ -352,13 +352,13 @@ async fn a_removal_that_was_begun_is_known_until_it_is_finished_or_given_up() {
 #[tokio::test]
 async fn what_is_left_of_a_lost_swarm_is_removed_before_it_is_made_anew() {
     let bench = Bench::new();
-    // Nobody waits for its machines, which nobody can log in to; they are made.
+    // Its machines are not waited for, since they cannot be logged in to; they are made.
     let _ = bench.up().await;
     half_down(&bench, "worker1").await;
     let files = bench.home.layout().cluster(&bench.name);
     let journal = || Journal::open(&files.journal()).unwrap();
     assert_eq!(journal().leaving().unwrap().len(), 1, "worker1 was asked to go");
-    // As far as an `up` of machines that nobody can log in to gets.
+    // As far as an `up` of machines that cannot be logged in to gets.
     let _ = bench.up().await;
     assert_eq!(journal().leaving().unwrap(), []);
     assert_eq!(journal().uncertain().unwrap(), []);

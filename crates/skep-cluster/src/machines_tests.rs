@@ -66,7 +66,7 @@ impl Bench {
         self.make(&self.home, engine(name, at)).await
     }
 
-    /// Begins to make a fake machine, which nobody can log in to, and interrupts it there.
+    /// Begins to make a fake machine, which cannot be logged in to, and interrupts it there.
     async fn interrupted(&self, name: &str) -> ClusterError {
         let cancel = self.cancel.clone();
         let events = Events::new(move |event| {
@@ -173,7 +173,7 @@ async fn what_cannot_be_done_to_a_url_is_said() {
     assert!(text.contains("hosts without a driver cannot be stopped"), "{text}");
     let now = bench.context(&events).within(Duration::ZERO);
     power(&cluster, &web1, Power::On, false, now).await.unwrap();
-    // Nobody listens there, which is all that is wrong with it.
+    // No process listens there, which is all that is wrong with it.
     let status = status(&cluster, &bench.cancel).await.unwrap();
     assert!(status.are_alone() && !status.is_as_desired());
     assert!(status.machines[0].engine.is_err());
@@ -357,7 +357,7 @@ async fn a_machine_is_forgotten_by_force() {
     assert!(said.contains("may still be there"), "{said}");
 }
 
-/// The fake driver's machines have no engines, so nobody can be asked about these.
+/// The fake driver's machines have no engines, so none can be asked about these.
 #[tokio::test]
 async fn a_manager_that_nobody_can_ask_about_is_kept() {
     let bench = Bench::new();
@@ -499,7 +499,7 @@ async fn machines_are_found_in_whatever_cluster_they_are() {
             ("a".to_owned(), vec!["one".to_owned(), "manager1".to_owned()])
         ]
     );
-    // A machine may be in a record that nobody can read: that is said, not that there is none.
+    // A machine may be in a record that cannot be read: that is reported, not that there is none.
     let record = bench.files("b").record();
     fs_err::write(skep_store::kept::place(&record), "{").unwrap();
     fs_err::write(record, "{").unwrap();

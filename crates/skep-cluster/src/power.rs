@@ -15,7 +15,7 @@ use crate::{
     reach::Cluster,
 };
 
-/// How often is looked whether a host that was told to start again has begun to.
+/// How often is looked whether a host that was asked to start again has begun to.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// How long another command may keep a cluster's lock.
@@ -130,7 +130,7 @@ async fn switch(
 }
 
 /// Does something to a machine as a step. Where there is only a URL nothing is done, and no step
-/// told.
+/// is shown.
 async fn at(
     events: &Events,
     machine: &MachineRecord,

@@ -1,10 +1,10 @@
 //! One machine, from its record to an engine that answers. Each step knows those before it:
 //!
 //! ```text
-//!  plan     what its driver is told to make, with its keys and its seed
+//!  plan     what its driver is to make, with its keys and its seed
 //!  make     made, or found, and switched on
-//!  here     waited for, and told what a seed could not tell it: certificates wished since, a host
-//!           that was there before
+//!  here     waited for, and given what a seed could not contain: later certificates, a host that
+//!           was there before
 //! ```
 
 mod make;
@@ -22,14 +22,12 @@ use crate::{
     tls,
 };
 
-/// Brings machines up.
 #[derive(Clone, Copy)]
 pub(crate) struct MachineProvisioner<'a> {
     pub(crate) maker: Maker<'a>,
     pub(crate) allowed: Allowed,
 }
 
-/// A machine that is up.
 pub(crate) struct Provisioned {
     pub(crate) engine: Engine,
     /// Whether its engine, which ran before, is to be restarted once all are up: what it has to read
@@ -48,7 +46,7 @@ impl<'a> MachineProvisioner<'a> {
         self.finish(machine, state).await
     }
 
-    /// Waits for a machine that was switched on, and tells it what it does not know yet.
+    /// Waits for a machine that was switched on, and brings it what its seed does not contain.
     pub(crate) async fn finish(
         &self,
         machine: &MachineRecord,
@@ -79,7 +77,7 @@ impl<'a> MachineProvisioner<'a> {
         Waiter { driver, id: cluster.id(machine), context }
     }
 
-    /// Tells a machine over SSH what another one's seed has told it.
+    /// Configures a machine over SSH as another one is by its seed.
     async fn adopt(&self, machine: &MachineRecord) -> Result<Engine, ClusterError> {
         let Maker { cluster, authority, context, .. } = self.maker;
         // It is long, and not every machine goes that way.

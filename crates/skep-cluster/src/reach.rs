@@ -43,7 +43,6 @@ impl Cluster {
         }
     }
 
-    /// A cluster from its record.
     pub(crate) fn new(home: &Home, record: ClusterRecord) -> Self {
         Self { home: home.clone(), record }
     }
@@ -53,7 +52,7 @@ impl Cluster {
         &self.home
     }
 
-    /// What the store keeps of it.
+    /// The record it was opened with.
     pub fn record(&self) -> &ClusterRecord {
         &self.record
     }
@@ -182,7 +181,7 @@ impl Cluster {
     }
 
     /// The engine of a manager that answers and has a say in the swarm, and its machine: the
-    /// managers of the record are tried in order, then everybody else, for roles may have been
+    /// managers of the record are tried in order, then all other machines, for roles may have been
     /// changed since; each a moment after the one before, if that has not answered.
     ///
     /// # Errors
@@ -201,7 +200,8 @@ impl Cluster {
                 asked.push(async move { (machine, self.manager_engine(machine, cancel).await) });
             });
             let answer = match more {
-                // One that stays silent, as a machine does that is off, holds nobody up for long.
+                // One that stays silent, as a machine does that is off, delays the rest by this
+                // much only.
                 Some(()) => match tokio::time::timeout(HEAD_START, asked.next()).await {
                     Ok(answer) => answer,
                     Err(_elapsed) => continue,
@@ -233,7 +233,7 @@ impl Cluster {
     ) -> Result<Engine, ClusterError> {
         let engine = self.engine(machine, cancel).await?;
         let local = Swarm::new(&engine).local(cancel).await?;
-        if local.is_manager {
+        if local.answers_for_swarm() {
             return Ok(engine);
         }
         Err(ClusterError::NotManager { machine: machine.name.clone(), local: Box::new(local) })

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | no tasks, or there is no swarm | all engines at once, managers too |
 //! | tasks | workers without any at once; then managers, one by one; then nodes with tasks, one by one |
-//! | nobody can tell | one by one |
+//! | no manager answers | one by one |
 //!
 //! Where tasks run, the next engine waits until the node is ready again and every service that had
 //! tasks there has as many as before. So a service of several tasks is never down as a whole. With
@@ -60,7 +60,7 @@ pub async fn engines(
     .await
 }
 
-/// Does something that restarts, or may restart, engines to machines in order, after it was said
+/// Does something that restarts, or may restart, engines to machines in order, after a warning of
 /// what that interrupts. After a failure where tasks run, machines that have tasks are left alone.
 ///
 /// # Errors
@@ -131,7 +131,7 @@ pub(crate) async fn in_order<T>(
     Ok(answers)
 }
 
-/// What every restart here is given.
+/// What every restart here takes.
 #[derive(Clone, Copy)]
 struct Restart<'a> {
     cluster: &'a Cluster,
@@ -176,7 +176,7 @@ impl Restart<'_> {
         done.and_then(|done| back.map(|()| done))
     }
 
-    /// What tells one run of an engine from another.
+    /// Distinguishes one run of an engine from another.
     async fn engine_process(&self, machine: &MachineRecord) -> Option<String> {
         if !machine.system().has_login() {
             return None;
@@ -262,7 +262,7 @@ impl Restart<'_> {
                 Ok(missing) if missing.is_empty() => return Ok(ControlFlow::Break(())),
                 Ok(missing) => missing.join(", "),
                 Err(error) if error.is_cancelled() => return Err(ClusterError::Cancelled),
-                // Whoever was asked may be the one that was restarted.
+                // The manager that was asked may be the one that was restarted.
                 Err(error) => error.to_string(),
             };
             step.progress(&missing);

@@ -1,10 +1,10 @@
 //! Which CA certificates machines are to trust, and which they have.
 //!
-//! - What is wished stands in the cluster's record, for all machines or for one, and is changed before
-//!   any machine is touched.
-//! - What a machine has been given stands in a file of its own, written by whoever has told it. So
-//!   who is behind can be told without asking a machine, and a certificate that was removed while a
-//!   machine was off is known to be there still.
+//! - What is desired stands in the cluster's record, for all machines or for one, and is changed
+//!   before any machine is touched.
+//! - What a machine has been given stands in a file of its own, written by the command that gave
+//!   it. So a machine that is behind is known without asking it, and a certificate that was removed
+//!   while a machine was off is known to be there still.
 
 use std::collections::BTreeSet;
 
@@ -33,11 +33,11 @@ impl Given {
         Self { schema: SCHEMA, may_have: names.clone(), confirmed: names }
     }
 
-    /// What is known of a machine; none if nothing is: then it has what was wished when it was made,
-    /// and skep has not told it anything since.
+    /// What is known of a machine; none if nothing is: then it has what was desired when it was
+    /// made, and skep has not changed it since.
     pub(crate) fn load(home: &Home, record: &ClusterRecord, machine: &MachineName) -> Option<Self> {
         let path = home.layout().cluster(&record.name).machine(machine).trust();
-        // One that is damaged says nothing, and is written anew when the machine is told again.
+        // One that is damaged says nothing, and is written anew with the next change.
         skep_store::read_json(&path, SCHEMA).unwrap_or_else(|_| Some(Self::default()))
     }
 
@@ -52,10 +52,9 @@ impl Given {
     }
 }
 
-/// A machine that does not have what is wished.
+/// A machine that does not have what is desired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Behind {
-    /// Which machine.
     pub machine: MachineName,
     /// What it lacks, by subject.
     pub lacks: Vec<String>,
@@ -73,7 +72,7 @@ impl std::fmt::Display for Behind {
     }
 }
 
-/// The machines that do not have the certificates that are wished, as far as the store knows: no
+/// The machines that do not have the certificates that are desired, as far as the store knows: no
 /// machine is asked. Each is brought up to date when it is started, and by `up`.
 ///
 pub fn behind(home: &Home, record: &ClusterRecord) -> Vec<Behind> {
@@ -94,11 +93,11 @@ pub fn behind(home: &Home, record: &ClusterRecord) -> Vec<Behind> {
 }
 
 /// Notes what each machine has as of now, where that is not known yet: to be called before what is
-/// wished changes.
+/// desired changes.
 pub(crate) fn note_before(home: &Home, record: &ClusterRecord) -> Result<(), StoreError> {
     for machine in &record.machines {
         let files = home.layout().cluster(&record.name).machine(&machine.name);
-        // One that has never been made gets what is wished then.
+        // One that has never been made gets what is desired then.
         if files.directory().exists() && Given::load(home, record, &machine.name).is_none() {
             let names = record.wished(machine).iter().map(Anchor::name).collect();
             Given::just(names).save(home, record, &machine.name)?;
@@ -107,12 +106,10 @@ pub(crate) fn note_before(home: &Home, record: &ClusterRecord) -> Result<(), Sto
     Ok(())
 }
 
-/// What is wished changes: for these machines, or for all.
+/// The machines for which the desired certificates change: these, or all.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Whose<'a> {
-    /// Every machine, also those that are made later.
     All,
-    /// These.
     These(&'a [MachineName]),
 }
 
@@ -128,7 +125,7 @@ impl ClusterRecord {
         wished
     }
 
-    /// Wishes certificates.
+    /// Adds certificates to the desired ones.
     pub(crate) fn wish(
         &mut self,
         certificates: &[CaCertificate],
@@ -158,7 +155,7 @@ impl ClusterRecord {
         }
     }
 
-    /// Wishes certificates no more.
+    /// Takes certificates off the desired ones.
     pub(crate) fn wish_no_more(&mut self, anchors: &[AnchorName], whose: Whose<'_>) {
         for name in anchors {
             match whose {

@@ -67,7 +67,7 @@ fn one_machine_may_be_wished_more_or_less_than_all() {
 }
 
 proptest! {
-    /// Whatever is wished, in whichever order: the last word about a certificate on a machine counts.
+    /// Whatever changes, in whichever order: the last change of a certificate on a machine counts.
     #[test]
     fn the_last_word_counts(
         words in prop::collection::vec((any::<bool>(), 0usize..3, 0usize..3, any::<bool>()), 0..20)

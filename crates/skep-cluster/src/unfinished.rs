@@ -9,9 +9,9 @@
 //! - What the journal says is *going* was asked to be removed, and its driver may be at it still.
 //!   That is finished, so that nothing vanishes under the hands of the `up`.
 //! - A machine is what is on its disk, and a swarm is what is on its managers' disks. As long as
-//!   more than half of these are there, the cluster is made whole around them: whoever interrupts a
-//!   `down` may have meant another cluster. With fewer the swarm is lost, and the rest of it, which
-//!   would be in the new one's way, is removed as it was asked for.
+//!   more than half of these are there, the cluster is made whole around them: a user who
+//!   interrupts a `down` may have meant another cluster. With fewer the swarm is lost, and the rest
+//!   of it, which would be in the new one's way, is removed as it was asked for.
 
 use std::collections::BTreeSet;
 
@@ -28,13 +28,10 @@ use crate::{ClusterError, ClusterRecord, Home, MachineFailure, locks, pending};
 /// The newest schema of `unfinished.json` this program knows.
 const SCHEMA: u64 = 1;
 
-/// Which command was begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Begun {
-    /// `up`.
     Up,
-    /// `down`.
     Down,
 }
 
@@ -42,15 +39,13 @@ pub(crate) enum Begun {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Unfinished {
     schema: u64,
-    /// Which.
     pub(crate) command: Begun,
-    /// How many machines there were.
     #[serde(default)]
     pub(crate) machines: usize,
 }
 
 /// What was begun with a cluster and has not ended well. A mark that cannot be read is none: the
-/// engines say what there is, and whoever begins something writes it anew.
+/// engines say what there is, and a command that begins something writes it anew.
 pub(crate) fn load(home: &Home, cluster: &ClusterName) -> Option<Unfinished> {
     let path = home.layout().cluster(cluster).unfinished();
     skep_store::read_json(&path, SCHEMA).ok().flatten()
@@ -78,9 +73,6 @@ pub(crate) fn begin(
 }
 
 /// Writes down that it has ended well. The cluster's lock is held.
-///
-/// # Errors
-/// [`StoreError`].
 pub(crate) fn end(home: &Home, cluster: &ClusterName) -> Result<(), StoreError> {
     skep_store::file::remove(&home.layout().cluster(cluster).unfinished())
 }
@@ -88,9 +80,8 @@ pub(crate) fn end(home: &Home, cluster: &ClusterName) -> Result<(), StoreError> 
 /// A removal of a cluster that was begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Removal {
-    /// A command is at it; who, in the words of its lock.
+    /// A command is at it; which, in the words of its lock.
     UnderWay(String),
-    /// It was interrupted.
     Interrupted,
 }
 

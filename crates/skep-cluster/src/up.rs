@@ -6,14 +6,14 @@
 //!      ┌──────────────┼──────────────┐
 //!   manager1       worker1   …    workerN        each: keys, seed, create, start, SSH, engine
 //!      │              │              │
-//!   init ──tokens──► join     …    join          nobody waits for more than it needs
+//!   init ──tokens──► join     …    join          none waits for more than it needs
 //!      └──────────────┼──────────────┘
 //!              every node ready
 //! ```
 //!
 //! Whatever is already so is passed over, so `up` is also what resumes an interrupted `up` and
 //! what repairs a cluster: machines that are gone are made again, stopped ones started, nodes that
-//! fell out of the swarm joined again. The engines are asked first: a swarm that somebody made by
+//! fell out of the swarm joined again. The engines are asked first: a swarm that was made by
 //! hand is this cluster's, with the roles its nodes have.
 
 mod founding;
@@ -48,13 +48,11 @@ use crate::{
 /// What `up` did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// The cluster as it now is.
     pub record: ClusterRecord,
-    /// Machines that were not there before.
     pub created: Vec<MachineName>,
     /// Machines that were there and did not run.
     pub started: Vec<MachineName>,
-    /// Whether it finished what an earlier command had begun.
+    /// An earlier command had begun, and this one finished it.
     pub resumed: bool,
     /// Machines that became nodes of the swarm, those that were just made among them.
     pub joined: Vec<MachineName>,
@@ -182,7 +180,7 @@ pub async fn up(
     let ready = membership.until_ready(&failures, context.timeout);
     match membership.entry_machine().and_then(|name| cluster.record().machine(name.as_str())) {
         None => ready.await?,
-        // Whoever is asked may be switched off meanwhile.
+        // The manager that is asked may be switched off meanwhile.
         Some(asked) => match provisioner.waiter(asked).while_it_runs(ready).await {
             Ok(ready) => ready?,
             Err(error) => {

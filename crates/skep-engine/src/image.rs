@@ -28,12 +28,10 @@ pub struct ImageSummary {
 pub struct Image {
     /// As in [`ImageSummary::id`].
     pub id: String,
-    /// `nginx:1.26`
     #[serde(deserialize_with = "or_empty")]
     pub repo_tags: Vec<String>,
     /// In the words of Go: `amd64`, `arm64`.
     pub architecture: String,
-    /// `linux`
     pub os: String,
     /// Bytes.
     pub size: u64,

@@ -25,7 +25,8 @@ const BANNER: Duration = Duration::from_secs(2);
 /// How often a machine that does not answer yet is tried.
 const POLL: Duration = Duration::from_millis(20);
 
-/// The time between two logins that were refused: sshd (9.8 and later) locks out who fails often.
+/// The time between two logins that were refused: sshd 9.8 and later locks a client out that fails
+/// often (`PerSourcePenalties`).
 const REFUSED: Duration = Duration::from_secs(1);
 
 /// How many commands may run at once: sshd's `MaxSessions` is 10, and other skep commands share
@@ -210,17 +211,14 @@ impl Guest {
     }
 }
 
-/// What became of the wish to resume.
+/// How an attempt to resume a master ended.
 enum Resumed {
-    /// The machine has answered.
     Guest(Guest),
     /// A master lives, and its machine does not answer through it.
     Silent(Pid),
-    /// No master lives.
     Nothing,
 }
 
-/// How one attempt to log in failed.
 enum Attempt {
     /// In a way that may pass.
     Obstacle(Obstacle),

@@ -106,7 +106,7 @@ async fn end(access: &Access, master: Pid) {
     }
 }
 
-/// Whether anybody listens on the local socket `path`.
+/// Whether a process listens on the local socket `path`.
 pub(crate) async fn listens(path: &Path) -> bool {
     UnixStream::connect(path).await.is_ok()
 }
@@ -133,7 +133,7 @@ fn lock_path(access: &Access) -> PathBuf {
     path.into()
 }
 
-/// Removes the lock's file. Whoever waits for that lock waits for a machine that is gone.
+/// Removes the lock's file. A process that waits for that lock waits for a machine that is gone.
 pub(crate) fn remove_lock(access: &Access) -> Result<(), GuestError> {
     remove(&lock_path(access))
 }

@@ -27,9 +27,7 @@ const LARGEST_OUTPUT: usize = 64 << 20;
 pub struct Output {
     /// Its exit status; 128 + the signal's number if a signal ended it.
     pub code: i32,
-    /// Its standard output.
     pub stdout: Vec<u8>,
-    /// Its error output.
     pub stderr: Vec<u8>,
 }
 
@@ -130,8 +128,8 @@ impl Guest {
         remote.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = match remote.spawn().await {
             Ok(child) => child,
-            // A master that ends in the middle of a request is told in as many ways as there are
-            // moments in one: whether it still answers is what counts.
+            // A master that ends in the middle of a request causes different errors at each moment:
+            // whether it still answers is what counts.
             Err(_) if self.session.check().await.is_err() => return Err(Stop::Lost),
             Err(error) => return Err(Stop::Refused(error)),
         };
@@ -204,11 +202,8 @@ impl Guest {
 /// Why a command did not run to its end.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// The connection broke.
     Lost,
-    /// The work was cancelled.
     Cancelled,
-    /// Its time was over.
     Deadline,
     /// The master did not start it.
     Refused(openssh::Error),
@@ -216,12 +211,11 @@ pub(crate) enum Stop {
     Pipe(io::Error),
 }
 
-/// The end of an output, as text.
 pub(crate) fn tail(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(TAIL)..]).trim().to_owned()
 }
 
-/// Keeps what is written to it and tells each whole line.
+/// Keeps what is written to it and hands out each whole line.
 struct Lines<'a, F> {
     all: Vec<u8>,
     told: usize,

@@ -1,4 +1,4 @@
-//! What every driver can do, and what it is told.
+//! The operations of every driver, and what they take.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,9 +24,7 @@ pub type GuestSystems = Box<dyn Fn() -> Result<Builder, OsError> + Send + Sync>;
 /// Which machine: names are unique within a cluster, clusters within a store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MachineId {
-    /// The cluster it belongs to.
     pub cluster: ClusterName,
-    /// Its name there.
     pub machine: MachineName,
 }
 
@@ -39,7 +37,6 @@ impl fmt::Display for MachineId {
 /// What is about to be asked of a driver, for its preflight.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The cluster.
     pub cluster: ClusterName,
     /// How many machines will be made that are not there yet.
     pub new_machines: usize,
@@ -47,11 +44,9 @@ pub struct Request {
     pub subnet: Option<Ipv4Net>,
     /// Whether the cluster's network is to be made (and so must not overlap anything yet).
     pub new_network: bool,
-    /// How big each machine is to be.
     pub size: Size,
     /// The ports each machine is to answer on at its host address, besides SSH and the engine.
     pub publish: Vec<Port>,
-    /// The driver's own options of a machine to be made.
     pub options: DriverOptions,
 }
 
@@ -62,7 +57,7 @@ pub struct MachinePlan {
     pub id: MachineId,
     /// Its address on the cluster's network, kept for life.
     pub address: Ipv4Addr,
-    /// What it is told at its first boot; a driver adds what only it knows, its network interfaces.
+    /// What it reads at its first boot; a driver adds what only it knows, its network interfaces.
     pub seed: Seed,
     /// When the seed was written.
     pub written: SystemTime,
@@ -70,7 +65,6 @@ pub struct MachinePlan {
     pub size: Size,
     /// The ports it answers on at its host address, besides SSH and the engine.
     pub publish: Vec<Port>,
-    /// The driver's own options.
     pub options: DriverOptions,
 }
 
@@ -101,7 +95,7 @@ impl Reach {
     }
 }
 
-/// What an operation that makes or removes something is given besides its subject.
+/// What an operation that makes or removes something takes besides its subject.
 #[derive(Debug, Clone, Copy)]
 pub struct Work<'a> {
     /// Where intent is written before an effect and the outcome after it.
@@ -146,7 +140,7 @@ impl Work<'_> {
     }
 }
 
-/// One way of having machines.
+/// A driver: it creates machines, or adopts what is there.
 ///
 /// Every operation can be asked for again: what is already so is success. Operations on different
 /// machines may run at the same time. An operation that is cancelled leaves what the journal
@@ -165,8 +159,8 @@ pub trait Driver: fmt::Debug + Send + Sync {
         work: Work<'_>,
     ) -> Result<Option<Ipv4Net>, MachineError>;
 
-    /// Where this host reaches a machine of a cluster that has been prepared. Asks nobody: it is
-    /// the same whether the machine runs or not.
+    /// Where this host reaches a machine of a cluster that has been prepared. No program is asked:
+    /// it is the same whether the machine runs or not.
     fn reach(
         &self,
         id: &MachineId,
@@ -191,7 +185,7 @@ pub trait Driver: fmt::Debug + Send + Sync {
     /// never been started is made anew, since its seed may be missing.
     async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError>;
 
-    /// Powers a machine on, back on its cluster's network where somebody has taken it off. Does not
+    /// Powers a machine on, back on its cluster's network where it was disconnected. Does not
     /// wait for its guest.
     async fn start(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError>;
 

@@ -1,7 +1,7 @@
-//! A driver with nothing behind it, for tests of those who use drivers.
+//! A driver with nothing behind it, for tests of code that uses drivers.
 //!
 //! It keeps machines in memory, holds them to the state machine of [`skep_model::machine`], and
-//! can be told to fail. The contract suite runs over it as over the real drivers.
+//! can be made to fail. The contract suite runs over it as over the real drivers.
 
 use std::{
     collections::BTreeMap,
@@ -70,7 +70,7 @@ impl FakeDriver {
         inner.refuses_clusters = false;
     }
 
-    /// Takes a machine away behind everybody's back.
+    /// Takes a machine away, as if it had been removed outside of skep.
     pub fn lose(&self, id: &MachineId) {
         self.lock().machines.remove(id);
     }
@@ -100,7 +100,7 @@ impl FakeDriver {
     }
 }
 
-/// The first free network of loopback addresses: whoever tries to reach a fake machine is refused
+/// The first free network of loopback addresses: a connection to a fake machine is refused
 /// by this very host, and nothing leaves it.
 fn on_loopback(taken: &[subnet::Taken]) -> Result<Ipv4Net, MachineError> {
     (0..=255)

@@ -20,7 +20,7 @@
 //! # }
 //! ```
 //!
-//! What differs between ways of having a machine is behind [`Driver`], a small trait without
+//! What differs between drivers is behind [`Driver`], a small trait without
 //! default bodies; each driver is a module folder that can be changed without opening another.
 //!
 //! **Never here:** what happens inside a machine once it is ready (that is `skep-guest`), swarm

@@ -1,4 +1,4 @@
-//! How a machine is logged in to: its keys, what pins its host key, and the seed that tells it both.
+//! How a machine is logged in to: its keys, what pins its host key, and the seed with both.
 //!
 //! Keys are made once, written to the store before the machine that has them is made, and used
 //! again if making it has to begin again. So a machine can be trusted from the first packet.

@@ -17,9 +17,7 @@ const LINES: usize = 12;
 /// Waits for a machine, as long as it runs.
 #[derive(Debug, Clone)]
 pub struct Waiter<'a> {
-    /// Its driver.
     pub driver: &'a dyn Driver,
-    /// Which it is.
     pub id: MachineId,
     /// What the wait ends with, and how long each part of it may last.
     pub context: Context<'a>,
@@ -42,8 +40,7 @@ impl Waiter<'_> {
         Ok(guest)
     }
 
-    /// Waits for something in a machine, which need not be done to the end if the machine's own
-    /// end comes first.
+    /// Waits for something in a machine, which is given up if the machine's own end comes first.
     ///
     /// # Errors
     /// [`MachineError::Ended`].

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// As needed.
     Pass,
     /// Work can go on, with a drawback that the check names.
     Warn,
@@ -19,9 +18,7 @@ pub enum Verdict {
 pub struct Check {
     /// What was looked at: `Docker Engine`, `free disk space`.
     pub what: String,
-    /// How it ended.
     pub verdict: Verdict,
-    /// What was found, in a few words.
     pub found: String,
     /// What to do about it; empty where there is nothing to do.
     pub fix: String,

@@ -37,9 +37,7 @@ pub struct DrainPlan {
 /// A service of which some tasks find no other node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unplaceable {
-    /// The service's name.
     pub service: String,
-    /// How many of its tasks.
     pub tasks: usize,
     /// What is in the way, node by node.
     pub sites: Vec<Site>,
@@ -60,29 +58,21 @@ pub struct Before {
 pub enum DrainOutcome {
     /// No task is there any more, and every service has again as many as it had.
     Drained,
-    /// It is not so.
     NotDrained(Vec<Stuck>),
 }
 
 /// Something that a drain waits for in vain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stuck {
-    /// A task does not go.
     Stays {
-        /// The task's name.
         task: String,
-        /// Its node.
         node: String,
     },
-    /// A service is not whole.
     Service {
-        /// Its name.
         name: String,
         /// How many of its tasks are as they should be.
         good: u64,
-        /// How many should be.
         wanted: u64,
-        /// The task that tells most of why.
         cause: Option<Box<Cause>>,
     },
 }
@@ -292,7 +282,7 @@ impl Services {
                 stays.len(),
                 lacking.len()
             ));
-            // As long as anything moves, the rest is not told yet.
+            // As long as anything moves, the rest is not decided yet.
             if !moving || asked >= deadline {
                 let mut stuck: Vec<Stuck> =
                     stays.iter().map(|task| stays_on(task, all, nodes)).collect();

@@ -63,7 +63,7 @@ pub(crate) fn put_back(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Says something that is no error of what is under way.
+/// Keeps a notice of something that is no error of the operation under way.
 pub(crate) fn notice(text: String) {
     let mut notices = NOTICES.lock().unwrap_or_else(PoisonError::into_inner);
     if !notices.contains(&text) {

@@ -25,8 +25,8 @@ pub struct Lock {
 impl Lock {
     /// Takes the lock at `path`, or says who holds it.
     ///
-    /// `what` names the locked thing in the error; `holder` is what this process tells others
-    /// about itself, for example `process 4711, skep up`.
+    /// `what` names the locked thing in the error; `holder` is how this process names itself to
+    /// others, for example `process 4711, skep up`.
     ///
     /// # Errors
     /// [`StoreError::Locked`] if another process holds it, [`StoreError::Io`].
@@ -49,8 +49,8 @@ impl Lock {
         }
     }
 
-    /// Takes the lock at `path`, blocking this thread until it is free. `waiting` is told who
-    /// holds it, once, if it is not free at once.
+    /// Takes the lock at `path`, blocking this thread until it is free. `waiting` is called with
+    /// the holder, once, if it is not free at once.
     ///
     /// # Errors
     /// [`StoreError::Io`].

@@ -44,8 +44,8 @@ impl<'a> Retry<'a> {
 
     /// Whether to try again after `error`; returns when it is time to.
     ///
-    /// Whoever changes an object that somebody else changed in between tries again at once: each
-    /// round, one of those who compete gets through.
+    /// A change that lost against another client's is tried again at once: each round, one of those
+    /// who compete gets through.
     pub(crate) async fn is_worth(&self, error: &SwarmError) -> bool {
         let in_time = self.is_in_time();
         match error.cause() {

@@ -5,6 +5,7 @@
 
 mod arrows;
 mod circles;
+mod docs;
 mod documents;
 mod hosts;
 mod packages;
@@ -47,6 +48,7 @@ pub(crate) fn perform(root: &Path) -> Result<()> {
     let mut findings = Vec::new();
     findings.extend(arrows::check(&tree));
     findings.extend(circles::check(&tree));
+    findings.extend(docs::check(&tree));
 
     findings.extend(sources::check(&tree));
     findings.extend(reading::check(&tree));

@@ -4,7 +4,7 @@
 pub enum Loss {
     /// For good. A manager is made a worker first, and leaves.
     Remove,
-    /// Until somebody switches them on again.
+    /// Until they are switched on again.
     Stop,
     /// For a moment: they, or their engines, come back by themselves.
     Restart,
@@ -16,11 +16,8 @@ pub enum Verdict {
     /// Nothing speaks against it.
     #[default]
     Fine,
-    /// It can be done, with a drawback.
     Warn(String),
-    /// It is not done unless forced.
     Refuse {
-        /// What would happen.
         reason: String,
         /// What to do instead, or first.
         fix: String,
@@ -28,7 +25,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Both together: what is refused comes before what is only said.
+    /// Both together: what is refused comes before what is only a warning.
     pub(super) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Verdict::Fine, one) | (one, Verdict::Fine) => one,

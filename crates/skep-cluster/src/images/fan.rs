@@ -32,7 +32,6 @@ const STALL: Duration = Duration::from_secs(60);
 /// How long an engine may work after the last piece.
 const LAST: Duration = Duration::from_secs(600);
 
-/// How often progress is told.
 const FRAME: Duration = Duration::from_millis(100);
 
 /// Sends what `source` has to engines; what came of it, in their order.
@@ -85,7 +84,6 @@ pub(super) async fn send(
     ended.collect()
 }
 
-/// The way to one engine.
 struct Lane {
     /// None once nothing more is sent.
     pieces: Option<Sender<io::Result<Bytes>>>,
@@ -131,7 +129,7 @@ async fn load(
     }
 }
 
-/// Reads the source, and sends each piece to everybody before the next is read.
+/// Reads the source, and sends each piece to every engine before the next is read.
 async fn feed(
     source: &Source,
     lanes: &mut [Lane],
@@ -163,7 +161,6 @@ async fn feed(
     Ok(())
 }
 
-/// A source that is being read.
 enum Reading<'a> {
     Host(EngineStream),
     File { path: &'a std::path::Path, file: Take<File>, tail: &'a [u8] },

@@ -47,7 +47,6 @@ const MAX_FILE: u64 = 1 << 20;
 /// What is to be taken over, and where to.
 #[derive(Debug, Clone)]
 pub struct Source<'a> {
-    /// docker-machine's store.
     pub from: &'a Path,
     /// These machines only; all if empty.
     pub only: &'a [String],
@@ -57,14 +56,13 @@ pub struct Source<'a> {
     pub cluster: Option<ClusterName>,
     /// The cluster that is chosen first.
     pub default_cluster: ClusterName,
-    /// Whether it is only said what would be done.
+    /// Reports what would be done, and does nothing.
     pub dry_run: bool,
 }
 
 /// What came of one entry.
 #[derive(Debug)]
 pub struct Imported {
-    /// Its directory's name.
     pub entry: String,
     /// The machine it became, or why it was not taken.
     pub outcome: Result<MachineName, String>,
@@ -286,7 +284,7 @@ fn read(source: &Source<'_>, directory: &Path, entry: &str) -> Result<Taken, Clu
 
 /// A machine's key: beside its configuration, since the store may have been moved since that was
 /// written, else where that says. What lies outside the store is not taken, whatever a link or a
-/// configuration of a store that somebody else has made says: it would be a copy of any file.
+/// configuration in a store of another user says: it would be a copy of any file.
 fn keys(source: &Source<'_>, directory: &Path, login: &Login) -> Result<Keys, ClusterError> {
     let written = Path::new(&login.key);
     let beside = written.file_name().map(|name| directory.join(name));
@@ -365,7 +363,7 @@ fn add(record: &mut ClusterRecord, taken: &Taken) -> Result<MachineRecord, Clust
         subnet.and_then(|subnet| machine_address(subnet, *place)) == taken.record.address
     };
     let place = match (0..MAX_MACHINES).find(own).filter(free) {
-        // Nobody is given this address again.
+        // No other machine is given this address.
         Some(place) if taken.record.address.is_some() => place,
         _ => record.free_place(),
     };
@@ -408,7 +406,7 @@ async fn write(
     let written = step.end_with(work.await);
     drop(machine_lock);
     if let Err(error) = written {
-        // Forgotten, and by no means removed: it was there before, and is somebody's.
+        // Forgotten, and by no means removed: it was there before, and belongs to its user.
         machines::forget(home, name, std::slice::from_ref(&own.name), context).await?;
         machines::clear(home, name, context).await?;
         return Err(error);
@@ -416,7 +414,7 @@ async fn write(
     Ok(())
 }
 
-/// That an entry is not taken.
+/// The entry is not taken.
 fn no(reason: impl Into<String>) -> ClusterError {
     ClusterError::Request { reason: reason.into() }
 }

@@ -30,17 +30,17 @@ use crate::{
     unfinished::{self, Begun},
 };
 
-/// How long undoing may take; nobody who has interrupted a command waits for ever.
+/// How long undoing may take: a user who has interrupted a command does not wait for ever.
 const UNDO: Duration = Duration::from_secs(60);
 
-/// Makes a machine, and waits until its engine answers. `told` hears of each stage as it begins.
+/// Makes a machine, and waits until its engine answers. `told` receives each stage as it begins.
 ///
 /// Several may be made at the same time, also in one cluster and by several processes.
 ///
 /// # Errors
-/// [`ClusterError::Request`], [`ClusterError::MachineExists`] and [`ClusterError::Preflight`] before
-/// anything is touched. A machine that could not be finished is removed again, unless that fails
-/// too, of which a warning tells.
+/// [`ClusterError::Request`], [`ClusterError::MachineExists`] and [`ClusterError::Preflight`]
+/// before anything is touched. A machine that could not be finished is removed again, unless that
+/// fails too, of which a warning is given.
 pub async fn create(
     home: &Home,
     machine: NewMachine,
@@ -167,9 +167,9 @@ async fn enter(
     }
 }
 
-/// The cluster a new machine of a driver belongs in, if nobody says: the default one if it is not
-/// there yet or has that driver, else the one named after the driver, or the first after that by
-/// number.
+/// The cluster a new machine of a driver belongs in, unless one is named: the default one if it is
+/// not there yet or has that driver, else the one named after the driver, or the first after that
+/// by number.
 ///
 /// # Errors
 /// [`ClusterError::Store`] if a record in question cannot be read.
@@ -233,7 +233,7 @@ fn read_key(path: &Path) -> Result<SecretString, ClusterError> {
     Ok(SecretString::from(text))
 }
 
-/// Chooses driver and cluster, and looks whether the machine can be had there.
+/// Chooses driver and cluster, and looks whether the machine can be made there.
 async fn look(
     home: &Home,
     machine: &NewMachine,
@@ -311,7 +311,6 @@ pub(crate) fn record_for(
     }
 }
 
-/// Adds the machine to its cluster's record.
 fn add(
     record: &mut ClusterRecord,
     machine: &NewMachine,
@@ -371,7 +370,7 @@ async fn prepare(
     let journal = Journal::open(&home.layout().cluster(&name).journal())?;
     let work = Work { journal: &journal, context };
     let others = record.machines.iter().map(|machine| &machine.name);
-    // What the journal is uncertain of is a leftover, if nobody is making it just now.
+    // What the journal is uncertain of is a leftover, if no command is making it just now.
     if let Ok(_all) = locks::machines(home, &name, others) {
         pending::complete(driver, &name, work).await?;
     }

@@ -1,9 +1,9 @@
 //! Machines take leave of their swarm before they are removed, so that no node of theirs stays
-//! behind in its list: their tasks move elsewhere first, managers are made workers, everybody
+//! behind in its list: their tasks move elsewhere first, managers are made workers, each machine
 //! leaves, and is taken off the list by a manager that stays.
 //!
 //! Managers go one after another, those that are down first, each judged on the list that the one
-//! before left. Of a swarm of which no manager stays nobody takes leave.
+//! before left. From a swarm of which no manager stays no machine takes leave.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -25,7 +25,7 @@ use crate::{
 /// How long tasks may take to move to other nodes; what has not moved by then is moved by the loss
 /// of its node.
 const DRAIN: Duration = Duration::from_secs(60);
-/// How long the rest of a machine's leave may take: whoever removes a machine wants it gone.
+/// How long the rest of a machine's leave may take: the user wants it gone.
 const GOODBYE: Duration = Duration::from_secs(60);
 
 /// One machine that leaves, and the nodes it is and was in its swarm's list.
@@ -56,7 +56,7 @@ pub(super) async fn say_goodbye(
             Standing::Listed(place, entries) => {
                 listed.entry(place).or_default().push(Leaving { machine, entries });
             }
-            // Of a swarm that goes with its machines nobody takes leave.
+            // From a swarm that goes with its machines none takes leave.
             Standing::Free if goes_too(machine) => {}
             Standing::Free => alone.push(machine),
             Standing::Unasked => {}
@@ -137,8 +137,8 @@ impl Party<'_> {
         Ok(kept)
     }
 
-    /// Lets one machine leave. Only what costs the swarm its quorum is an error; the rest is said,
-    /// with the command that does it later.
+    /// Lets one machine leave. Only what costs the swarm its quorum is an error; the rest is a
+    /// warning, with the command that does it later.
     async fn one(&self, one: &Leaving<'_>, is_manager: bool) -> Result<(), ClusterError> {
         let Context { events, cancel, .. } = self.context;
         let name = &one.machine.name;
@@ -226,7 +226,7 @@ impl Party<'_> {
             self.drain(one.machine, &node.id).await?;
             former::demote(&swarm, node, cancel).await?;
             if let Some(engine) = self.cleared.survey.engine(&one.machine.name) {
-                // Of a manager that was demoted just now the engine may not know it yet.
+                // The engine of a manager that was demoted just now may not know it yet.
                 Swarm::new(engine).leave(true, cancel).await?;
             }
         }
@@ -237,14 +237,14 @@ impl Party<'_> {
     }
 
     /// Moves a machine's tasks to other nodes. Its node is removed in any case, so what finds no
-    /// other place is said, and not waited for.
+    /// other place is a warning, and not waited for.
     async fn drain(&self, machine: &MachineRecord, node: &NodeId) -> Result<(), ClusterError> {
         let Context { events, cancel, .. } = self.context;
         let services = Services::new(self.engine);
         let target = [Id::new(node.as_str())];
         let planned = services.before_drain(&target, cancel).await;
         Swarm::new(self.engine).update(node, &NodeUpdate::drain(), cancel).await?;
-        // Who cannot tell what runs there cannot tell when it has moved.
+        // A manager that cannot say what runs there cannot say when it has moved.
         let Ok((plan, before)) = planned else { return Ok(()) };
         for unplaceable in &plan.unplaceable {
             let text = format!(
@@ -269,8 +269,8 @@ impl Party<'_> {
     }
 }
 
-/// A machine whose swarm nobody here can be asked about leaves by itself. Its node stays in a list
-/// as down, which is said.
+/// A machine whose swarm no other machine can be asked about leaves by itself. Its node stays in a
+/// list as down, of which a warning is given.
 async fn leave_alone(
     cleared: &Cleared,
     machine: &MachineRecord,

@@ -22,7 +22,7 @@ use crate::{
 /// How long packages may take to be fetched and installed.
 const UPGRADE: Duration = Duration::from_secs(15 * 60);
 
-/// Upgrades the engine by the packages it was installed from, whoever's they are, and prints its
+/// Upgrades the engine by the packages it was installed from, and prints its
 /// release afterwards. Each package manager restarts the engine itself, but for skep's own guest,
 /// whose services runit keeps.
 const UPGRADE_SCRIPT: &str = r#"

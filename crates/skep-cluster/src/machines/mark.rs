@@ -27,8 +27,8 @@ pub(crate) fn end(
     skep_store::file::remove(&mark(home, cluster, machine))
 }
 
-/// Whether a machine is half made, and nobody is making it. Its maker has the cluster's lock until it
-/// has the machine's.
+/// Whether a machine is half made, and no command is making it. Its maker has the cluster's lock
+/// until it has the machine's.
 pub(super) fn is_left(home: &Home, cluster: &ClusterName, machine: &MachineName) -> bool {
     mark(home, cluster, machine).exists()
         && home.lock(cluster).is_ok_and(|_held| locks::machine(home, cluster, machine).is_ok())

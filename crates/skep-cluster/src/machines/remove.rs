@@ -108,7 +108,7 @@ async fn remember<'a>(
 }
 
 /// Removes one machine and forgets it, whatever was made of it, and the cluster if it was the last.
-/// Nobody holds its lock.
+/// No other command holds its lock.
 pub(super) async fn take_out(
     home: &Home,
     cluster: &ClusterName,
@@ -154,7 +154,7 @@ pub(crate) async fn forget(
     }
     match down::take_away(home, cluster, Some(machines), context).await {
         Ok(down::Removed::Machines(_)) => return Ok(()),
-        // It has others, or somebody else is at it.
+        // It has others, or another command is at it.
         Ok(down::Removed::Nothing)
         | Err(ClusterError::Store(skep_store::StoreError::Locked { .. })) => {}
         Err(error) => return Err(error),
@@ -199,7 +199,7 @@ pub(crate) async fn clear(
         return Ok(());
     }
     match down::take_away(home, cluster, Some(&[]), context).await {
-        // Somebody else is at it already, or makes a machine in it.
+        // Another command is at it already, or makes a machine in it.
         Err(ClusterError::Store(skep_store::StoreError::Locked { .. })) => Ok(()),
         ended => ended.map(drop),
     }

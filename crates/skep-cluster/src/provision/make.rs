@@ -20,7 +20,6 @@ pub(crate) struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// Makes a machine, switched off.
     pub(crate) async fn create(&self, machine: &MachineRecord) -> Result<(), ClusterError> {
         let work = Work { journal: self.journal, context: self.context };
         let plan = plan(self.cluster, machine, self.authority)?;
@@ -49,7 +48,7 @@ impl Maker<'_> {
                 self.driver.publish(&id, ports, cancel).await?;
             }
             match self.driver.start(&id, cancel).await {
-                // Somebody has removed it between the two.
+                // It was removed outside of skep between the two.
                 Err(MachineError::NoSuchMachine { .. }) => {
                     self.create(machine).await?;
                     self.driver.start(&id, cancel).await?;

@@ -1,5 +1,5 @@
-//! What a machine is made with: its place, its size, and what it is told before it starts: who it is,
-//! who may log in, whom it trusts.
+//! What a machine is made with: its place, its size, and its seed: its name, its keys, the
+//! certificates it trusts.
 
 use std::net::Ipv4Addr;
 
@@ -10,7 +10,7 @@ use skep_pki::Authority;
 
 use crate::{ClusterError, MachineRecord, engine_options, reach::Cluster, tls};
 
-/// What a machine's driver is told to make.
+/// The plan that a machine's driver gets.
 pub(super) fn plan(
     cluster: &Cluster,
     machine: &MachineRecord,
@@ -37,7 +37,7 @@ pub(super) fn plan(
     })
 }
 
-/// The seed that tells a machine everything but its network, which is its driver's to know.
+/// The seed, with everything but the machine's network, which only its driver knows.
 fn seed(
     cluster: &Cluster,
     machine: &MachineRecord,

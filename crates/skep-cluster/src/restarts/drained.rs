@@ -22,7 +22,6 @@ const SCHEMA: u64 = 1;
 /// How long a manager may take to be there again and put a node's availability back.
 const GIVE_BACK: Duration = Duration::from_secs(60);
 
-/// Between two tries.
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// What a node's availability was: `availability.json` in its machine's directory.
@@ -116,7 +115,7 @@ pub(super) async fn give_back(
 }
 
 /// Gives every node its availability back that a command drained and could not give back, because
-/// it was killed. There is nothing to do where there is no such node, and nobody is asked.
+/// it was killed. Where there is no such node, no engine is asked.
 ///
 /// # Errors
 /// [`ClusterError::Store`], [`ClusterError::NoManager`], [`ClusterError::Swarm`].

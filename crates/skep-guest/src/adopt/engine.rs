@@ -11,7 +11,7 @@ use crate::{Command, Guest};
 /// How long packages may take to be fetched and installed.
 const PACKAGES: Duration = Duration::from_secs(900);
 
-/// Has the engine started now, and at each start of the host.
+/// Starts the engine now, and at each start of the host.
 const ENABLE: &str = r#"
 if [ -d /run/systemd/system ]; then
     systemctl enable --now docker

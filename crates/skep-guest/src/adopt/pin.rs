@@ -1,7 +1,7 @@
 //! A host's key, taken at first sight.
 //!
-//! A host that was there before has a key that nobody told us. The one it shows when it is taken is
-//! believed (`ssh-keyscan`), written to the machine's own file, and from then on no other is.
+//! A host that was there before has a key that no seed contains. The one it shows when it is taken
+//! is trusted (`ssh-keyscan`), written to the machine's own file, and from then on no other is.
 
 use std::time::Duration;
 

@@ -42,12 +42,11 @@ const HTTPS: u16 = 443;
 /// How one handshake went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Handshake {
-    /// The server is who it says it is.
     Trusted {
         /// The subject of the certificate its chain ends in, fit to be shown.
         root: String,
     },
-    /// No connection: the name does not resolve, the port refuses, nobody answers.
+    /// No connection: the name does not resolve, the port refuses, or there is no answer.
     Unreachable {
         /// Why, in the words of the machine.
         reason: String,
@@ -63,10 +62,7 @@ pub enum Handshake {
         reason: String,
     },
     /// Its chain is trusted, and the certificate is for another name.
-    WrongName {
-        /// The verification's own words.
-        reason: String,
-    },
+    WrongName { reason: String },
 }
 
 /// What a machine thinks of a server.

@@ -12,12 +12,10 @@ use tokio_util::sync::CancellationToken;
 use super::{ContainerDriver, GREETING, Socket, api::api};
 use crate::{MachineError, Work};
 
-/// The image's name in the engine.
 pub(super) fn tag(os: &Builder) -> String {
     skep_os::container::image_reference(os.digest())
 }
 
-/// Whether the engine has the image.
 pub(super) async fn is_present(driver: &ContainerDriver, os: &Builder) -> bool {
     match driver.engine().await {
         Ok(engine) => engine.docker().inspect_image(&tag(os)).await.is_ok(),

@@ -104,7 +104,6 @@ impl ContainerDriver {
         self.engine.get_or_try_init(|| connect).await
     }
 
-    /// What a node's container may be given here.
     async fn privileges(&self) -> Privileges {
         Privileges::of_engine(self.socket.as_deref().unwrap_or(Path::new("")), &self.host).await
     }
@@ -216,7 +215,7 @@ impl ContainerDriver {
         Ok(journal.made(&container)?)
     }
 
-    /// Frees a machine's name for its container. What has the name is either somebody else's, or
+    /// Frees a machine's name for its container. What has the name is either not skep's, or
     /// it was being made for this machine when a command was interrupted: the engine finishes
     /// such a request all the same, and until it has, there is nothing but the name.
     async fn free_name(
@@ -303,7 +302,7 @@ impl Driver for ContainerDriver {
             let started = docker.start_container(&container, None::<StartContainerOptions>).await;
             let started = match started {
                 Err(error) if is_status(&error, 409) => {
-                    // Somebody paused it; or it is being removed since it was looked at.
+                    // It was paused outside of skep; or it is being removed since it was looked at.
                     let unpaused = docker.unpause_container(&container).await;
                     if unpaused.is_err() {
                         self.must_look(id, "start").await?;
@@ -451,8 +450,8 @@ fn refused(id: &MachineId, action: &'static str, source: EngineError) -> Machine
 
 /// A machine's state, from what the engine lists of its container; none for one that is being
 /// removed. One that ended without being asked shows in its status text, `Exited (1) 5 seconds
-/// ago`: 0, 137 (killed) and 143 (terminated) are how a machine ends that was told to. One that runs
-/// and that somebody has taken off its network is of no use as it is.
+/// ago`: 0, 137 (killed) and 143 (terminated) are how a machine ends that was asked to. One that
+/// runs and was taken off its network is of no use as it is.
 fn state(container: &ContainerSummary, cluster: &ClusterName) -> Option<MachineState> {
     use ContainerSummaryStateEnum as Found;
     let told_to = |status: &str| {

@@ -31,9 +31,7 @@ use crate::{
 /// The network between a machine and QEMU: one of those set apart for documentation, so that it
 /// hides nothing a machine may want to reach.
 pub(super) const OUTER: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 51, 100, 0), 24);
-/// The machine's address there.
 pub(super) const OUTER_MACHINE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 15);
-/// This host's address there.
 pub(super) const OUTER_HOST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
 /// QEMU's name server there, which asks this host's own.
 pub(super) const OUTER_NAMES: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 3);
@@ -43,14 +41,13 @@ pub(super) const SSH: u16 = 2222;
 /// The port of a machine's engine there.
 pub(super) const ENGINE: u16 = 2376;
 
-/// The ports every machine answers on.
 pub(super) const ALWAYS: [Port; 2] = [
     Port { host: SSH, machine: 22, protocol: Protocol::Tcp },
     Port { host: ENGINE, machine: ENGINE, protocol: Protocol::Tcp },
 ];
 
 /// The loopback networks a cluster may have, in the order in which they are tried: 127.64.0.0/24
-/// to 127.254.255.0/24 without 127.77, starting somewhere that depends on whose cluster it is.
+/// to 127.254.255.0/24 without 127.77, starting somewhere that depends on the cluster.
 pub(super) fn host_networks(
     store: &str,
     cluster: &ClusterName,
@@ -66,7 +63,7 @@ pub(super) fn host_networks(
 
 /// The multicast groups, with a UDP port each, that a cluster may have, in the order in which they
 /// are tried. They are of an organisation's own scope (RFC 2365), and the ports are none that
-/// systems give away by themselves.
+/// systems assign by themselves.
 pub(super) fn groups(
     store: &str,
     cluster: &ClusterName,
@@ -87,12 +84,11 @@ pub(super) fn host_address(network: Ipv4Net, address: Ipv4Addr) -> Ipv4Addr {
     Ipv4Addr::new(a, b, c, address.octets()[3])
 }
 
-/// Where this host reaches a machine.
 pub(super) fn reach(network: Ipv4Net, address: Ipv4Addr) -> Reach {
     Reach { host: host_address(network, address).into(), ssh: SSH, engine: ENGINE }
 }
 
-/// What a machine is told about its two network interfaces.
+/// A machine's two network interfaces, for its seed.
 pub(super) fn interfaces(
     [outer, inner]: &[String; 2],
     cluster: Ipv4Net,
@@ -128,8 +124,8 @@ pub(super) fn is_free(host: Ipv4Addr, port: u16, protocol: Protocol) -> io::Resu
     }
 }
 
-/// The next free port to offer instead of one that cannot be had. For one that takes a permission
-/// it is the one people write in its place: 8080 for 80, 8443 for 443.
+/// The next free port to offer instead of one that is not available. For one that takes a
+/// permission it is the one people write in its place: 8080 for 80, 8443 for 443.
 pub(super) fn free_instead(host: Ipv4Addr, wanted: Port) -> Option<u16> {
     let first = if wanted.host < 1024 { 8000 + wanted.host } else { wanted.host.checked_add(1)? };
     let mut candidates = (first..=u16::MAX).take(1000);
@@ -150,7 +146,7 @@ pub(super) fn is_usable(network: Ipv4Net) -> io::Result<()> {
     ALWAYS.iter().try_for_each(|port| is_free(first, port.host, port.protocol))
 }
 
-/// Whether somebody has a UDP port open on a multicast group or on all addresses, from the text of
+/// Whether a process has a UDP port open on a multicast group or on all addresses, from the text of
 /// Linux's `/proc/net/udp`. It is looked up rather than tried: for the moment of the attempt, a
 /// machine that is being started next to it could not have it.
 pub(super) fn is_group_taken(udp_table: &str, group: Ipv4Addr, port: u16) -> bool {
@@ -167,7 +163,6 @@ fn parse_socket(line: &str) -> Option<(Ipv4Addr, u16)> {
     Some((Ipv4Addr::from(address), u16::from_str_radix(port, 16).ok()?))
 }
 
-/// The host's open UDP sockets.
 pub(super) fn udp_table(host: &HostRoot) -> String {
     host.text("/proc/net/udp").unwrap_or_default()
 }

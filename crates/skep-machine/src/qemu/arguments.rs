@@ -24,33 +24,24 @@ pub(super) struct Launch {
     pub(super) name: String,
     /// The architecture, in Rust's words.
     pub(super) architecture: &'static str,
-    /// What executes instructions.
     pub(super) accel: Accel,
     /// Memory, in bytes.
     pub(super) memory: u64,
-    /// Processors.
     pub(super) cpus: u32,
-    /// The kernel.
     pub(super) kernel: PathBuf,
-    /// What the kernel starts from.
     pub(super) initramfs: PathBuf,
-    /// The file system all machines share.
     pub(super) base: PathBuf,
-    /// The machine's own files.
     pub(super) files: Files,
-    /// Where its monitor is to listen.
     pub(super) monitor: PathBuf,
-    /// Its address for this host.
     pub(super) host: Ipv4Addr,
     /// The ports it answers on there, besides SSH and the engine.
     pub(super) publish: Vec<Port>,
     /// The addresses of its network interfaces: to the outside, to the other nodes.
     pub(super) macs: [String; 2],
-    /// What joins it with the other nodes.
     pub(super) wire: Wire,
 }
 
-/// The accelerator and the processor to go with it: everything that can be had.
+/// The accelerator and the processor to go with it: everything that it has.
 pub(super) fn accelerated(accel: Accel) -> [&'static str; 4] {
     match accel {
         Accel::Tcg => {
@@ -73,7 +64,6 @@ pub(super) fn serial_port(architecture: &str) -> &'static str {
 }
 
 impl Launch {
-    /// The arguments, without the program.
     pub(super) fn arguments(&self) -> Vec<OsString> {
         let mut all: Vec<OsString> = vec!["-name".into(), format!("guest={}", self.name).into()];
         all.extend(bare_machine(self.architecture).map(OsString::from));
@@ -117,7 +107,6 @@ impl Launch {
         all
     }
 
-    /// What the kernel is told.
     fn command_line(&self) -> String {
         let line = vm::kernel_command_line(serial_port(self.architecture));
         match self.accel {

@@ -4,20 +4,17 @@ use skep_model::{Port, Protocol};
 
 use super::addresses::{ALWAYS, OUTER_MACHINE};
 
-/// Why QEMU did not start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// It could not have this port at the machine's host address.
+    /// QEMU could not get this port at the machine's host address.
     Port(Port),
-    /// The machine runs already.
     Running,
-    /// Somebody has the port of the multicast group.
+    /// Another process has the port of the multicast group.
     Group,
     /// Anything else: what it is and what to do, as the end of a sentence.
     Other(String),
 }
 
-/// Reads QEMU's error output.
 pub(super) fn explain(stderr: &str) -> Failure {
     let lines = || stderr.lines().map(str::trim).filter(|line| !line.contains(": warning: "));
     let find = |text: &str| lines().find(|line| line.contains(text));

@@ -23,14 +23,13 @@ use crate::{MachineError, MachineId, console, host::HostRoot};
 const GRACE: Duration = Duration::from_secs(30);
 /// How often the power button is pressed: a guest that is still booting does not notice.
 const PRESS: Duration = Duration::from_secs(1);
-/// How long QEMU itself may take to end.
 const END: Duration = Duration::from_secs(5);
 /// Without this much room on this host's disk a machine soon stands still, in bytes.
 const ROOM: u64 = 16 << 20;
-/// What a machine has in memory if nothing else is asked for, in bytes.
+/// A machine's default memory, in bytes.
 pub(super) const MEMORY: u64 = 1 << 30;
 
-/// One machine: whose it is, where its files are, where its monitor listens.
+/// One machine: its name, where its files are, where its monitor listens.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) id: MachineId,
@@ -39,7 +38,6 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// An error about this machine.
     pub(super) fn refuse(&self, action: &'static str, reason: impl ToString) -> MachineError {
         MachineError::Driver {
             machine: self.id.machine.clone(),
@@ -54,7 +52,6 @@ impl Place {
         self.files.read()?.ok_or_else(missing)
     }
 
-    /// Its process, if it runs.
     pub(super) fn process(&self, action: &'static str) -> Result<Option<Process>, MachineError> {
         process::find(&self.files.pid()).map_err(|error| self.refuse(action, error))
     }
@@ -66,11 +63,11 @@ impl Place {
             // It is there, and cannot be used as it is.
             Err(_) => return Some(MachineState::Failed),
         };
-        // What cannot be told from here (it may run in another container) is not said to run.
+        // What cannot be seen from here (it may run in another container) is not said to run.
         if !process::is_alive(&self.files.pid()).unwrap_or(false) {
             return Some(self.state_at_rest(&record));
         }
-        // Whether a console has become too long is looked at whenever somebody comes by.
+        // Whether a console has become too long is checked whenever a command looks at the machine.
         let _ = console::bound(&self.files.console());
         Some(match monitor::status(&self.monitor).await {
             Ok(status) => state_of(status),
@@ -138,7 +135,7 @@ impl QemuDriver {
                 Ok(RunState::running) | Err(MonitorError::Silent) => {
                     return self.note(place, &mut record, Power::On);
                 }
-                // Somebody paused it, or the host's disk was full.
+                // It was paused outside of skep, or the host's disk was full.
                 Ok(RunState::paused | RunState::io_error | RunState::suspended) => {
                     look_for_room(place)?;
                     monitor::go_on(&place.monitor)
@@ -297,7 +294,6 @@ impl QemuDriver {
         }
     }
 
-    /// Pulls the plug.
     pub(super) async fn cut_off(&self, place: &Place) -> Result<(), MachineError> {
         let mut record = place.record()?;
         let process = place.process("kill")?;
@@ -363,7 +359,6 @@ pub(super) async fn end(
     }
 }
 
-/// Kills QEMU and waits until it has ended.
 pub(super) async fn end_by_force(
     place: &Place,
     process: &Process,
@@ -376,7 +371,6 @@ pub(super) async fn end_by_force(
     }
 }
 
-/// Why a machine cannot have a port.
 pub(super) fn port_error(
     root: &HostRoot,
     place: &Place,

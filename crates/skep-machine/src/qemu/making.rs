@@ -20,15 +20,13 @@ use crate::{
     subnet,
 };
 
-/// How often a lock that somebody holds for a moment is tried again.
+/// How often a lock that another process holds for a moment is tried again.
 const POLL: Duration = Duration::from_millis(20);
-/// How long QEMU may take to end once it was told to.
+/// How long QEMU may take to end once it was asked to.
 const END: Duration = Duration::from_secs(5);
 
-/// Which networks there are.
 #[derive(Debug)]
 pub(super) struct Networks {
-    /// The cluster's own, if it has one.
     pub(super) own: Option<Cluster>,
     /// Those that no other may overlap.
     pub(super) taken: Vec<subnet::Taken>,
@@ -37,7 +35,7 @@ pub(super) struct Networks {
 }
 
 impl QemuDriver {
-    /// A cluster's network, and the networks of everybody else: the host's own, and those of the
+    /// A cluster's network, and all other networks: the host's own, and those of the
     /// store's other clusters of virtual machines.
     pub(super) fn networks(&self, cluster: &ClusterName) -> Result<Networks, StoreError> {
         let mut taken = self.host.routes();
@@ -223,7 +221,7 @@ impl QemuDriver {
     }
 }
 
-/// Ends a QEMU whose files somebody has removed while it ran: nothing but its monitor leads to it.
+/// Ends a QEMU whose files were removed while it ran: nothing but its monitor leads to it.
 async fn end_stray(place: &Place, action: &'static str) -> Result<(), MachineError> {
     if monitor::status(&place.monitor).await.is_err() {
         return Ok(());

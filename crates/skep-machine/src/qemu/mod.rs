@@ -121,7 +121,6 @@ impl QemuDriver {
         })
     }
 
-    /// The QEMU to start.
     fn binary(&self, cluster: Option<&Cluster>) -> PathBuf {
         let chosen = self.options.binary.clone();
         chosen.or_else(|| cluster?.binary.clone()).unwrap_or_else(program::usual)
@@ -133,8 +132,8 @@ impl QemuDriver {
     }
 
     /// What executes the instructions of machines with this guest system. The accelerator is only
-    /// taken, asked for or not, if their kernel has come up with it; with `events` a person is told
-    /// of a trial and what came of it.
+    /// taken, asked for or not, if their kernel has come up with it; `events` receives
+    /// the step of a trial and what came of it.
     async fn accel(
         &self,
         cluster: Option<&Cluster>,
@@ -161,7 +160,7 @@ impl QemuDriver {
     }
 
     /// What came of a trial with a guest system's kernel, which is made unless one was before. One
-    /// that failed is made again for somebody who asks for the accelerator by its name.
+    /// that failed is made again for a user who asks for the accelerator by its name.
     async fn tried(
         &self,
         asked: Option<Accel>,
@@ -226,7 +225,6 @@ impl QemuDriver {
         })
     }
 
-    /// Whether any machine of a cluster runs.
     fn any_alive(&self, cluster: &ClusterName) -> bool {
         self.machines(cluster)
             .unwrap_or_default()

@@ -33,32 +33,20 @@ pub(super) struct Cluster {
     pub(super) subnet: Ipv4Net,
     /// The loopback addresses at which this host reaches them.
     pub(super) host: Ipv4Net,
-    /// What joins them.
     pub(super) segment: Wire,
-    /// The QEMU asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) binary: Option<PathBuf>,
-    /// The accelerator asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) accel: Option<Accel>,
 }
 
-/// What joins the machines of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Wire {
     /// A multicast group on this host's loopback.
-    Multicast {
-        /// The group.
-        group: Ipv4Addr,
-        /// Its UDP port.
-        port: u16,
-    },
+    Multicast { group: Ipv4Addr, port: u16 },
     /// A bridge of this host.
-    Bridge {
-        /// Its name.
-        name: String,
-    },
+    Bridge { name: String },
 }
 
 impl Wire {
@@ -91,16 +79,13 @@ impl Cluster {
     }
 }
 
-/// What was last wanted of a machine. It is written before the effect, so that a machine that
+/// The power that was last asked for. It is written before the effect, so that a machine that
 /// does not run although it should is known to have ended by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Power {
-    /// It has never been started.
     New,
-    /// It was started.
     On,
-    /// It was stopped or killed.
     Off,
 }
 
@@ -108,9 +93,7 @@ pub(super) enum Power {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Machine {
     schema: u64,
-    /// What was last wanted of it.
     pub(super) power: Power,
-    /// Its address among the nodes.
     pub(super) address: Ipv4Addr,
     /// The address of the network interface that leads out.
     pub(super) outer_mac: String,
@@ -118,7 +101,6 @@ pub(super) struct Machine {
     pub(super) inner_mac: String,
     /// The digest of the guest system its disk belongs to.
     pub(super) image: String,
-    /// How big it was asked to be.
     pub(super) size: Size,
     /// The ports it answers on at its host address, besides SSH and the engine.
     pub(super) publish: Vec<Port>,
@@ -137,7 +119,6 @@ impl Machine {
     }
 }
 
-/// The files of one machine.
 #[derive(Debug, Clone)]
 pub(super) struct Files {
     directory: PathBuf,

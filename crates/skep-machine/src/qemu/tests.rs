@@ -1,4 +1,4 @@
-//! Which accelerator the driver takes, with a QEMU that a script plays.
+//! Which accelerator the driver takes, with a script in QEMU's place.
 
 use std::{
     os::unix::fs::PermissionsExt as _,

@@ -27,7 +27,7 @@ use crate::{
 /// The newest schema of `ssh.json` this program knows.
 const SCHEMA: u64 = 1;
 
-/// The kind of what the journal is told.
+/// The kind of resource in the journal.
 const KIND: &str = "host";
 
 /// How long a host may take to accept a connection, and again to say what it is, where its state
@@ -71,7 +71,6 @@ impl SshDriver {
         Ok(machines)
     }
 
-    /// Forgets which host a machine is.
     fn forget(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
         let resource = of_machine(KIND, id);
         work.journal.going(&resource)?;

@@ -1,4 +1,4 @@
-//! What VirtualBox is told of a machine, as docker-machine tells it.
+//! The arguments that VirtualBox gets for a machine, as docker-machine gives them.
 
 use std::{
     net::{Ipv4Addr, TcpListener},
@@ -18,17 +18,16 @@ use super::{
 
 /// The network behind the first card: VirtualBox's own NAT.
 const NAT: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 2, 0), 24);
-/// The machine's address there.
 const NAT_MACHINE: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
 /// The way out.
 const NAT_GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
-/// Who resolves names there.
+/// The name server there.
 const NAT_NAMES: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
 
 /// The name of the rule that leads to a machine's SSH server.
 const RULE: &str = "ssh";
 
-/// What a machine with skep's own guest is told about its cards.
+/// The cards of a machine with skep's own guest, for its seed.
 pub(super) fn interfaces(
     [outer, inner]: &[String; 2],
     cluster: Ipv4Net,
@@ -51,12 +50,11 @@ pub(super) fn interfaces(
     ]
 }
 
-/// What a machine is made of.
 #[derive(Debug)]
 pub(super) struct Settings<'a> {
     pub(super) version: Version,
     pub(super) uuid: &'a str,
-    /// Whose it is, for whoever looks at it in VirtualBox's window.
+    /// The owner, to be shown in VirtualBox's window.
     pub(super) owner: &'a str,
     /// In megabytes.
     pub(super) memory: u64,
@@ -160,14 +158,13 @@ pub(super) fn forward(version: Version, uuid: &str, port: u16) -> [Call; 2] {
     ]
 }
 
-/// A port of 127.0.0.1 that nobody has now; 0, with which VirtualBox forwards nothing, if none can
-/// be had.
+/// A port of 127.0.0.1 that is free now; 0, with which VirtualBox forwards nothing, if none
+/// is.
 pub(super) fn free_port() -> u16 {
     let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     bound.and_then(|socket| socket.local_addr()).map_or(0, |address| address.port())
 }
 
-/// Whether nobody has a port of 127.0.0.1 now.
 pub(super) fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }

@@ -24,7 +24,7 @@ const POLL: Duration = Duration::from_millis(250);
 /// How long VirtualBox may take from one state to another.
 const SETTLE: Duration = Duration::from_secs(60);
 
-/// One machine: whose it is, and where its files are.
+/// One machine: its name, and where its files are.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) id: MachineId,
@@ -32,7 +32,6 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// An error about this machine.
     pub(super) fn refuse(&self, action: &'static str, reason: impl ToString) -> MachineError {
         MachineError::Driver {
             machine: self.id.machine.clone(),
@@ -41,7 +40,6 @@ impl Place {
         }
     }
 
-    /// An error of VirtualBox about this machine.
     pub(super) fn refuse_vbox(&self, action: &'static str, error: VBoxError) -> MachineError {
         match error {
             VBoxError::Cancelled => MachineError::Cancelled,
@@ -69,7 +67,6 @@ impl Place {
     }
 }
 
-/// What a machine's state is called here.
 fn state_of(power: Power, wanted: Wanted) -> MachineState {
     match power {
         Power::Running | Power::Changing => MachineState::Running,
@@ -81,7 +78,7 @@ fn state_of(power: Power, wanted: Wanted) -> MachineState {
 }
 
 impl VirtualBoxDriver {
-    /// Every machine of VirtualBox, whoever made it.
+    /// Every machine of VirtualBox, whatever made it.
     pub(super) async fn vms(&self, cancel: &CancellationToken) -> Result<Vec<Vm>, VBoxError> {
         let text = self.vbox.run(Call::new(["list", "vms", "--long"]), cancel).await?;
         Ok(parse::vms_long(&text))
@@ -178,7 +175,8 @@ impl VirtualBoxDriver {
         }
     }
 
-    /// What may have changed since it was made: the network, and who has the port that leads to it.
+    /// What may have changed since it was made: the network, and whether the port that leads to it
+    /// is still free.
     async fn mend_machine(
         &self,
         place: &Place,
@@ -262,7 +260,6 @@ impl VirtualBoxDriver {
         }
     }
 
-    /// Pulls the plug.
     pub(super) async fn cut_off(
         &self,
         place: &Place,

@@ -22,9 +22,8 @@ use crate::{
     shelf::{self, kind::MACHINE, of_machine},
 };
 
-/// What a machine has in memory if nothing else is asked for, in bytes: docker-machine's.
+/// A machine's default memory, in bytes: docker-machine's.
 pub(super) const MEMORY: u64 = 1 << 30;
-/// How many processors.
 const CPUS: u32 = 1;
 /// The most its disk may hold, in bytes.
 pub(super) const DISK: u64 = 20_000 << 20;
@@ -33,18 +32,14 @@ const MEGABYTE: usize = 1 << 20;
 /// The controller all drives are on.
 const CONTROLLER: &str = "SATA";
 
-/// Why a machine is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RemovalReason {
-    /// It is created again.
     Recreate,
-    /// It was left over.
+    /// It was left by a command that was interrupted.
     Leftover,
-    /// The user asked for it.
     Requested,
 }
 
-/// The options of a machine.
 pub(super) fn options(given: &DriverOptions) -> Options {
     match given {
         DriverOptions::Virtualbox(Some(options)) => (**options).clone(),
@@ -164,7 +159,6 @@ impl VirtualBoxDriver {
         placed.map(|()| to).map_err(refuse)
     }
 
-    /// The disk it writes to.
     async fn disk(
         &self,
         place: &Place,
@@ -251,7 +245,7 @@ impl VirtualBoxDriver {
         Ok(Some(path))
     }
 
-    /// Registers a machine under a name that nobody else has. VirtualBox itself would take a second
+    /// Registers a machine under a name that no other has. VirtualBox itself would take a second
     /// one of the same name without a word.
     async fn register(
         &self,
@@ -267,7 +261,7 @@ impl VirtualBoxDriver {
             all.into_iter().partition(|vm| is_in(&vm.settings, place.files.directory()));
         let name = self.free_name(place, &all)?;
         for stray in &strays {
-            // Somebody has removed its files, and nothing else.
+            // Its files were removed, and nothing else.
             self.discard(place, stray, None, "make", cancel).await?;
         }
         let call = Call::new(["createvm", "--basefolder"]).path(place.files.directory()).words([
@@ -368,7 +362,7 @@ impl VirtualBoxDriver {
     /// Ends a machine and removes all it consists of, in VirtualBox and here.
     ///
     /// One that was taken over was there before: as something left over, of a command that was cut
-    /// short, it is only forgotten. Whoever names it means it.
+    /// short, it is only forgotten. A user who names it means it.
     pub(super) async fn clear(
         &self,
         place: &Place,

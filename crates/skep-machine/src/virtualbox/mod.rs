@@ -71,9 +71,7 @@ use crate::{
 pub enum Os {
     /// Linux, and whatever is like it.
     Linux,
-    /// macOS.
     Macos,
-    /// Windows.
     Windows,
 }
 
@@ -88,17 +86,16 @@ impl Os {
     }
 }
 
-/// What the driver is told of the host.
+/// What the driver needs to know of the host.
 #[derive(Debug, Clone)]
 pub struct Host {
     /// Its root directory, under which its configuration is read: `/`, but in tests.
     pub root: PathBuf,
-    /// What it runs.
     pub os: Os,
     /// A directory of this user's, the same for all stores: what VirtualBox cannot do twice at
     /// once is done under a lock there.
     pub runtime: PathBuf,
-    /// What others are told of this program while it has that lock: `process 4711, skep up`.
+    /// How this program names itself to others while it has that lock: `process 4711, skep up`.
     pub holder: String,
 }
 
@@ -163,7 +160,6 @@ impl VirtualBoxDriver {
         })
     }
 
-    /// An error of VirtualBox about what machines share.
     fn refuse(&self, action: &str, error: VBoxError) -> MachineError {
         match error {
             VBoxError::Cancelled => MachineError::Cancelled,

@@ -28,7 +28,6 @@ use crate::{MachineError, host::HostRoot, subnet};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct There {
     pub(super) wire: Wire,
-    /// This host's address on it.
     pub(super) address: Option<Ipv4Net>,
 }
 
@@ -160,8 +159,8 @@ impl VirtualBoxDriver {
         Ok(record.subnet)
     }
 
-    /// The network of a cluster as it is needed: after the host was started again, or somebody
-    /// has removed the interface, it may be gone or have no address. Holds no lock.
+    /// The network of a cluster as it is needed: after the host was started again, or the interface
+    /// was removed, it may be gone or have no address. Holds no lock.
     pub(super) async fn mend_network(
         &self,
         cluster: &ClusterName,
@@ -228,7 +227,8 @@ impl VirtualBoxDriver {
             self.vbox.run(call, cancel).await.map_err(refuse)?;
             return Ok(record);
         }
-        // Nothing would tell later whose interface it is, so that this is not given up halfway.
+        // Nothing would show later which cluster the interface belongs to: this is not given up
+        // halfway.
         let whole = CancellationToken::new();
         let text = self.vbox.run(Call::new(["hostonlyif", "create"]), &whole).await;
         let text = text.map_err(refuse)?;
@@ -243,7 +243,7 @@ impl VirtualBoxDriver {
             self.address(&record.wire, net, cancel).await
         };
         if let Err(error) = addressed.await {
-            // Without an address it is of no use to anybody.
+            // Without an address it is of no use.
             let _ = self.vbox.run(Call::new(["hostonlyif", "remove", name]), cancel).await;
             skep_store::file::remove(&path)?;
             return Err(error);
@@ -251,7 +251,6 @@ impl VirtualBoxDriver {
         Ok(record)
     }
 
-    /// Gives this host its address on an interface.
     async fn address(
         &self,
         wire: &Wire,
@@ -328,7 +327,7 @@ impl VirtualBoxDriver {
         Ok(Some(network))
     }
 
-    /// Removes a cluster's network if it was made for it and nobody else is on it.
+    /// Removes a cluster's network if it was made for it and no other machine is on it.
     pub(super) async fn remove_network(
         &self,
         cluster: &ClusterName,
@@ -357,7 +356,7 @@ impl VirtualBoxDriver {
         let name = record.wire.name();
         let there = self.host_only(cancel).await?;
         let others = self.vms(cancel).await?;
-        // One that has other addresses now, or other machines, has become somebody else's.
+        // One that has other addresses now, or other machines, is not the cluster's any more.
         let is_used = others.iter().any(|vm| vm.host_only.as_deref() == Some(name));
         let is_it = |one: &There| {
             one.wire == record.wire && one.address.is_none_or(|net| net.trunc() == record.subnet)
@@ -386,7 +385,6 @@ fn is_whole(record: &Cluster, there: &[There]) -> bool {
     })
 }
 
-/// The address at a place of a network.
 pub(super) fn host(net: Ipv4Net, place: u32) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(net.network()) + place)
 }
@@ -396,7 +394,7 @@ fn is_machines(net: Ipv4Net, address: Ipv4Addr) -> bool {
     (0..subnet::MAX_MACHINES).any(|place| subnet::machine_address(net, place) == Some(address))
 }
 
-/// Why a network cannot be had where VirtualBox restricts them.
+/// Why a network is refused where VirtualBox restricts them.
 pub(super) fn not_allowed(allowed: &Allowed, net: Ipv4Net) -> String {
     format!(
         "VirtualBox lets host-only interfaces have addresses in {} only: {}",

@@ -29,7 +29,6 @@ pub(super) struct Cluster {
     schema: u64,
     /// The network the machines and this host have among themselves.
     pub(super) subnet: Ipv4Net,
-    /// What joins them.
     pub(super) wire: Wire,
     /// Whether it was made for this cluster, and goes with it.
     pub(super) is_ours: bool,
@@ -76,7 +75,7 @@ impl Cluster {
     }
 }
 
-/// What was last wanted of a machine, written before the effect.
+/// The state that was last asked for, written before the effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Wanted {
@@ -84,9 +83,7 @@ pub(super) enum Wanted {
     Made,
     /// It is whole and has never been started.
     New,
-    /// It was started.
     On,
-    /// It was stopped or killed.
     Off,
 }
 
@@ -94,15 +91,11 @@ pub(super) enum Wanted {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Machine {
     schema: u64,
-    /// What was last wanted of it.
     pub(super) wanted: Wanted,
-    /// Its UUID in VirtualBox.
     pub(super) uuid: String,
-    /// Its name there.
     pub(super) name: String,
     /// Whether it was there before, made by docker-machine.
     pub(super) is_adopted: bool,
-    /// Its address among the nodes.
     pub(super) address: Ipv4Addr,
     /// How its window is shown, if at all.
     pub(super) ui: String,
@@ -128,7 +121,6 @@ impl Machine {
     }
 }
 
-/// The files of one machine.
 #[derive(Debug, Clone)]
 pub(super) struct Files {
     directory: PathBuf,

@@ -11,7 +11,6 @@ use crate::{
     error::ServiceError,
 };
 
-/// How often the service is asked for.
 const INTERVAL: Duration = Duration::from_millis(250);
 
 /// What an update of a service does.
@@ -19,13 +18,12 @@ const INTERVAL: Duration = Duration::from_millis(250);
 pub enum Update {
     /// None is under way, and none has been seen.
     Idle,
-    /// One is under way.
     UnderWay,
     /// The one that was seen has ended so.
     Ended(UpdateState),
 }
 
-/// Tells an update that is seen from those that were before.
+/// Distinguishes an update that is seen from those that were before.
 #[derive(Debug, Clone)]
 pub struct Follow {
     before: Option<Timestamp>,

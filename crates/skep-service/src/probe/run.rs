@@ -12,11 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Ask, Loss, Tally, Target, client::send};
 
-/// Requests at one node that nobody has answered, after which no more are sent: the rest would be
+/// Unanswered requests at one node after which no more are sent: the rest would be
 /// lost as well, each after its whole time.
 const ENOUGH: u64 = 5;
 
-/// How often progress is told.
 const FRAME: Duration = Duration::from_millis(250);
 
 /// Requests under way at one node, at most: they wait for a node that is slower than the rate.
@@ -48,7 +47,7 @@ pub async fn count(
                     () = cancel.cancelled() => break,
                     ended = send(target.address, ask) => ended,
                 };
-                // Whoever answers, even with an error, is not given up.
+                // A node that answers, even with an error, is not given up.
                 let heard = ended.as_ref().map_or_else(|loss: &Loss| loss.is_answer(), |_| true);
                 if heard { &answered } else { &lost }.fetch_add(1, Relaxed);
                 tally.add(ended, start.elapsed());

@@ -23,16 +23,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// One service of a stack, deployed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deployed {
-    /// Its identifier.
     pub id: Id,
-    /// Its name.
     pub name: String,
 }
 
 impl Stacks {
     /// Makes and changes what the plan says, in its order: networks, secrets, configs, services.
-    /// Nothing is pruned. `tell` is told each step before it is done, warnings of the engine go to
-    /// `warn`. Returns all services of the files, those that were not touched included.
+    /// Nothing is pruned. `tell` is called with each step before it is done, `warn` with warnings
+    /// of the engine. Returns all services of the files, those that were not touched included.
     ///
     /// # Errors
     /// [`StackError::Object`] for the first that the engine refuses; the same plan made anew goes on
@@ -197,7 +195,7 @@ impl Stacks {
     }
 
     /// Removes what [`Stacks::parts`] has found: services first, and networks once no task uses
-    /// them any more. Goes on after a refusal. `tell` is told each object before it is removed.
+    /// them any more. Goes on after a refusal. `tell` is called with each object before that.
     ///
     /// # Errors
     /// [`StackError::Left`] with what is still there; [`StackError::Service`].
@@ -346,7 +344,7 @@ fn is_gone(error: &EngineError) -> bool {
 }
 
 /// Whether a network cannot be removed since a task that is ending still has it. What a service has
-/// stays in use however long somebody waits.
+/// stays in use however long one waits.
 fn is_in_use(error: &EngineError) -> bool {
     let words = ["in use by task", "active endpoints"];
     error.api().is_some_and(|(_, message)| words.iter().any(|word| message.contains(word)))

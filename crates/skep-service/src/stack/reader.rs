@@ -9,7 +9,7 @@ use super::{
 };
 use crate::spec::ValueError;
 
-/// What was found wrong so far. Reading goes on after a mistake, so that all are told at once.
+/// What was found wrong so far. Reading goes on after a mistake, so that all are reported at once.
 #[derive(Debug, Default)]
 pub(super) struct Faults(RefCell<Vec<Fault>>);
 
@@ -23,7 +23,7 @@ impl Faults {
     }
 }
 
-/// A value, its path, and where mistakes are told.
+/// A value, its path, and where mistakes are collected.
 #[derive(Debug, Clone)]
 pub(super) struct Spot<'n> {
     pub(super) node: &'n Node,
@@ -36,7 +36,7 @@ impl<'n> Spot<'n> {
         &self.node.place
     }
 
-    /// Tells a mistake; there is no value then.
+    /// Reports a mistake; there is no value then.
     pub(super) fn wrong<T>(&self, problem: impl Into<String>, fix: impl Into<String>) -> Option<T> {
         let fault = Fault::at(&self.node.place, problem).of(self.path.as_str()).with_fix(fix);
         self.faults.add(fault);
@@ -51,7 +51,6 @@ impl<'n> Spot<'n> {
         self.wrong(format!("{} stands here in place of {expected}", self.node.kind()), "")
     }
 
-    /// A text as it was written.
     pub(super) fn text(&self) -> Option<String> {
         match &self.node.content {
             Content::Scalar { text, .. } => Some(text.clone()),
@@ -72,7 +71,6 @@ impl<'n> Spot<'n> {
         }
     }
 
-    /// One of these words.
     pub(super) fn word(&self, words: &[&str]) -> Option<String> {
         let text = self.text()?;
         if words.contains(&text.as_str()) {
@@ -118,7 +116,6 @@ impl<'n> Spot<'n> {
         }
     }
 
-    /// The members of a list.
     pub(super) fn items(&self) -> Option<Vec<Spot<'n>>> {
         match &self.node.content {
             Content::List(items) => Some(
@@ -132,7 +129,6 @@ impl<'n> Spot<'n> {
         }
     }
 
-    /// The members of a list as texts.
     pub(super) fn texts(&self) -> Option<Vec<String>> {
         Some(self.items()?.iter().filter_map(Spot::value).collect())
     }
@@ -183,7 +179,7 @@ impl<'n> Fields<'n> {
         Some(self.left.swap_remove(index).1).filter(|spot| !spot.node.is_null())
     }
 
-    /// Tells every key that was not taken, but extensions (`x-…`).
+    /// Reports every key that was not taken, except extensions (`x-…`).
     pub(super) fn end(self, why: impl Fn(&str) -> Option<(&'static str, &'static str)>) {
         for (entry, spot) in self.left {
             if entry.key.starts_with("x-") {

@@ -1,4 +1,4 @@
-//! `machine create`: from docker-machine's flags to a machine that is wanted.
+//! `machine create`: from docker-machine's flags to a machine's options.
 
 use std::path::PathBuf;
 
@@ -153,7 +153,7 @@ fn refuse_classic_swarm(swarm: &ClassicSwarm) -> Result<(), Failure> {
     ))
 }
 
-/// The driver: named, or by the environment, or the one that is taken if nobody says.
+/// The driver: named, or by the environment, or the default one.
 fn driver(context: &Context, args: &Create) -> Result<Option<DriverKind>, Failure> {
     let named = args.driver.clone().or_else(|| set(context, "MACHINE_DRIVER"));
     let default = match context.persona {

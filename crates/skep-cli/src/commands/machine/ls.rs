@@ -24,14 +24,12 @@ use crate::{
     persona::Persona,
 };
 
-/// How a list is printed.
 #[derive(Debug)]
 enum Form {
     /// Lined up, with a header.
     Table(Template),
     /// A text for each machine.
     Each(Template),
-    /// One document.
     Json,
 }
 
@@ -123,10 +121,9 @@ async fn ask_engines(context: &Context, items: &mut [Item], patience: Duration, 
     join_all(asked).await;
 }
 
-/// What a format means.
 fn form(persona: Persona, format: &str) -> Result<Form, Failure> {
     let template = |text: &str| {
-        // The line's end belongs to the template, so that an error tells the line it is in.
+        // The line's end belongs to the template, so that an error names the line it is in.
         let template = Template::parse(&format!("{text}\n"), Objects::Structs(item::TYPE));
         template.map(Template::with_escapes).map_err(|error| {
             let exit = match persona {
@@ -173,7 +170,7 @@ fn show(form: &Form, items: &[Item]) -> Result<(), Failure> {
     }
 }
 
-/// A template that names what is not there is told what is.
+/// The error for a template that names no field lists those there are.
 fn wrong_field(error: ExecutionError) -> Failure {
     let failure = Failure::failed(error.to_string());
     match error.missing {

@@ -1,4 +1,4 @@
-//! `skep node drain`: what docker's `node update --availability drain` does, with a word before
+//! `skep node drain`: docker's `node update --availability drain`, with a warning before
 //! and, where it is wanted, a wait behind.
 
 use std::fmt::Write as _;
@@ -55,7 +55,7 @@ pub(super) async fn drain(context: &Context, args: &DrainArgs) -> Result<(), Fai
     }
 }
 
-/// Says what the drain will cost.
+/// Warns of what the drain will cost.
 fn warn(context: &Context, plan: &DrainPlan) {
     for (service, tasks) in &plan.interrupted {
         let text = match tasks {

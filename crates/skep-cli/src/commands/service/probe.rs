@@ -207,7 +207,7 @@ async fn watch(
     Ok((tallies, Watched { time: begin.elapsed(), update }))
 }
 
-/// The tasks that were there before, and those that are there now, by what tells them.
+/// The tasks that were there before, and those that are there now, by what identifies them.
 async fn answerers(
     services: &Services,
     service: &Service,
@@ -220,7 +220,7 @@ async fn answerers(
     };
     let mut answerers = Answerers::default();
     answerers.add(service, before, node);
-    // Also after Ctrl-C. Without an answer some of those who answered are not told.
+    // Also after Ctrl-C. Without an answer some of those who answered are not named.
     let unhurried = CancellationToken::new();
     let filters = [("service", service.id.as_str())];
     let now = services.tasks(&filters, &unhurried);

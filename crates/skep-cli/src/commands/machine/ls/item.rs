@@ -26,11 +26,11 @@ use crate::{
 /// What docker-machine calls a line's type, for errors.
 pub(super) const TYPE: &str = "commands.HostListItem";
 
-/// The columns if nobody says.
+/// The default columns.
 pub(super) const TABLE: &str = "{{.Name}}\t{{.Active}}\t{{.DriverName}}\t{{.State}}\t{{.URL}}\t\
      {{.Swarm}}\t{{.DockerVersion}}\t{{.Error}}";
 
-/// What a template may name.
+/// The fields of a template.
 pub(super) const FIELDS: [&str; 15] = [
     "Name",
     "Active",
@@ -49,7 +49,7 @@ pub(super) const FIELDS: [&str; 15] = [
     "Role",
 ];
 
-/// What stands above each field in a table.
+/// The header of each field in a table.
 pub(super) fn headers() -> Value {
     json!({
         "Name": "NAME",
@@ -209,7 +209,7 @@ impl Item {
         }
     }
 
-    /// What a template is given.
+    /// The value that a template gets.
     pub(super) fn fields(&self) -> Value {
         let options = self.found.as_ref().map(host_options).unwrap_or_default();
         json!({
@@ -234,7 +234,7 @@ impl Item {
         })
     }
 
-    /// What a program is given.
+    /// The object that `--format json` prints.
     pub(super) fn document(&self) -> Value {
         let found = self.found.as_ref();
         let record = found.map(|found| found.cluster.record());
