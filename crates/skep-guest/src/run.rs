@@ -286,7 +286,8 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// However the output is cut on its way, the same lines are told and the same bytes kept.
+        /// However the output is cut on its way, the same lines are handed out and the same bytes
+        /// kept.
         #[test]
         fn lines_do_not_depend_on_how_they_arrive(
             text in "[a-c\n]{0,40}",

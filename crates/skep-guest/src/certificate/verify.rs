@@ -223,7 +223,7 @@ mod tests {
 
     use super::*;
 
-    /// What OpenSSL 3.5 says, without what nobody reads.
+    /// What OpenSSL 3.5 prints, without the lines that are not read.
     const CONNECTED: &str =
         "CONNECTED(00000003)\n---\nServer certificate\nsubject=CN=server\n---\n";
     const CHAIN: &str = "depth=2 O=Lab, CN=Lab Root\nverify return:1\ndepth=1 CN=Lab \

@@ -189,7 +189,7 @@ mod tests {
             });
             text.push_str(&word);
         }
-        // What the kernel is told is the guest's business.
+        // The kernel's command line is tested with the guest.
         text.replace(&launch.command_line(), "…").replace(vm::emulated_cpu("x86_64"), "max")
     }
 
