@@ -77,8 +77,7 @@ fn has_any(cluster: &Cluster, machine: &MachineRecord) -> Result<bool, ClusterEr
 
 /// Forgets what a machine that is gone had: one that is made in its place gets what is desired.
 pub(crate) fn forget(cluster: &Cluster, machine: &MachineRecord) -> Result<(), ClusterError> {
-    let files = cluster.home().layout().cluster(cluster.record().name.as_str());
-    Ok(skep_store::file::remove(&files.machine(machine.name.as_str()).trust())?)
+    Ok(skep_store::file::remove(&cluster.files(&machine.name).trust())?)
 }
 
 /// Brings a machine that was just started to what is desired by now, and lets its engine read it:

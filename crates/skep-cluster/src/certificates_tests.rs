@@ -155,7 +155,12 @@ async fn a_damaged_note_is_no_dead_end() {
     bench.stop("manager1").await;
     bench.stop("worker1").await;
     bench.install(2, &[]).await;
-    let path = bench.home.layout().cluster("demo").machine("worker1").trust();
+    let path = bench
+        .home
+        .layout()
+        .cluster(&"demo".parse().unwrap())
+        .machine(&"worker1".parse().unwrap())
+        .trust();
     std::fs::write(&path, "not json").unwrap();
     assert_eq!(bench.behind().len(), 2);
     bench.remove("rootc").await.unwrap();

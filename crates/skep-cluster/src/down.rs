@@ -51,7 +51,7 @@ pub(crate) async fn take_away(
     context: Context<'_>,
 ) -> Result<Removed, ClusterError> {
     let Context { events, cancel, .. } = context;
-    let files = home.layout().cluster(name.as_str());
+    let files = home.layout().cluster(name);
     let known = files.directory().exists();
     // One that was killed in its last moment has left nothing but a directory on its way out.
     if !known && let Some(rest) = skep_store::file::being_removed(files.directory()) {
@@ -96,7 +96,7 @@ pub(crate) async fn take_away(
         return Ok(Removed::Nothing);
     }
     let journal = Journal::open(&files.journal())?;
-    let work = Work { journal: &journal, events, cancel };
+    let work = Work { journal: &journal, context };
     let mut existed = 0;
     for driver in &drivers {
         // Before anything goes: `status` must not advise to mend what is being taken away.
@@ -171,9 +171,9 @@ async fn remove(
     driver: &dyn Driver,
     work: Work<'_>,
 ) {
-    let step = work.events.step(machine, "removing");
+    let step = work.context.events.step(machine, "removing");
     // A master that cannot be asked to end does so by itself once its machine is gone.
-    let _ = Guest::forget(&reach::access(home, cluster, machine, None), work.cancel).await;
+    let _ = Guest::forget(&reach::access(home, cluster, machine, None), work.context.cancel).await;
     let id = MachineId { cluster: cluster.clone(), machine: machine.clone() };
     match driver.remove(&id, work).await {
         Ok(()) => step.done(),

@@ -120,14 +120,12 @@ impl Home {
         &self.store
     }
 
-    /// The names of the store's clusters, in order. A directory whose name is no cluster's is not
-    /// one.
+    /// The names of the store's clusters, in order.
     ///
     /// # Errors
     /// [`StoreError::Io`].
     pub fn clusters(&self) -> Result<Vec<ClusterName>, StoreError> {
-        let names = skep_store::file::names(&self.layout.clusters())?;
-        Ok(names.into_iter().filter_map(|name| name.parse().ok()).collect())
+        self.layout.cluster_names()
     }
 
     /// The authority that issues the certificates of the engines' TCP endpoints, made with the
@@ -143,8 +141,7 @@ impl Home {
         }
         if !directory.join(AUTHORITY_KEY).exists() {
             // A machine's files are written once there is an authority that has signed them.
-            let trusts_one =
-                |name: &ClusterName| self.layout.cluster(name.as_str()).machines().exists();
+            let trusts_one = |name: &ClusterName| self.layout.cluster(name).machines().exists();
             if let Some(cluster) = self.clusters()?.into_iter().find(trusts_one)
                 // Another command may have made both since: the authority before the machine.
                 && !directory.join(AUTHORITY_KEY).exists()
@@ -160,7 +157,7 @@ impl Home {
     /// # Errors
     /// [`StoreError::Locked`] if another command is at it.
     pub fn lock(&self, cluster: &ClusterName) -> Result<Lock, StoreError> {
-        let path = self.layout.cluster(cluster.as_str()).lock();
+        let path = self.layout.cluster(cluster).lock();
         Lock::try_acquire(&path, &format!("cluster {cluster}"), &self.settings.holder)
     }
 

@@ -89,7 +89,9 @@ mod tests {
     #[test]
     fn each_file_of_a_login_is_put_back() {
         let home = tempfile::tempdir().unwrap();
-        let files = skep_store::Layout::new(home.path()).cluster("c").machine("m");
+        let files = skep_store::Layout::new(home.path())
+            .cluster(&"c".parse().unwrap())
+            .machine(&"m".parse().unwrap());
         let reach = Reach::direct([127, 0, 0, 1].into());
         let name: MachineName = "m".parse().unwrap();
         let login = key_pair(&files.ssh_key(), "skep m").unwrap();

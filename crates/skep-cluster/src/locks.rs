@@ -61,7 +61,7 @@ pub(crate) fn machine(
     cluster: &ClusterName,
     machine: &MachineName,
 ) -> Result<Lock, StoreError> {
-    let path = home.layout().cluster(cluster.as_str()).machine_lock(machine.as_str());
+    let path = home.layout().cluster(cluster).machine_lock(machine);
     Lock::try_acquire(&path, &format!("machine {machine}"), &home.settings().holder)
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn remove_machine_lock(
         // Removed while it is held: a command that opened it meanwhile sees that it is no longer
         // there.
         Ok(_held) => {
-            let path = home.layout().cluster(cluster.as_str()).machine_lock(name.as_str());
+            let path = home.layout().cluster(cluster).machine_lock(name);
             skep_store::file::remove(&path)
         }
         Err(StoreError::Locked { .. }) => Ok(()),

@@ -8,6 +8,7 @@ use skep_machine::{
     Driver, DriverKind, DriverOptions, MachineId, fake::FakeDriver, none::EngineUrl,
 };
 use skep_model::{ClusterName, Event, Events, MachineName, Size, Transition};
+use skep_store::layout::ClusterLayout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -91,6 +92,10 @@ impl Bench {
         record.save(&self.home).unwrap();
     }
 
+    fn files(&self, cluster: &str) -> ClusterLayout {
+        self.home.layout().cluster(&cluster.parse().unwrap())
+    }
+
     fn cluster(&self, home: &Home, name: &str) -> Cluster {
         Cluster::open(home, &name.parse().unwrap()).unwrap()
     }
@@ -150,7 +155,7 @@ async fn an_engine_is_taken_by_its_url_and_forgotten() {
     assert_eq!(left.machines.len(), 1, "the other one stays");
     let cluster = bench.cluster(&bench.home, "skep");
     remove(&cluster, &names(&["web2"]), false, bench.context(&options)).await.unwrap();
-    assert!(!bench.home.layout().cluster("skep").directory().exists(), "the last one was that");
+    assert!(!bench.files("skep").directory().exists(), "the last one was that");
 }
 
 #[tokio::test]
@@ -285,7 +290,7 @@ async fn a_name_that_is_taken_meanwhile_leaves_no_cluster_behind() {
     };
     let (made, ()) = tokio::join!(made, other);
     assert!(matches!(made, Err(ClusterError::MachineExists { .. })), "{made:?}");
-    assert!(!bench.home.layout().cluster("skep").directory().exists());
+    assert!(!bench.files("skep").directory().exists());
 }
 
 #[tokio::test]
@@ -295,7 +300,7 @@ async fn an_interrupted_create_leaves_nothing() {
     assert!(error.is_cancelled(), "{error:?}");
     let cluster = "skep".parse().unwrap();
     assert!(bench.driver.resources(&cluster).await.unwrap().is_empty());
-    assert!(!bench.home.layout().cluster("skep").directory().exists());
+    assert!(!bench.files("skep").directory().exists());
 }
 
 #[tokio::test]
@@ -306,7 +311,7 @@ async fn an_interrupted_create_leaves_the_others_alone() {
     let record = bench.record("skep").unwrap();
     assert_eq!(record.machines.len(), 1);
     assert_eq!(record.machines[0].name.as_str(), "b");
-    assert!(!bench.home.layout().cluster("skep").machine("a").directory().exists());
+    assert!(!bench.files("skep").machine(&"a".parse().unwrap()).directory().exists());
 }
 
 #[tokio::test]
@@ -495,7 +500,7 @@ async fn machines_are_found_in_whatever_cluster_they_are() {
         ]
     );
     // A machine may be in a record that cannot be read: that is reported, not that there is none.
-    let record = bench.home.layout().cluster("b").record();
+    let record = bench.files("b").record();
     fs_err::write(skep_store::kept::place(&record), "{").unwrap();
     fs_err::write(record, "{").unwrap();
     assert_eq!(of("one", None).unwrap(), "a");
@@ -546,7 +551,7 @@ async fn a_create_that_was_killed_is_made_anew_by_the_same_and_a_whole_machine_i
     let home = bench.fake();
     // As a killed create leaves it: written down, and marked.
     bench.write("skep", DriverKind::Container, &["web1"]);
-    let mark = home.layout().cluster("skep").making("web1");
+    let mark = bench.files("skep").making(&"web1".parse().unwrap());
     skep_store::write_private(&mark, b"{\"schema\": 1}").unwrap();
     {
         let name = "skep".parse().unwrap();
@@ -577,10 +582,10 @@ async fn the_last_machine_is_named_until_its_cluster_is_gone() {
     assert!(remove(&cluster, &names(&["web1", "web2"]), false, context).await.is_err());
     assert_eq!(bench.record("skep").unwrap().machines.len(), 2);
     remove(&cluster, &names(&["web1"]), false, bench.context(&events)).await.unwrap();
-    let locks = home.layout().cluster("skep").machine_lock("web1");
+    let locks = bench.files("skep").machine_lock(&"web1".parse().unwrap());
     assert!(!locks.exists(), "the lock of a machine that is gone stays");
     remove(&bench.cluster(&home, "skep"), &names(&["web2"]), false, bench.context(&events))
         .await
         .unwrap();
-    assert!(!home.layout().cluster("skep").directory().exists());
+    assert!(!bench.files("skep").directory().exists());
 }

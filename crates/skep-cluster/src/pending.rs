@@ -8,7 +8,7 @@
 //! Nor is a removal taken back. What the journal says is going may be there now and gone a moment
 //! later; it is removed once more, which waits for the first removal to end.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::{cell::RefCell, ops::ControlFlow, time::Duration};
 
 use futures_util::future::join_all;
 use skep_context::{Polled, after, poll_until};
@@ -44,7 +44,7 @@ async fn finish_leaving(
     if leaving.is_empty() {
         return Ok(());
     }
-    let step = work.events.step("", "finishing a removal that was begun");
+    let step = work.context.events.step("", "finishing a removal that was begun");
     let record = driver.resources(name).await?;
     // Machines before what they use: a volume, or a network, is not given up before.
     let (first, rest): (Vec<_>, Vec<_>) = leaving
@@ -69,15 +69,15 @@ pub(crate) async fn await_coming(
     name: &ClusterName,
     work: Work<'_>,
 ) -> Result<(), ClusterError> {
-    let mut awaited = work.journal.uncertain()?;
-    if awaited.is_empty() {
+    let awaited = RefCell::new(work.journal.uncertain()?);
+    if awaited.borrow().is_empty() {
         return Ok(());
     }
-    let step = work.events.step("", "looking for what an interrupted command has left");
-    let looked = poll_until(work.cancel, INTERVAL, after(GRACE), async || {
+    let step = work.context.events.step("", "looking for what an interrupted command has left");
+    let looked = poll_until(work.context.cancel, INTERVAL, after(GRACE), async || {
         let found = driver.resources(name).await?;
-        awaited.retain(|resource| !found.contains(resource));
-        Ok::<_, MachineError>(match awaited.is_empty() {
+        awaited.borrow_mut().retain(|resource| !found.contains(resource));
+        Ok::<_, MachineError>(match awaited.borrow().is_empty() {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         })

@@ -13,6 +13,7 @@ use skep_engine::{Engine, EngineError};
 use skep_guest::{Access, Guest};
 use skep_machine::{DriverOptions, MachineId, Reach, System};
 use skep_model::{ClusterName, MachineName, Role};
+use skep_store::layout::MachineLayout;
 use skep_swarm::Swarm;
 use tokio_util::sync::CancellationToken;
 
@@ -56,6 +57,11 @@ impl Cluster {
     /// The record it was opened with.
     pub fn record(&self) -> &ClusterRecord {
         &self.record
+    }
+
+    /// Where the files of one of its machines are.
+    pub(crate) fn files(&self, machine: &MachineName) -> MachineLayout {
+        self.home.layout().cluster(&self.record.name).machine(machine)
     }
 
     /// Its machine of a name.
@@ -122,8 +128,7 @@ impl Cluster {
             });
         }
         let reach = self.reach(machine)?;
-        let files = self.home.layout().cluster(self.record.name.as_str());
-        let files = files.machine(machine.name.as_str());
+        let files = self.files(&machine.name);
         keys::mend_login(&files, &machine.name, &reach, machine.system())?;
         let access = access(&self.home, &self.record.name, &machine.name, Some(reach));
         Ok(match &machine.options {
@@ -225,7 +230,7 @@ impl Cluster {
     ) -> Result<Engine, ClusterError> {
         let engine = self.engine(machine, cancel).await?;
         let local = Swarm::new(&engine).local(cancel).await?;
-        if local.is_manager {
+        if local.answers_for_swarm() {
             return Ok(engine);
         }
         Err(ClusterError::NotManager { machine: machine.name.clone(), local: Box::new(local) })
@@ -240,7 +245,7 @@ pub(crate) fn access(
     reach: Option<Reach>,
 ) -> Access {
     let reach = reach.unwrap_or(Reach::direct(Ipv4Addr::UNSPECIFIED));
-    let files = home.layout().cluster(cluster.as_str()).machine(machine.as_str());
+    let files = home.layout().cluster(cluster).machine(machine);
     let (control, engine) = home.sockets(cluster, machine);
     Access {
         machine: machine.to_string(),

@@ -209,7 +209,7 @@ impl ClusterRecord {
     /// # Errors
     /// As [`skep_store::read_json`].
     pub fn load(home: &Home, name: &ClusterName) -> Result<Option<Self>, StoreError> {
-        skep_store::read_json(&home.layout().cluster(name.as_str()).record(), SCHEMA)
+        skep_store::read_json(&home.layout().cluster(name).record(), SCHEMA)
     }
 
     /// Writes the record.
@@ -217,7 +217,7 @@ impl ClusterRecord {
     /// # Errors
     /// As [`skep_store::write_record`].
     pub fn save(&self, home: &Home) -> Result<(), StoreError> {
-        skep_store::write_record(&home.layout().cluster(self.name.as_str()).record(), self)
+        skep_store::write_record(&home.layout().cluster(&self.name).record(), self)
     }
 
     /// The machine of a name.

@@ -36,7 +36,7 @@ impl Given {
     /// What is known of a machine; none if nothing is: then it has what was desired when it was
     /// made, and skep has not changed it since.
     pub(crate) fn load(home: &Home, record: &ClusterRecord, machine: &MachineName) -> Option<Self> {
-        let path = home.layout().cluster(record.name.as_str()).machine(machine.as_str()).trust();
+        let path = home.layout().cluster(&record.name).machine(machine).trust();
         // One that is damaged says nothing, and is written anew with the next change.
         skep_store::read_json(&path, SCHEMA).unwrap_or_else(|_| Some(Self::default()))
     }
@@ -47,7 +47,7 @@ impl Given {
         record: &ClusterRecord,
         machine: &MachineName,
     ) -> Result<(), StoreError> {
-        let path = home.layout().cluster(record.name.as_str()).machine(machine.as_str()).trust();
+        let path = home.layout().cluster(&record.name).machine(machine).trust();
         skep_store::write_json(&path, &Self { schema: SCHEMA, ..self.clone() })
     }
 }
@@ -96,7 +96,7 @@ pub fn behind(home: &Home, record: &ClusterRecord) -> Vec<Behind> {
 /// desired changes.
 pub(crate) fn note_before(home: &Home, record: &ClusterRecord) -> Result<(), StoreError> {
     for machine in &record.machines {
-        let files = home.layout().cluster(record.name.as_str()).machine(machine.name.as_str());
+        let files = home.layout().cluster(&record.name).machine(&machine.name);
         // One that has never been made gets what is desired then.
         if files.directory().exists() && Given::load(home, record, &machine.name).is_none() {
             let names = record.wished(machine).iter().map(Anchor::name).collect();

@@ -21,7 +21,7 @@ use skep_context::Context;
 use skep_guest::Guest;
 use skep_machine::{Driver, MachineId, Work};
 use skep_model::{ClusterName, MachineName, Role};
-use skep_store::{Journal, Layout, StoreError};
+use skep_store::{Journal, StoreError, layout::ClusterLayout};
 
 use crate::{ClusterError, ClusterRecord, Home, MachineFailure, locks, pending, reach};
 
@@ -47,14 +47,13 @@ pub(crate) struct Unfinished {
 /// What was begun with a cluster and has not ended well. A mark that cannot be read is none: the
 /// engines say what there is, and a command that begins something writes it anew.
 pub(crate) fn load(home: &Home, cluster: &ClusterName) -> Option<Unfinished> {
-    let path = home.layout().cluster(cluster.as_str()).unfinished();
+    let path = home.layout().cluster(cluster).unfinished();
     skep_store::read_json(&path, SCHEMA).ok().flatten()
 }
 
 /// How many machines the cluster had whose directory is on its way out.
 pub(crate) fn machines_in(directory: &std::path::Path) -> usize {
-    let name = Layout::new("").cluster("x").unfinished();
-    let path = directory.join(name.file_name().unwrap_or_default());
+    let path = ClusterLayout::at(directory).unfinished();
     let begun = skep_store::read_json::<Unfinished>(&path, SCHEMA).ok().flatten();
     begun.map_or(0, |begun| begun.machines)
 }
@@ -69,13 +68,13 @@ pub(crate) fn begin(
     command: Begun,
     machines: usize,
 ) -> Result<(), StoreError> {
-    let path = home.layout().cluster(cluster.as_str()).unfinished();
+    let path = home.layout().cluster(cluster).unfinished();
     skep_store::write_json(&path, &Unfinished { schema: SCHEMA, command, machines })
 }
 
 /// Writes down that it has ended well. The cluster's lock is held.
 pub(crate) fn end(home: &Home, cluster: &ClusterName) -> Result<(), StoreError> {
-    skep_store::file::remove(&home.layout().cluster(cluster.as_str()).unfinished())
+    skep_store::file::remove(&home.layout().cluster(cluster).unfinished())
 }
 
 /// A removal of a cluster that was begun.
@@ -109,7 +108,7 @@ pub(crate) async fn resume(
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
     let Context { events, cancel, .. } = context;
-    let files = home.layout().cluster(name.as_str());
+    let files = home.layout().cluster(name);
     let is_down = || load(home, name).is_some_and(|begun| begun.command == Begun::Down);
     let nothing_leaves = || Journal::leaving_in(&files.journal()).is_ok_and(|all| all.is_empty());
     if !is_down() && nothing_leaves() {
@@ -127,7 +126,7 @@ pub(crate) async fn resume(
     let _machines =
         locks::machines(home, name, record.machines.iter().map(|machine| &machine.name))?;
     let journal = Journal::open(&files.journal())?;
-    let work = Work { journal: &journal, events, cancel };
+    let work = Work { journal: &journal, context };
     pending::complete(driver, name, work).await?;
     if !is_down() {
         return Ok(());
@@ -167,7 +166,7 @@ async fn remove_rest(
     driver: &dyn Driver,
     work: Work<'_>,
 ) -> Result<(), ClusterError> {
-    let step = work.events.step("", "finishing the removal that was begun");
+    let step = work.context.events.step("", "finishing the removal that was begun");
     let each = record.machines.iter().map(|machine| async {
         let id = MachineId { cluster: record.name.clone(), machine: machine.name.clone() };
         let removed = driver.remove(&id, work).await;
@@ -175,7 +174,7 @@ async fn remove_rest(
             .map_err(|error| MachineFailure { machine: machine.name.clone(), error: error.into() })
     });
     let failures: Vec<_> = join_all(each).await.into_iter().filter_map(Result::err).collect();
-    if work.cancel.is_cancelled() {
+    if work.context.cancel.is_cancelled() {
         return step.end_with(Err(ClusterError::Cancelled));
     }
     if !failures.is_empty() {

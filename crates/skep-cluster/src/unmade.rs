@@ -21,7 +21,7 @@ pub(crate) async fn made(
     driver: &dyn Driver,
     record: &ClusterRecord,
 ) -> Result<BTreeSet<MachineName>, ClusterError> {
-    let journal = home.layout().cluster(record.name.as_str()).journal();
+    let journal = home.layout().cluster(&record.name).journal();
     let journalled = Journal::made_in(&journal)?;
     // A driver that cannot say so now says why in its preflight.
     let states = driver.states(&record.name).await.unwrap_or_default();
@@ -52,7 +52,7 @@ pub(crate) async fn clear(
         if moves || wanted.machine(machine.name.as_str()).is_none() {
             let id = MachineId { cluster: name.clone(), machine: machine.name.clone() };
             driver.remove(&id, work).await?;
-            let files = home.layout().cluster(name.as_str()).machine(machine.name.as_str());
+            let files = home.layout().cluster(name).machine(&machine.name);
             skep_store::file::remove_dir_at_once(files.directory())?;
         }
     }

@@ -73,7 +73,7 @@ pub async fn up(
     context: Context<'_>,
 ) -> Result<Report, ClusterError> {
     let Context { events, cancel, .. } = context;
-    let files = home.layout().cluster(name.as_str());
+    let files = home.layout().cluster(name);
     let fresh = !files.directory().exists();
     unfinished::resume(home, name, context).await?;
     let found = ask_engines(home, name, cancel).await?;
@@ -100,7 +100,7 @@ pub async fn up(
         trust::note_before(home, &there)?;
     }
     let journal = Journal::open(&files.journal())?;
-    let work = Work { journal: &journal, events, cancel };
+    let work = Work { journal: &journal, context };
     if !before.machines.is_empty() {
         pending::complete(home.driver(before.driver).as_ref(), name, work).await?;
         // What was on its way has come, and is a machine now that binds.

@@ -8,6 +8,7 @@
 use std::{error::Error, path::Path, time::Duration};
 
 use secrecy::ExposeSecret as _;
+use skep_context::Context;
 use skep_guest::{
     Access, Command, Guest, GuestError, KeyPair, Requirement, known_hosts_line, wait_until_ready,
 };
@@ -33,10 +34,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Default::default(),
     );
     let id = MachineId { cluster: "example".parse()?, machine: "one".parse()? };
-    let files = layout.cluster(id.cluster.as_str()).machine(id.machine.as_str());
-    let journal = Journal::open(&layout.cluster(id.cluster.as_str()).journal())?;
+    let files = layout.cluster(&id.cluster).machine(&id.machine);
+    let journal = Journal::open(&layout.cluster(&id.cluster).journal())?;
     let (events, cancel) = (Events::none(), CancellationToken::new());
-    let work = Work { journal: &journal, events: &events, cancel: &cancel };
+    let work = Work { journal: &journal, context: Context::new(&events, &cancel) };
 
     // A machine is created with its keys: it can be trusted from the first packet.
     let (login, host) = (KeyPair::generate("login")?, KeyPair::generate("host")?);

@@ -9,7 +9,8 @@ use std::{
 
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
-use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Port, Size};
+use skep_context::{Context, cancellable};
+use skep_model::{Check, ClusterName, MachineName, MachineState, Port, Size};
 use skep_os::Seed;
 use skep_store::{Journal, Resource};
 use tokio_util::sync::CancellationToken;
@@ -87,10 +88,44 @@ impl Reach {
 pub struct Work<'a> {
     /// Where intent is written before an effect and the outcome after it.
     pub journal: &'a Journal,
-    /// Receives the steps.
-    pub events: &'a Events,
-    /// Ends every wait.
-    pub cancel: &'a CancellationToken,
+    /// Where its steps are shown, and what ends it.
+    pub context: Context<'a>,
+}
+
+impl Work<'_> {
+    /// Makes a resource, with its intent in the journal before and the outcome after.
+    pub(crate) async fn make<T>(
+        self,
+        resource: &Resource,
+        make: impl Future<Output = Result<T, MachineError>>,
+    ) -> Result<T, MachineError> {
+        let made = cancellable(self.context.cancel, async {
+            self.journal.intent(resource)?;
+            let made = make.await?;
+            self.journal.made(resource)?;
+            Ok(made)
+        });
+        let made = made.await;
+        if made.as_ref().is_err_and(MachineError::is_refusal) {
+            // Nothing came of the intent.
+            self.journal.gone(resource)?;
+        }
+        made
+    }
+
+    /// Removes a resource: the journal hears of it before, so that the next command goes on.
+    pub(crate) async fn remove(
+        self,
+        resource: &Resource,
+        remove: impl Future<Output = Result<(), MachineError>>,
+    ) -> Result<(), MachineError> {
+        let removed = cancellable(self.context.cancel, async {
+            self.journal.going(resource)?;
+            remove.await
+        });
+        removed.await?;
+        Ok(self.journal.gone(resource)?)
+    }
 }
 
 /// A driver: it creates machines, or adopts what is there.

@@ -1,6 +1,7 @@
 //! Why a machine could not be made, used or removed.
 
 use ipnet::Ipv4Net;
+use skep_context::Cancelled;
 use skep_engine::EngineError;
 use skep_model::{ClusterName, MachineName, Port};
 use skep_os::{OsError, SeedError};
@@ -84,6 +85,22 @@ pub enum MachineError {
     Store(#[from] StoreError),
     #[error("interrupted")]
     Cancelled,
+}
+
+impl MachineError {
+    /// Whether something was refused before anything was made of it.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            MachineError::Foreign { .. } | MachineError::Subnet { .. } | MachineError::NoFreeSubnet
+        )
+    }
+}
+
+impl From<Cancelled> for MachineError {
+    fn from(_: Cancelled) -> Self {
+        MachineError::Cancelled
+    }
 }
 
 fn instead(port: &Port, free: &Option<u16>) -> String {

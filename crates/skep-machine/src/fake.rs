@@ -131,7 +131,7 @@ impl Driver for FakeDriver {
         }
         let network = Resource::new("network", cluster.as_str());
         work.journal.intent(&network)?;
-        Self::check(work.cancel)?;
+        Self::check(work.context.cancel)?;
         let chosen = {
             let mut inner = self.lock();
             let taken: Vec<_> = inner
@@ -183,7 +183,7 @@ impl Driver for FakeDriver {
     async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError> {
         let resource = resource(&plan.id);
         work.journal.intent(&resource)?;
-        Self::check(work.cancel)?;
+        Self::check(work.context.cancel)?;
         if let Err(refused) = self.apply(&plan.id, Transition::Create) {
             // Nothing came of the intent.
             work.journal.gone(&resource)?;
@@ -224,7 +224,7 @@ impl Driver for FakeDriver {
     }
 
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
-        Self::check(work.cancel)?;
+        Self::check(work.context.cancel)?;
         work.journal.going(&resource(id))?;
         self.apply(id, Transition::Remove)?;
         Ok(work.journal.gone(&resource(id))?)
@@ -243,7 +243,7 @@ impl Driver for FakeDriver {
         found: &Resource,
         work: Work<'_>,
     ) -> Result<(), MachineError> {
-        Self::check(work.cancel)?;
+        Self::check(work.context.cancel)?;
         work.journal.going(found)?;
         {
             let mut inner = self.lock();

@@ -31,7 +31,6 @@
 //! addresses; [`fake`] is the driver that tests use where no machine is wanted, held to the same
 //! contract suite as the real ones.
 
-mod cancel;
 mod console;
 pub mod container;
 pub mod driver;

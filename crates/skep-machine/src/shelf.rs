@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 use skep_model::{ClusterName, MachineName};
-use skep_store::{Layout, Resource, StoreError, file::names};
+use skep_store::{Layout, Resource, StoreError};
 
 use crate::MachineId;
 
@@ -35,7 +35,7 @@ impl Shelf {
 
     /// The record of what a cluster's machines share.
     pub(crate) fn cluster_record(&self, cluster: &ClusterName) -> PathBuf {
-        let directory = self.layout.cluster(cluster.as_str());
+        let directory = self.layout.cluster(cluster);
         directory.directory().join(format!("{}.json", self.name))
     }
 
@@ -50,16 +50,15 @@ impl Shelf {
     }
 
     fn of_machine(&self, id: &MachineId) -> PathBuf {
-        let cluster = self.layout.cluster(id.cluster.as_str());
-        cluster.machine(id.machine.as_str()).directory().to_owned()
+        let cluster = self.layout.cluster(&id.cluster);
+        cluster.machine(&id.machine).directory().to_owned()
     }
 
     /// Everything that may be a machine of a cluster, in order. The directory may be another
     /// driver's, or that of a machine which is not made yet.
     pub(crate) fn machines(&self, cluster: &ClusterName) -> Result<Vec<MachineId>, StoreError> {
-        let names = names(&self.layout.cluster(cluster.as_str()).machines())?;
-        let machines = names.iter().filter_map(|name| name.parse().ok());
-        Ok(machines.map(|machine| MachineId { cluster: cluster.clone(), machine }).collect())
+        let names = self.layout.cluster(cluster).machine_names()?.into_iter();
+        Ok(names.map(|machine| MachineId { cluster: cluster.clone(), machine }).collect())
     }
 
     /// What the machines of each of the store's clusters share, where they have this driver.
@@ -68,8 +67,7 @@ impl Shelf {
         schema: u64,
     ) -> Result<Vec<(ClusterName, T)>, StoreError> {
         let mut found = Vec::new();
-        for name in names(&self.layout.clusters())? {
-            let Ok(cluster) = name.parse::<ClusterName>() else { continue };
+        for cluster in self.layout.cluster_names()? {
             let record = skep_store::read_json(&self.cluster_record(&cluster), schema)?;
             found.extend(record.map(|record| (cluster, record)));
         }

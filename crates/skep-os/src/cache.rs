@@ -21,7 +21,7 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use skep_store::{Lock, StoreError};
 
-use crate::{OsError, image::Image, iso, place::Place, scratch, vm};
+use crate::{OsError, image::Image, iso, lock::holder, place::Place, scratch, vm};
 
 /// The newest schema of `image.json` this program knows.
 const SCHEMA: u64 = 1;
@@ -190,11 +190,6 @@ pub fn remove(cache: &Path, prefix: &str) -> Result<String, OsError> {
     let _lock = Lock::try_acquire(&place.lock(), &what, &holder())?;
     place.clear()?;
     Ok(digest)
-}
-
-/// How this process introduces itself to one that waits for it.
-pub(crate) fn holder() -> String {
-    format!("process {}", std::process::id())
 }
 
 fn is_digest(name: &str) -> bool {

@@ -130,22 +130,24 @@ impl Definition {
     /// The sha256 of everything above, in hex. Where the packages come from is not part of it: two
     /// mirrors of one release give the same guest.
     pub fn digest(&self) -> String {
-        let mut hash = Sha256::new();
-        let mut add = |part: &str| {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        };
-        add(&self.release.to_string());
-        add(&self.architecture);
-        self.packages().into_iter().for_each(&mut add);
-        self.dpkg_options().iter().for_each(|option| add(option));
+        let mut parts = vec![self.release.to_string(), self.architecture.clone()];
+        parts.extend(self.packages().into_iter().map(Into::into));
+        parts.extend(self.dpkg_options().iter().map(ToString::to_string));
         for file in self.files() {
-            add(file.path);
-            add(&format!("{:o}", file.mode));
-            add(file.content);
+            parts.extend([file.path.into(), format!("{:o}", file.mode), file.content.into()]);
         }
-        hex(&hash.finalize())
+        digest(parts)
     }
+}
+
+/// The sha256 of `parts`, each behind its length, so that no two lists give the same bytes.
+pub(crate) fn digest<T: AsRef<str>>(parts: impl IntoIterator<Item = T>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.as_ref().len() as u64).to_be_bytes());
+        hash.update(part.as_ref());
+    }
+    hex(&hash.finalize())
 }
 
 /// Bytes as lower-case hexadecimal digits.

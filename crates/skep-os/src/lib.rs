@@ -50,6 +50,8 @@ mod image;
 pub mod import;
 pub mod iso;
 mod kernel;
+mod lock;
+mod pack;
 mod place;
 mod preflight;
 mod progress;

@@ -5,8 +5,9 @@
 //! Source: `manager/role_manager.go` and `manager/controlapi/node.go` of swarmkit: what cannot be
 //! carried out at once is looked at again every 5 s.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
+use skep_context::{after, poll_until};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -52,14 +53,14 @@ impl Swarm {
     /// # Errors
     /// As [`Swarm::nodes`].
     pub async fn settled_nodes(&self, cancel: &CancellationToken) -> Result<Vec<Node>, SwarmError> {
-        let end = Instant::now() + SETTLED;
-        loop {
+        let polled = poll_until(cancel, INTERVAL, after(SETTLED), async || {
             let nodes = self.nodes(cancel).await?;
-            if !nodes.iter().any(is_leaving_managers) || Instant::now() >= end {
-                return Ok(nodes);
-            }
-            let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
-        }
+            Ok::<_, SwarmError>(match nodes.iter().any(is_leaving_managers) {
+                true => ControlFlow::Continue(nodes),
+                false => ControlFlow::Break(nodes),
+            })
+        });
+        Ok(polled.await?.met().unwrap_or_else(|unsettled| unsettled))
     }
 
     /// Waits until the managers have carried out the role that a node was given, before the next
@@ -74,26 +75,22 @@ impl Swarm {
         cancel: &CancellationToken,
     ) -> Result<(), SwarmError> {
         let begin = Instant::now();
-        while !cancel.is_cancelled() {
-            match self.nodes(cancel).await {
-                Ok(nodes) => {
-                    let node = nodes.iter().find(|one| one.id == *node);
-                    let patience = match node {
-                        Some(node) if is_leaving_managers(node) => SETTLED,
-                        Some(node) if is_entering_managers(node) => ENTERED,
-                        _ => return Ok(()),
-                    };
-                    if begin.elapsed() >= patience {
-                        return Ok(());
-                    }
-                }
+        let polled = poll_until(cancel, INTERVAL, begin + SETTLED, async || {
+            let nodes = match self.nodes(cancel).await {
+                Ok(nodes) => nodes,
                 // A leader that is demoted hands over first.
-                Err(error) if error.may_pass() && begin.elapsed() < SETTLED => {}
+                Err(error) if error.may_pass() => return Ok(ControlFlow::Continue(Some(error))),
                 Err(error) => return Err(error),
-            }
-            let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
+            };
+            let waits = nodes.iter().find(|one| one.id == *node).is_some_and(|node| {
+                is_leaving_managers(node) || is_entering_managers(node) && begin.elapsed() < ENTERED
+            });
+            Ok(if waits { ControlFlow::Continue(None) } else { ControlFlow::Break(()) })
+        });
+        match polled.await?.met() {
+            Err(Some(error)) => Err(error),
+            Ok(()) | Err(None) => Ok(()),
         }
-        Ok(())
     }
 
     /// The list of nodes, once the managers have a leader. They have none while they elect one,
@@ -106,15 +103,13 @@ impl Swarm {
         patience: Duration,
         cancel: &CancellationToken,
     ) -> Result<Vec<Node>, SwarmError> {
-        let begin = Instant::now();
-        loop {
+        let polled = poll_until(cancel, INTERVAL, after(patience), async || {
             match self.nodes(cancel).await {
-                Err(error) if error.may_pass() && begin.elapsed() < patience => {}
-                ended => return ended,
+                Err(error) if error.may_pass() => Ok(ControlFlow::Continue(error)),
+                ended => ended.map(ControlFlow::Break),
             }
-            // Cancelled, the next call says so.
-            let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
-        }
+        });
+        polled.await?.met()
     }
 
     /// Whether the managers will allow the demotion of `node` that they refuse now, because an

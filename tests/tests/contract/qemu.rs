@@ -74,7 +74,7 @@ impl Host {
 
     fn files(&self, id: &MachineId) -> PathBuf {
         let layout = Layout::new(self.home.path().join("store"));
-        layout.cluster(id.cluster.as_str()).machine(id.machine.as_str()).directory().join("qemu")
+        layout.cluster(&id.cluster).machine(&id.machine).directory().join("qemu")
     }
 }
 

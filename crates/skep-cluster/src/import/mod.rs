@@ -394,10 +394,10 @@ async fn write(
     let step = context.events.step(&own.name, "taking it over");
     let driver = home.driver(taken.record.options.kind());
     let work = async {
-        let files = home.layout().cluster(name.as_str());
+        let files = home.layout().cluster(name);
         let journal = Journal::open(&files.journal())?;
         if let Some(Keys { private, public }) = &taken.keys {
-            let path = files.machine(own.name.as_str()).ssh_key();
+            let path = files.machine(&own.name).ssh_key();
             if let Some(public) = public {
                 write_private(&path.with_extension("pub"), public.as_bytes())?;
             }

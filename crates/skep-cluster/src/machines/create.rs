@@ -80,10 +80,10 @@ pub async fn create(
     drop(lock);
 
     let bring = async {
-        let files = home.layout().cluster(name.as_str());
+        let files = home.layout().cluster(&name);
         let journal = Journal::open(&files.journal())?;
         if let Some(key) = &key {
-            let path = files.machine(own.name.as_str()).ssh_key();
+            let path = files.machine(&own.name).ssh_key();
             skep_store::kept::write(&path, key.expose_secret().as_bytes())?;
         }
         let authority = home.authority()?;
@@ -163,7 +163,7 @@ async fn enter(
         })();
         if entered.is_err() && matches!(ClusterRecord::load(home, &name), Ok(None)) {
             // Nothing is to stay of a cluster that has not come to be.
-            skep_store::file::remove_dir_at_once(home.layout().cluster(name.as_str()).directory())?;
+            skep_store::file::remove_dir_at_once(home.layout().cluster(&name).directory())?;
         }
         return entered.map(|(record, own)| (lock, record, own));
     }
@@ -366,12 +366,11 @@ async fn prepare(
     mut record: ClusterRecord,
     own: &MachineRecord,
     driver: &dyn Driver,
-    Context { events, cancel, .. }: Context<'_>,
+    context: Context<'_>,
 ) -> Result<(Cluster, Lock), ClusterError> {
     let name = record.name.clone();
-    let files = home.layout().cluster(name.as_str());
-    let journal = Journal::open(&files.journal())?;
-    let work = Work { journal: &journal, events, cancel };
+    let journal = Journal::open(&home.layout().cluster(&name).journal())?;
+    let work = Work { journal: &journal, context };
     let others = record.machines.iter().map(|machine| &machine.name);
     // What the journal is uncertain of is a leftover, if no command is making it just now.
     if let Ok(_all) = locks::machines(home, &name, others) {

@@ -6,7 +6,7 @@ use skep_store::{StoreError, write_json};
 use crate::{Home, locks};
 
 fn mark(home: &Home, cluster: &ClusterName, machine: &MachineName) -> std::path::PathBuf {
-    home.layout().cluster(cluster.as_str()).making(machine.as_str())
+    home.layout().cluster(cluster).making(machine)
 }
 
 /// Marks a machine that is about to be made, before the record names it. The cluster's lock is held.

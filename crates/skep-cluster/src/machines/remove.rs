@@ -129,13 +129,12 @@ async fn take_down(
     cluster: &ClusterName,
     machine: &MachineName,
     driver: &dyn Driver,
-    Context { events, cancel, .. }: Context<'_>,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let files = home.layout().cluster(cluster.as_str());
-    let journal = Journal::open(&files.journal())?;
-    let work = Work { journal: &journal, events, cancel };
+    let journal = Journal::open(&home.layout().cluster(cluster).journal())?;
+    let work = Work { journal: &journal, context };
     // A master that cannot be asked to end does so by itself once its machine is gone.
-    let _ = Guest::forget(&reach::access(home, cluster, machine, None), cancel).await;
+    let _ = Guest::forget(&reach::access(home, cluster, machine, None), context.cancel).await;
     let id = MachineId { cluster: cluster.clone(), machine: machine.clone() };
     match driver.remove(&id, work).await {
         Ok(()) | Err(MachineError::NoSuchMachine { .. }) => Ok(()),
@@ -174,10 +173,10 @@ pub(crate) async fn forget(
     }
     record.contexts.retain(|context| !contexts.contains(context));
     record.machines.retain(|machine| !machines.contains(&machine.name));
-    let files = home.layout().cluster(cluster.as_str());
+    let files = home.layout().cluster(cluster);
     // The keys before the record: a machine of this name made later must not begin with them.
     for machine in machines {
-        skep_store::file::remove_dir(files.machine(machine.as_str()).directory())?;
+        skep_store::file::remove_dir(files.machine(machine).directory())?;
     }
     record.save(home)?;
     for machine in machines {
@@ -194,7 +193,7 @@ pub(crate) async fn clear(
     cluster: &ClusterName,
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let directory = home.layout().cluster(cluster.as_str());
+    let directory = home.layout().cluster(cluster);
     let has_machines = |record: ClusterRecord| !record.machines.is_empty();
     if !directory.directory().exists()
         || ClusterRecord::load(home, cluster)?.is_some_and(has_machines)

@@ -21,8 +21,7 @@ pub(crate) struct Maker<'a> {
 
 impl Maker<'_> {
     pub(crate) async fn create(&self, machine: &MachineRecord) -> Result<(), ClusterError> {
-        let Context { events, cancel, .. } = self.context;
-        let work = Work { journal: self.journal, events, cancel };
+        let work = Work { journal: self.journal, context: self.context };
         let plan = plan(self.cluster, machine, self.authority)?;
         Ok(self.driver.create(&plan, work).await?)
     }

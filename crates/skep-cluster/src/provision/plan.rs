@@ -47,8 +47,7 @@ fn seed(
 ) -> Result<Seed, ClusterError> {
     let home = cluster.home();
     let reach = cluster.reach(machine)?;
-    let files = home.layout().cluster(cluster.record().name.as_str());
-    let files = files.machine(machine.name.as_str());
+    let files = cluster.files(&machine.name);
     let login = key_pair(&files.ssh_key(), &format!("skep {}", machine.name))?;
     let host = key_pair(&files.host_key(), &format!("host key of {}", machine.name))?;
     let pin = known_hosts_line(reach.host, reach.ssh, &host.public);
@@ -68,9 +67,8 @@ fn seed(
 
 /// The seed of a machine that takes nothing of it but the login key; the rest is done over SSH.
 fn key_only(cluster: &Cluster, machine: &MachineRecord) -> Result<Seed, ClusterError> {
-    let files = cluster.home().layout().cluster(cluster.record().name.as_str());
-    let files = files.machine(machine.name.as_str());
-    let login = key_pair(&files.ssh_key(), &format!("skep {}", machine.name))?;
+    let login =
+        key_pair(&cluster.files(&machine.name).ssh_key(), &format!("skep {}", machine.name))?;
     Ok(Seed::new(machine.name.clone(), login.public, SecretString::from(String::new())))
 }
 

@@ -32,8 +32,7 @@ struct Before {
 }
 
 fn path(cluster: &Cluster, machine: &MachineRecord) -> std::path::PathBuf {
-    let files = cluster.home().layout().cluster(cluster.record().name.as_str());
-    files.machine(machine.name.as_str()).availability()
+    cluster.files(&machine.name).availability()
 }
 
 /// Drains a node, and waits until its tasks run elsewhere.

@@ -37,6 +37,7 @@ use bollard::{
 };
 use futures_util::StreamExt;
 use ipnet::Ipv4Net;
+use skep_context::cancellable;
 use skep_engine::{EndpointError, Engine, EngineError};
 use skep_model::{Check, ClusterName, MachineName, MachineState, Port};
 use skep_os::{Builder, OsError};
@@ -51,7 +52,7 @@ use self::{
 pub use self::{image::remove_image, preflight::IPVS};
 use crate::{
     Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
-    cancel::cancellable, host::HostRoot,
+    host::HostRoot,
 };
 
 /// How long the host's engine may take to answer a greeting.
@@ -251,9 +252,8 @@ impl ContainerDriver {
 #[async_trait]
 impl Driver for ContainerDriver {
     async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check> {
-        cancellable(cancel, async { Ok(preflight::look(self, request).await) })
-            .await
-            .unwrap_or_default()
+        let looked = cancel.run_until_cancelled(preflight::look(self, request));
+        looked.await.unwrap_or_default()
     }
 
     async fn prepare(
@@ -263,20 +263,8 @@ impl Driver for ContainerDriver {
         work: Work<'_>,
     ) -> Result<Option<Ipv4Net>, MachineError> {
         image::ensure(self, work).await?;
-        let network = objects::network(cluster);
-        work.journal.intent(&network)?;
-        let made = cancellable(work.cancel, self.make_network(cluster, wanted)).await;
-        match &made {
-            Ok(_) => work.journal.made(&network)?,
-            // It was not even asked for.
-            Err(
-                MachineError::Foreign { .. }
-                | MachineError::Subnet { .. }
-                | MachineError::NoFreeSubnet,
-            ) => work.journal.gone(&network)?,
-            Err(_) => {}
-        }
-        made.map(Some)
+        let made = self.make_network(cluster, wanted);
+        work.make(&objects::network(cluster), made).await.map(Some)
     }
 
     fn reach(
@@ -302,7 +290,7 @@ impl Driver for ContainerDriver {
     }
 
     async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError> {
-        let made = cancellable(work.cancel, Box::pin(self.make(plan, work.journal))).await;
+        let made = cancellable(work.context.cancel, Box::pin(self.make(plan, work.journal))).await;
         if let Err(MachineError::Foreign { resource, .. }) = &made {
             // It is there and is not ours: nothing of ours came of the intent.
             work.journal.gone(resource)?;
@@ -415,7 +403,7 @@ impl Driver for ContainerDriver {
 
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
         let (container, volume) = (objects::container(id), objects::volume(id));
-        cancellable(work.cancel, async {
+        cancellable(work.context.cancel, async {
             let refuse = |source| refused(id, "remove", source);
             let found = self.list(&id.cluster).await.map_err(refuse)?;
             let own = |resource: &Resource| *resource == container || *resource == volume;
@@ -441,7 +429,7 @@ impl Driver for ContainerDriver {
         work: Work<'_>,
     ) -> Result<(), MachineError> {
         let shared = |source| MachineError::Shared { action: format!("remove {resource}"), source };
-        cancellable(work.cancel, async {
+        cancellable(work.context.cancel, async {
             // What lacks the labels is not this store's and stays.
             let found = self.list(cluster).await.map_err(shared)?;
             self.remove_labelled(|other| other == resource, found, work.journal).await

@@ -156,8 +156,10 @@ mod tests {
     use super::*;
 
     fn launch() -> Launch {
-        let layout =
-            Layout::new("/store").cluster("demo").machine("worker1").directory().join("qemu");
+        let layout = Layout::new("/store")
+            .cluster(&"demo".parse().unwrap())
+            .machine(&"worker1".parse().unwrap());
+        let layout = layout.directory().join("qemu");
         Launch {
             name: "demo/worker1".into(),
             architecture: "x86_64",

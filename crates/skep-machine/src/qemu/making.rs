@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ipnet::Ipv4Net;
+use skep_context::Context;
 use skep_model::ClusterName;
 use skep_os::vm;
 use skep_store::{Lock, Resource, StoreError};
@@ -14,7 +15,7 @@ use super::{
     record::{Cluster, Machine, Power, SCHEMA, Wire},
 };
 use crate::{
-    MachineError, MachinePlan, Work,
+    MachineError, MachinePlan,
     shelf::{self, kind::MACHINE, of_machine},
     subnet,
 };
@@ -76,7 +77,6 @@ impl QemuDriver {
         &self,
         cluster: &ClusterName,
         wanted: Option<Ipv4Net>,
-        work: Work<'_>,
     ) -> Result<Ipv4Net, MachineError> {
         // Two clusters that are made at once must not choose the same.
         let _lock = self.lock().await?;
@@ -86,7 +86,6 @@ impl QemuDriver {
         if let Some(own) = own.filter(|own| !self.is_elsewhere(own) || self.has_machines(cluster)) {
             let subnet = own.subnet;
             self.keep(cluster, own)?;
-            work.journal.made(&shelf::network(cluster))?;
             return Ok(subnet);
         }
         let subnet = self.choose_subnet(wanted, taken)?;
@@ -114,7 +113,6 @@ impl QemuDriver {
         let (binary, accel) = (self.options.binary.clone(), self.options.accel);
         let record = Cluster::new(subnet, host, segment, binary, accel);
         record.write(&self.shelf.cluster_record(cluster))?;
-        work.journal.made(&shelf::network(cluster))?;
         Ok(subnet)
     }
 
@@ -166,12 +164,10 @@ impl QemuDriver {
     /// Makes a machine's files, unless it has been started with some before.
     pub(super) async fn make(
         &self,
-        place: &Place,
         plan: &MachinePlan,
-        work: Work<'_>,
+        context: Context<'_>,
     ) -> Result<(), MachineError> {
-        let resource = of_machine(MACHINE, &plan.id);
-        work.journal.intent(&resource)?;
+        let place = &self.place(&plan.id);
         let macs = addresses::macs(&self.store, &plan.id);
         let cluster = self.cluster(&plan.id.cluster)?;
         let mut seed = plan.seed.clone();
@@ -182,19 +178,18 @@ impl QemuDriver {
             if !place.files.config().exists() {
                 skep_store::write_private(&place.files.config(), &config)?;
             }
-            return Ok(work.journal.made(&resource)?);
+            return Ok(());
         }
-        let image = (self.os)()?.ensure_vm(work.events, work.cancel).await?;
+        let image = (self.os)()?.ensure_vm(context.events, context.cancel).await?;
         // What is there was never used: a part of a machine, or one with another seed.
         self.clear(place, "make").await?;
         skep_store::file::create_private_dir(place.files.directory())?;
         let disk = plan.size.disk.unwrap_or(vm::DEFAULT_DISK_BYTES);
-        vm::make_data_disk(&place.files.data(), disk, work.cancel).await?;
+        vm::make_data_disk(&place.files.data(), disk, context.cancel).await?;
         skep_store::write_private(&place.files.config(), &config)?;
         let publish = plan.publish.clone();
         let record = Machine::new(plan.address, macs, image.digest, plan.size, publish);
-        place.files.write(&record)?;
-        Ok(work.journal.made(&resource)?)
+        Ok(place.files.write(&record)?)
     }
 
     /// Ends a machine and removes all it consists of.

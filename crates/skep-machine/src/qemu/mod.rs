@@ -30,6 +30,7 @@ use std::{collections::BTreeMap, fmt, io, net::Ipv4Addr, path::PathBuf};
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use ipnet::Ipv4Net;
+use skep_context::cancellable;
 use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Port, Verdict};
 use skep_os::{Entry, VmImage};
 use skep_process::ProcessError;
@@ -45,9 +46,7 @@ use self::{
     record::{Cluster, Files, Machine},
 };
 use crate::{
-    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
-    cancel::cancellable,
-    console,
+    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work, console,
     container::GuestSystems,
     host::HostRoot,
     shelf::{
@@ -236,9 +235,8 @@ impl QemuDriver {
 #[async_trait]
 impl Driver for QemuDriver {
     async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check> {
-        cancellable(cancel, async { Ok(preflight::look(self, request, cancel).await) })
-            .await
-            .unwrap_or_default()
+        let looked = cancel.run_until_cancelled(preflight::look(self, request, cancel));
+        looked.await.unwrap_or_default()
     }
 
     async fn prepare(
@@ -247,17 +245,11 @@ impl Driver for QemuDriver {
         wanted: Option<Ipv4Net>,
         work: Work<'_>,
     ) -> Result<Option<Ipv4Net>, MachineError> {
-        let guest = (self.os)()?.ensure_vm(work.events, work.cancel).await?;
+        let guest = (self.os)()?.ensure_vm(work.context.events, work.context.cancel).await?;
         let known = Cluster::read(&self.shelf.cluster_record(cluster))?;
-        self.accel(known.as_ref(), &guest, Some(work.events), work.cancel).await?;
-        let network = shelf::network(cluster);
-        work.journal.intent(&network)?;
-        let made = cancellable(work.cancel, self.make_network(cluster, wanted, work)).await;
-        if let Err(MachineError::Subnet { .. } | MachineError::NoFreeSubnet) = &made {
-            // Nothing came of the intent.
-            work.journal.gone(&network)?;
-        }
-        made.map(Some)
+        self.accel(known.as_ref(), &guest, Some(work.context.events), work.context.cancel).await?;
+        let made = self.make_network(cluster, wanted);
+        work.make(&shelf::network(cluster), made).await.map(Some)
     }
 
     fn reach(
@@ -282,8 +274,8 @@ impl Driver for QemuDriver {
     }
 
     async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError> {
-        let place = self.place(&plan.id);
-        cancellable(work.cancel, Box::pin(self.make(&place, plan, work))).await
+        let made = Box::pin(self.make(plan, work.context));
+        work.make(&of_machine(MACHINE, &plan.id), made).await
     }
 
     async fn start(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
@@ -323,13 +315,7 @@ impl Driver for QemuDriver {
     }
 
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
-        let resource = of_machine(MACHINE, id);
-        cancellable(work.cancel, async {
-            work.journal.going(&resource)?;
-            self.clear(&self.place(id), "remove").await
-        })
-        .await?;
-        Ok(work.journal.gone(&resource)?)
+        work.remove(&of_machine(MACHINE, id), self.clear(&self.place(id), "remove")).await
     }
 
     async fn resources(&self, cluster: &ClusterName) -> Result<Vec<Resource>, MachineError> {
@@ -344,19 +330,14 @@ impl Driver for QemuDriver {
     ) -> Result<(), MachineError> {
         match (resource.kind.as_str(), shelf::owner(cluster, resource)) {
             (MACHINE, Some(id)) => {
-                cancellable(work.cancel, async {
-                    work.journal.going(resource)?;
-                    self.clear(&self.place(&id), "remove").await
-                })
-                .await?;
+                work.remove(resource, self.clear(&self.place(&id), "remove")).await
             }
             (NETWORK, _) if resource.name == cluster.as_str() => {
                 let path = self.shelf.cluster_record(cluster);
-                cancellable(work.cancel, async { Ok(skep_store::file::remove(&path)?) }).await?;
+                work.remove(resource, async { Ok(skep_store::file::remove(&path)?) }).await
             }
-            _ => {}
+            _ => Ok(work.journal.gone(resource)?),
         }
-        Ok(work.journal.gone(resource)?)
     }
 }
 

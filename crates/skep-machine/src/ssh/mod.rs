@@ -21,7 +21,6 @@ pub use self::options::Host;
 use self::probe::{Answer, probe};
 use crate::{
     Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
-    cancel::cancellable,
     shelf::{Shelf, of_machine, owner},
 };
 
@@ -119,8 +118,8 @@ impl Driver for SshDriver {
             let fix = "give the address that the host is reached at";
             return vec![Check::fail("host", format!("{} is no host's", host.address), fix)];
         }
-        let answer = cancellable(cancel, async { Ok(probe(host.sshd(), PATIENCE).await) }).await;
-        answer.map(|answer| vec![check(host, answer)]).unwrap_or_default()
+        let answer = cancel.run_until_cancelled(probe(host.sshd(), PATIENCE)).await;
+        answer.map(|answer| check(host, answer)).into_iter().collect()
     }
 
     /// Hosts share nothing.
@@ -169,7 +168,7 @@ impl Driver for SshDriver {
                 reason: "no host was named: --ssh-host names one".into(),
             });
         };
-        if work.cancel.is_cancelled() {
+        if work.context.cancel.is_cancelled() {
             return Err(MachineError::Cancelled);
         }
         let resource = of_machine(KIND, &plan.id);
@@ -182,9 +181,10 @@ impl Driver for SshDriver {
     /// A host that answers is on, and no other can be switched on from here.
     async fn start(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
         let host = self.load(id)?;
-        match cancellable(cancel, async { Ok(probe(host.sshd(), PATIENCE).await) }).await? {
-            Answer::Banner(_) => Ok(()),
-            Answer::Closed(_) | Answer::NotSsh(_) => self.refuse(id, "start").await,
+        match cancel.run_until_cancelled(probe(host.sshd(), PATIENCE)).await {
+            None => Err(MachineError::Cancelled),
+            Some(Answer::Banner(_)) => Ok(()),
+            Some(Answer::Closed(_) | Answer::NotSsh(_)) => self.refuse(id, "start").await,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use skep_context::Context;
 use skep_model::ClusterName;
 use skep_os::{Seed, vm};
 use skep_store::Resource;
@@ -17,7 +18,7 @@ use super::{
     record::{Cluster, Machine, Wanted},
 };
 use crate::{
-    DriverOptions, MachineError, MachineId, MachinePlan, Work,
+    DriverOptions, MachineError, MachineId, MachinePlan,
     shelf::{self, kind::MACHINE, of_machine},
 };
 
@@ -50,34 +51,31 @@ impl VirtualBoxDriver {
     /// Makes a machine, unless it is there and has been started before.
     pub(super) async fn make(
         &self,
-        place: &Place,
         plan: &MachinePlan,
-        work: Work<'_>,
+        context: Context<'_>,
     ) -> Result<(), MachineError> {
-        let resource = of_machine(MACHINE, &plan.id);
-        let options = options(&plan.options);
-        work.journal.intent(&resource)?;
-        if self.is_kept(place, work.cancel).await? {
-            return Ok(work.journal.made(&resource)?);
+        let place = &self.place(&plan.id);
+        let (options, cancel) = (options(&plan.options), context.cancel);
+        if self.is_kept(place, cancel).await? {
+            return Ok(());
         }
         if let Some(vm) = &options.vm {
-            self.adopt(place, plan, vm, &options, work.cancel).await?;
-            return Ok(work.journal.made(&resource)?);
+            return self.adopt(place, plan, vm, &options, cancel).await;
         }
         if place.files.directory().exists() {
             // It was never used: a part of a machine, or one with another seed.
-            self.clear(place, RemovalReason::Recreate, work.cancel).await?;
+            self.clear(place, RemovalReason::Recreate, cancel).await?;
         }
         let refuse = |error| place.refuse_vbox("make", error);
         let cluster = self.cluster(&plan.id.cluster)?;
-        let version = self.vbox.find(work.cancel).await.map_err(refuse)?.version;
+        let version = self.vbox.find(cancel).await.map_err(refuse)?.version;
         let macs = macs(&self.store, &plan.id);
-        let iso = self.iso(place, &options, work).await?;
+        let iso = self.iso(place, &options, context).await?;
         // VirtualBox writes disks beside everything else.
         let (disk, config, mut machine) = tokio::try_join!(
-            self.disk(place, plan, &options, work.cancel),
-            self.config(place, plan, &options, &cluster, &macs, work.cancel),
-            self.register(place, plan, &options, work.cancel),
+            self.disk(place, plan, &options, cancel),
+            self.config(place, plan, &options, &cluster, &macs, cancel),
+            self.register(place, plan, &options, cancel),
         )?;
         let uuid = machine.uuid.clone();
         let owner = format!("made by skep: store {}, cluster {}", self.store, plan.id.cluster);
@@ -108,17 +106,16 @@ impl VirtualBoxDriver {
         }
         calls.extend(self.shares(&uuid, &options));
         for call in calls {
-            self.vbox.run(call, work.cancel).await.map_err(refuse)?;
+            self.vbox.run(call, cancel).await.map_err(refuse)?;
         }
         machine.ssh_port = (port != 0).then_some(port);
         if matches!(options.iso, Iso::Boot2docker(_)) && !options.no_dhcp {
-            let _lock = self.vbox.lock(work.cancel).await?;
-            let lease = self.lease(&cluster, &uuid, plan.address, work.cancel);
+            let _lock = self.vbox.lock(cancel).await?;
+            let lease = self.lease(&cluster, &uuid, plan.address, cancel);
             machine.lease = lease.await.map_err(refuse)?;
         }
         machine.wanted = Wanted::New;
-        place.files.write(&machine)?;
-        Ok(work.journal.made(&resource)?)
+        Ok(place.files.write(&machine)?)
     }
 
     /// Whether a machine is there that has been started before.
@@ -140,13 +137,13 @@ impl VirtualBoxDriver {
         &self,
         place: &Place,
         options: &Options,
-        work: Work<'_>,
+        Context { events, cancel, .. }: Context<'_>,
     ) -> Result<PathBuf, MachineError> {
         let (from, to) = match (&options.iso, &self.given_iso) {
             (Iso::Boot2docker(path), _) => (path.clone(), place.files.boot2docker_iso()),
             (Iso::Skep, Some(path)) => (path.clone(), place.files.skep_iso()),
             (Iso::Skep, None) => {
-                let image = (self.os)()?.ensure_iso(work.events, work.cancel).await?;
+                let image = (self.os)()?.ensure_iso(events, cancel).await?;
                 (image.iso, place.files.skep_iso())
             }
         };
@@ -449,7 +446,7 @@ impl VirtualBoxDriver {
     ) -> Result<Vec<Resource>, MachineError> {
         let mut machines = self.shelf.machines(cluster)?;
         machines.retain(|id| self.shelf.machine_directory(id).exists());
-        let directory = self.shelf.layout.cluster(cluster.as_str()).machines();
+        let directory = self.shelf.layout.cluster(cluster).machines();
         match self.vms(cancel).await {
             Ok(all) => {
                 // Their files may be gone, and they are still VirtualBox's.

@@ -43,6 +43,7 @@ use std::{collections::BTreeMap, fmt, io, net::Ipv4Addr, path::PathBuf, time::Du
 
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
+use skep_context::cancellable;
 use skep_model::{Check, ClusterName, MachineName, MachineState, Port};
 use skep_store::{Layout, Resource, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -56,9 +57,7 @@ use self::{
     record::{Cluster, Files},
 };
 use crate::{
-    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
-    cancel::cancellable,
-    console,
+    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work, console,
     container::GuestSystems,
     shelf::{
         self, Shelf,
@@ -177,9 +176,8 @@ impl VirtualBoxDriver {
 #[async_trait]
 impl Driver for VirtualBoxDriver {
     async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check> {
-        cancellable(cancel, async { Ok(preflight::look(self, request, cancel).await) })
-            .await
-            .unwrap_or_default()
+        let looked = cancel.run_until_cancelled(preflight::look(self, request, cancel));
+        looked.await.unwrap_or_default()
     }
 
     async fn prepare(
@@ -189,18 +187,19 @@ impl Driver for VirtualBoxDriver {
         work: Work<'_>,
     ) -> Result<Option<Ipv4Net>, MachineError> {
         let network = shelf::network(cluster);
-        if work.cancel.is_cancelled() {
+        if work.context.cancel.is_cancelled() {
             return Err(MachineError::Cancelled);
         }
         work.journal.intent(&network)?;
         // It looks at the token itself, since a part of it must not be given up halfway.
-        let made = Box::pin(self.make_network(cluster, wanted, work)).await;
-        let is_there = self.shelf.cluster_record(cluster).exists();
-        if matches!(&made, Err(MachineError::Subnet { .. } | MachineError::NoFreeSubnet))
-            && !is_there
-        {
-            // Nothing came of the intent.
-            work.journal.gone(&network)?;
+        let made = Box::pin(self.make_network(cluster, wanted, work.context.cancel)).await;
+        match &made {
+            Ok(_) => work.journal.made(&network)?,
+            Err(error) if error.is_refusal() && !self.shelf.cluster_record(cluster).exists() => {
+                // Nothing came of the intent.
+                work.journal.gone(&network)?;
+            }
+            Err(_) => {}
         }
         made.map(Some)
     }
@@ -228,8 +227,8 @@ impl Driver for VirtualBoxDriver {
     }
 
     async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError> {
-        let place = self.place(&plan.id);
-        cancellable(work.cancel, Box::pin(self.make(&place, plan, work))).await
+        let made = Box::pin(self.make(plan, work.context));
+        work.make(&of_machine(MACHINE, &plan.id), made).await
     }
 
     async fn start(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
@@ -260,13 +259,8 @@ impl Driver for VirtualBoxDriver {
 
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
         let place = self.place(id);
-        let resource = of_machine(MACHINE, id);
-        let clear = Box::pin(async {
-            work.journal.going(&resource)?;
-            self.clear(&place, RemovalReason::Requested, work.cancel).await
-        });
-        cancellable(work.cancel, clear).await?;
-        Ok(work.journal.gone(&resource)?)
+        let clear = self.clear(&place, RemovalReason::Requested, work.context.cancel);
+        work.remove(&of_machine(MACHINE, id), Box::pin(clear)).await
     }
 
     async fn resources(&self, cluster: &ClusterName) -> Result<Vec<Resource>, MachineError> {
@@ -282,21 +276,14 @@ impl Driver for VirtualBoxDriver {
         match (resource.kind.as_str(), shelf::owner(cluster, resource)) {
             (MACHINE, Some(id)) => {
                 let place = self.place(&id);
-                let clear = Box::pin(async {
-                    work.journal.going(resource)?;
-                    self.clear(&place, RemovalReason::Leftover, work.cancel).await
-                });
-                cancellable(work.cancel, clear).await?;
+                let clear = self.clear(&place, RemovalReason::Leftover, work.context.cancel);
+                work.remove(resource, Box::pin(clear)).await
             }
             (NETWORK, _) if resource.name == cluster.as_str() => {
-                let removed = Box::pin(async {
-                    work.journal.going(resource)?;
-                    self.remove_network(cluster, work.cancel).await
-                });
-                cancellable(work.cancel, removed).await?;
+                let removed = self.remove_network(cluster, work.context.cancel);
+                work.remove(resource, Box::pin(removed)).await
             }
-            _ => {}
+            _ => Ok(work.journal.gone(resource)?),
         }
-        Ok(work.journal.gone(resource)?)
     }
 }

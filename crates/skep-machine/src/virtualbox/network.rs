@@ -22,7 +22,7 @@ use super::{
     record::{Cluster, SCHEMA, Wire},
     version::{NETS, RESTRICTED},
 };
-use crate::{MachineError, Work, host::HostRoot, shelf, subnet};
+use crate::{MachineError, host::HostRoot, subnet};
 
 /// A host-only interface or network that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,26 +137,25 @@ impl VirtualBoxDriver {
         &self,
         cluster: &ClusterName,
         wanted: Option<Ipv4Net>,
-        work: Work<'_>,
+        cancel: &CancellationToken,
     ) -> Result<Ipv4Net, MachineError> {
-        let _lock = self.vbox.lock(work.cancel).await?;
+        let _lock = self.vbox.lock(cancel).await?;
         let path = self.shelf.cluster_record(cluster);
         let found = Cluster::read(&path)?;
         let refuse = |error| self.refuse(&format!("make the network of cluster {cluster}"), error);
-        let there = self.host_only(work.cancel).await.map_err(refuse)?;
+        let there = self.host_only(cancel).await.map_err(refuse)?;
         let record = match found {
-            Some(record) => self.mend(cluster, record, &there, work.cancel).await?,
+            Some(record) => self.mend(cluster, record, &there, cancel).await?,
             None => {
-                let allowed = self.allowed(work.cancel).await.map_err(refuse)?;
+                let allowed = self.allowed(cancel).await.map_err(refuse)?;
                 let (net, wire) = self.choose(cluster, wanted, &there, allowed.as_ref())?;
                 match wire {
                     Some(wire) => Cluster::new(net, wire, false),
-                    None => self.make_wire(cluster, net, work.cancel).await?,
+                    None => self.make_wire(cluster, net, cancel).await?,
                 }
             }
         };
         record.write(&path)?;
-        work.journal.made(&shelf::network(cluster))?;
         Ok(record.subnet)
     }
 

@@ -21,13 +21,11 @@ mod volume;
 use std::{
     io::{Read as _, Write as _},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use fs_err as fs;
 use sha2::{Digest as _, Sha256};
 use skep_model::{Events, event::Span};
-use skep_store::{Lock, StoreError};
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
@@ -41,10 +39,7 @@ use self::{
     meter::Meter,
     shelf::Shelf,
 };
-use crate::{cache::holder, definition::hex};
-
-/// How often a waiting import looks whether the other one has ended.
-const POLL: Duration = Duration::from_millis(50);
+use crate::{definition::hex, lock::lock};
 
 /// How much is read at once, in bytes.
 const CHUNK: usize = 1 << 20;
@@ -133,7 +128,8 @@ impl Import {
         cancel: &CancellationToken,
     ) -> Result<Imported, ImportError> {
         let key = self.origin.key()?;
-        let _lock = lock(&shelf.lock(&key), &self.origin, span, cancel).await?;
+        let lock = lock(&shelf.lock(&key), "the import", span, cancel).await?;
+        let _lock = lock.ok_or(ImportError::Cancelled)?;
         if let Some(known) = self.known(shelf)? {
             return Ok(known);
         }
@@ -239,31 +235,6 @@ impl Import {
                 found: found.to_owned(),
             }),
             _ => Ok(()),
-        }
-    }
-}
-
-/// Takes the lock on one source, reporting which process it waits for.
-async fn lock(
-    path: &Path,
-    origin: &Origin,
-    span: &Span,
-    cancel: &CancellationToken,
-) -> Result<Lock, ImportError> {
-    let mut told = String::new();
-    loop {
-        match Lock::try_acquire(path, &format!("the import of {origin}"), &holder()) {
-            Err(StoreError::Locked { holder, .. }) => {
-                if told != holder {
-                    span.progress(format!("waiting for the import by {holder}"));
-                    told = holder;
-                }
-            }
-            other => return Ok(other?),
-        }
-        tokio::select! {
-            () = cancel.cancelled() => return Err(ImportError::Cancelled),
-            () = tokio::time::sleep(POLL) => {}
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use skep_store::{Lock, StoreError};
 
 use super::ImportError;
-use crate::cache::holder;
+use crate::lock::holder;
 
 /// The newest schema of the records this program knows.
 const SCHEMA: u64 = 1;

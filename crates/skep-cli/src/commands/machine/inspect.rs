@@ -134,8 +134,8 @@ pub(super) fn host_options(found: &Found) -> Value {
 
 fn directory(found: &Found) -> std::path::PathBuf {
     let layout = found.cluster.home().layout();
-    let cluster = layout.cluster(found.cluster.record().name.as_str());
-    cluster.machine(found.machine.name.as_str()).directory().to_owned()
+    let cluster = layout.cluster(&found.cluster.record().name);
+    cluster.machine(&found.machine.name).directory().to_owned()
 }
 
 fn driver(found: &Found) -> Value {

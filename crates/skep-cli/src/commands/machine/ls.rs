@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use skep_cluster::{ClusterError, find::everything, reach::Cluster, status::states};
-use skep_model::{MachineState, natural};
+use skep_model::{ClusterName, MachineState, natural};
 use skep_template::{ExecutionError, Objects, Template};
 use tokio::time::{Instant, timeout};
 
@@ -77,7 +77,7 @@ pub(super) async fn ls(context: &Context, listing: &Ls) -> Result<(), Failure> {
 }
 
 /// The clusters that can be read, and those that cannot, by name.
-type Read = (Vec<Cluster>, Vec<(String, Failure)>);
+type Read = (Vec<Cluster>, Vec<(ClusterName, Failure)>);
 
 fn clusters(context: &Context) -> Result<Read, Failure> {
     let home = context.home()?;
@@ -86,10 +86,7 @@ fn clusters(context: &Context) -> Result<Read, Failure> {
     }
     let everything = everything(&home)?;
     let damaged = everything.damaged.into_iter();
-    Ok((
-        everything.clusters,
-        damaged.map(|(name, error)| (name.to_string(), error.into())).collect(),
-    ))
+    Ok((everything.clusters, damaged.map(|(name, error)| (name, error.into())).collect()))
 }
 
 /// A cluster's machines with their states; all are asked of the driver at once.

@@ -8,7 +8,7 @@ use skep_cluster::{
     survey::role_in,
 };
 use skep_machine::DriverKind;
-use skep_model::{MachineState, Role};
+use skep_model::{ClusterName, MachineState, Role};
 use skep_swarm::LocalNodeState;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -116,20 +116,21 @@ impl Item {
 
     /// The machines that a cluster with a damaged record has had, by their directories; or the
     /// cluster itself, if there are none.
-    pub(super) fn damaged(context: &Context, cluster: &str, failure: &Failure) -> Vec<Self> {
+    pub(super) fn damaged(
+        context: &Context,
+        cluster: &ClusterName,
+        failure: &Failure,
+    ) -> Vec<Self> {
         let names = || {
-            let path = context.home().ok()?.layout().cluster(cluster).machines();
-            let entries = std::fs::read_dir(path).ok()?.flatten();
-            let names: Vec<_> =
-                entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-            (!names.is_empty()).then_some(names)
+            let names = context.home().ok()?.layout().cluster(cluster).machine_names().ok()?;
+            (!names.is_empty()).then(|| names.iter().map(ToString::to_string).collect())
         };
-        let names = names().unwrap_or_else(|| vec![cluster.to_owned()]);
+        let names = names().unwrap_or_else(|| vec![cluster.to_string()]);
         let one = |name| Self {
             name,
             state: MachineState::Failed.to_string(),
             found: None,
-            damaged: Some(cluster.to_owned()),
+            damaged: Some(cluster.to_string()),
             driver: "not found".to_owned(),
             url: None,
             active: false,
