@@ -75,7 +75,9 @@ pub(crate) async fn adopt(
     let new = found.owner.is_none();
     let adoption = Adoption { cluster, machine, authority, allowed, context };
     let taken = Box::pin(adoption.take(guest, found, told)).await;
+    // One that was ours before keeps what it has: the next `provision` goes on from there.
     if taken.is_err() && new {
+        // Also after Ctrl-C: a host must not stay half taken.
         let cancel = CancellationToken::new();
         let step = events.step(&machine.name, "giving the host back");
         match tokio::time::timeout(RELEASE, Box::pin(release(cluster, machine, &cancel))).await {

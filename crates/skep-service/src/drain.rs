@@ -198,6 +198,7 @@ impl Services {
                 task.desired_state <= TaskState::Running && task.status.state < TaskState::Running
             };
             if own.iter().any(|task| waits(task) && was_there(task)) {
+                // All it wants: how many it had before that drain is not known any more.
                 before.services.insert(service.id.clone(), u64::MAX);
             }
         }
@@ -306,6 +307,7 @@ impl Services {
             }
             tokio::select! {
                 () = cancel.cancelled() => {}
+                // At most a third of the time is spent asking.
                 () = sleep(LOOK.max(2 * asked.elapsed())) => {}
             }
         }

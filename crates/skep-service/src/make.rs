@@ -110,6 +110,7 @@ impl Services {
             told.extend(self.pin(&mut spec, cancel).await?);
             let task = &spec["TaskTemplate"];
             let platforms = task["Placement"]["Platforms"].clone();
+            // Asked once: a change that is tried again must not come out with another digest.
             pinned = Some((task["ContainerSpec"]["Image"].clone(), platforms));
         }
         let mut change = |spec: &mut Value| {

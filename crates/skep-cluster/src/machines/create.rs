@@ -57,6 +57,7 @@ pub async fn create(
     if system.has_login() {
         engine_options::check(&machine.engine)?;
     }
+    // Read once and before anything is touched: what was looked at is what is stored.
     let key = machine.key.as_deref().map(read_key).transpose()?;
     told(Stage::Looking);
     let (name, asked) = Box::pin(look(home, &machine, context)).await?;
@@ -109,6 +110,7 @@ pub async fn create(
         Ok(())
     };
     let made = Box::pin(bring).await;
+    // While the machine's lock is held: else another command could take it for half made.
     let made = made.and_then(|()| Ok(mark::end(home, &name, &own.name)?));
     drop(machine_lock);
     match made {
@@ -157,6 +159,7 @@ async fn enter(
                 }
                 unfinished::end(home, &name)?;
             }
+            // The mark before the record: a machine that is recorded without one counts as whole.
             mark::begin(home, &name, &own.name)?;
             record.save(home)?;
             Ok((record, own))
@@ -379,6 +382,7 @@ async fn prepare(
     record.subnet = driver.prepare(&name, record.subnet.or(host_only(&own.options)), work).await?;
     record.save(home)?;
     home.authority()?;
+    // Taken while the cluster's lock is held, so that no `up` or `down` comes between the two.
     let machine_lock = locks::machine(home, &name, &own.name)?;
     Ok((Cluster::new(home, record), machine_lock))
 }

@@ -117,6 +117,8 @@ impl Party<'_> {
         let is_heard =
             |one: &Leaving<'_>| one.entries.iter().filter_map(find).any(Node::is_reachable_manager);
         let (mut managers, workers): (Vec<_>, Vec<_>) = leaving.into_iter().partition(is_manager);
+        // One that is down counts against the quorum and adds nothing to it: once it is gone, the
+        // others may be allowed to go.
         managers.sort_by_key(is_heard);
         let mut kept = Vec::new();
         if !managers.is_empty() {

@@ -51,6 +51,7 @@ pub async fn remove(
         let runs = states.get(&machine.name) == Some(&MachineState::Running);
         async move {
             if runs && machine.system() == System::Found {
+                // Before its keys are gone: nothing else leads to it.
                 adopt::give_back(cluster, &machine, context).await;
             }
             let removed = take_down(home, &record.name, &machine.name, driver, context).await;
@@ -99,6 +100,7 @@ async fn remember<'a>(
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
     let (home, name) = (cluster.home(), &cluster.record().name);
+    // Also of a cancelled command: those that took leave are no nodes any more.
     let patient = CancellationToken::new();
     let _lock = locks::cluster(home, name, context.ended_by(&patient)).await?;
     let left: Vec<_> = left.collect();

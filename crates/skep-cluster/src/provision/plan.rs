@@ -50,6 +50,7 @@ fn seed(
     let files = cluster.files(&machine.name);
     let login = key_pair(&files.ssh_key(), &format!("skep {}", machine.name))?;
     let host = key_pair(&files.host_key(), &format!("host key of {}", machine.name))?;
+    // Pinned before the machine exists, so that even its first connection is verified.
     let pin = known_hosts_line(reach.host, reach.ssh, &host.public);
     skep_store::kept::write(&files.known_hosts(), format!("{pin}\n").as_bytes())?;
     let names = tls::server_names(cluster, machine)?;

@@ -104,6 +104,8 @@ impl ContainerDriver {
 
     async fn engine(&self) -> Result<&Engine, EngineError> {
         let connect = async {
+            // A token of its own: the connection is shared, and outlives the operation that asked
+            // first.
             Engine::connect(&self.socket.clone()?, GREETING, &CancellationToken::new()).await
         };
         self.engine.get_or_try_init(|| connect).await
@@ -151,6 +153,7 @@ impl ContainerDriver {
         let refuse = |source| refused(id, "make", source);
         let docker = self.docker(id, "make").await?;
         if let Some(existing) = self.find(id).await.map_err(refuse)? {
+            // The seed is uploaded last: one that was never started may lack it.
             let is_whole = existing.state != Some(ContainerSummaryStateEnum::CREATED);
             if is_whole && !removal::is_leaving(&existing) {
                 return self.attach(id, &existing, plan.address).await.map_err(refuse);
@@ -165,6 +168,7 @@ impl ContainerDriver {
             .create_volume(objects::volume_request(&self.store, id))
             .await
             .map_err(|error| refuse(api("create the volume")(error)))?;
+        // Asked for a volume that is there, the engine returns that one, with the labels it has.
         if made.labels != objects::machine_labels(&self.store, id) {
             let cluster = id.cluster.clone();
             return Err(MachineError::Foreign { resource: volume, cluster });
