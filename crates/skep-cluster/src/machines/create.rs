@@ -33,7 +33,7 @@ use crate::{
 /// How long undoing may take: a user who has interrupted a command does not wait for ever.
 const UNDO: Duration = Duration::from_secs(60);
 
-/// Makes a machine, and waits until its engine answers. `told` receives each stage as it begins.
+/// Makes a machine, and waits until its engine answers. `on_stage` receives each stage as it begins.
 ///
 /// Several may be made at the same time, also in one cluster and by several processes.
 ///
@@ -44,7 +44,7 @@ const UNDO: Duration = Duration::from_secs(60);
 pub async fn create(
     home: &Home,
     machine: NewMachine,
-    told: impl Fn(Stage),
+    on_stage: impl Fn(Stage),
     context: Context<'_>,
 ) -> Result<Cluster, ClusterError> {
     let Context { events, cancel, .. } = context;
@@ -59,9 +59,9 @@ pub async fn create(
     }
     // Read once and before anything is touched: what was looked at is what is stored.
     let key = machine.key.as_deref().map(read_key).transpose()?;
-    told(Stage::Looking);
+    on_stage(Stage::Looking);
     let (name, asked) = Box::pin(look(home, &machine, context)).await?;
-    told(Stage::Making);
+    on_stage(Stage::Making);
 
     Box::pin(half_made::take_away(home, &machine.name, context)).await?;
     let (lock, record, own) = Box::pin(enter(home, &machine, name, &asked, context)).await?;
@@ -104,9 +104,9 @@ pub async fn create(
             ..Allowed::default()
         };
         maker.make(&own, MachineState::Absent).await?;
-        told(Stage::Waiting);
+        on_stage(Stage::Waiting);
         MachineProvisioner { maker, allowed }.finish(&own, MachineState::Absent).await?;
-        told(Stage::Ready);
+        on_stage(Stage::Ready);
         Ok(())
     };
     let made = Box::pin(bring).await;

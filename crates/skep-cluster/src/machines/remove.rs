@@ -8,7 +8,7 @@ use skep_model::{ClusterName, MachineName, MachineState};
 use skep_store::Journal;
 use tokio_util::sync::CancellationToken;
 
-use super::{goodbye::say_goodbye, mark};
+use super::{leave::leave_swarms, mark};
 use crate::{
     ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord, adopt, down, environment,
     guard::Cleared,
@@ -39,7 +39,7 @@ pub async fn remove(
     let driver = driver.as_ref();
     // A driver that cannot say so now says why when it is to remove something.
     let states = driver.states(&record.name).await.unwrap_or_default();
-    let mut failures = Box::pin(say_goodbye(cluster, cleared, &states, force, context)).await?;
+    let mut failures = Box::pin(leave_swarms(cluster, cleared, &states, force, context)).await?;
     if cancel.is_cancelled() {
         return Err(ClusterError::Cancelled);
     }

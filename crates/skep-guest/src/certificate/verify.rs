@@ -208,8 +208,8 @@ fn openssl_reason(line: &str) -> Option<String> {
     // A system error's reason is `Connection refused`, the data only the call; else the data, if
     // any, says more: `Name or service not known`.
     let more = data.trim();
-    let told = if reason == "system lib" || reason.is_empty() { more } else { reason };
-    (!told.is_empty()).then(|| told.to_owned())
+    let text = if reason == "system lib" || reason.is_empty() { more } else { reason };
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 fn last_line(text: &str) -> String {

@@ -463,14 +463,14 @@ fn refused(id: &MachineId, action: &'static str, source: EngineError) -> Machine
 /// runs and was taken off its network is of no use as it is.
 fn state(container: &ContainerSummary, cluster: &ClusterName) -> Option<MachineState> {
     use ContainerSummaryStateEnum as Found;
-    let told_to = |status: &str| {
+    let ended_as_asked = |status: &str| {
         ["Exited (0)", "Exited (137)", "Exited (143)"].iter().any(|text| status.starts_with(text))
     };
     Some(match container.state {
         Some(Found::RUNNING) if !attach::is_attached(container, cluster) => MachineState::Failed,
         Some(Found::RUNNING | Found::RESTARTING | Found::STOPPING) => MachineState::Running,
         Some(Found::CREATED | Found::PAUSED) => MachineState::Stopped,
-        Some(Found::EXITED) if container.status.as_deref().is_some_and(told_to) => {
+        Some(Found::EXITED) if container.status.as_deref().is_some_and(ended_as_asked) => {
             MachineState::Stopped
         }
         Some(Found::REMOVING | Found::DEAD) => return None,

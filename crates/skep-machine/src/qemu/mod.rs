@@ -176,7 +176,7 @@ impl QemuDriver {
         let host =
             Host { root: &self.host, record: self.shelf.of_store(ACCEL), binary: &binary, version };
 
-        let _turn = self.trial.lock().await;
+        let _lock = self.trial.lock().await;
         // Read under the lock: another machine's start may have tried it meanwhile.
         match host.known(guest) {
             Some(native) if asked.is_none() || native == Native::Works => return Ok(native),
