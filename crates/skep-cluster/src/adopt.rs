@@ -54,7 +54,7 @@ pub(crate) async fn adopt(
     context: Context<'_>,
 ) -> Result<Engine, ClusterError> {
     let Context { events, cancel, .. } = context;
-    let told = engine_settings(&machine.engine)?;
+    let settings = engine_settings(&machine.engine)?;
     let access = cluster.access(machine)?;
     pin(machine, &access, context).await?;
     let guest = log_in(&access, context).await?;
@@ -74,8 +74,10 @@ pub(crate) async fn adopt(
 
     let new = found.owner.is_none();
     let adoption = Adoption { cluster, machine, authority, allowed, context };
-    let taken = Box::pin(adoption.take(guest, found, told)).await;
+    let taken = Box::pin(adoption.take(guest, found, settings)).await;
+    // One that was ours before keeps what it has: the next `provision` goes on from there.
     if taken.is_err() && new {
+        // Also after Ctrl-C: a host must not stay half taken.
         let cancel = CancellationToken::new();
         let step = events.step(&machine.name, "giving the host back");
         match tokio::time::timeout(RELEASE, Box::pin(release(cluster, machine, &cancel))).await {

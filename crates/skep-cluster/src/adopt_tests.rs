@@ -1,4 +1,4 @@
-//! Whom a host belongs to, its engine's settings, and when its key is trusted.
+//! The owner of a host, its engine's settings, and when its key is trusted.
 
 use std::{path::PathBuf, time::Duration};
 

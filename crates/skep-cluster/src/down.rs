@@ -127,6 +127,7 @@ pub(crate) async fn take_away(
         // A context that stays points nowhere and hides nothing; the step says that it stayed.
         let _ = step.end_with(environment::remove_context(docker_context, cancel).await);
     }
+    // Last, by labels and by the journal: it finds what failed above, and what no record knows.
     let mut left = Vec::new();
     for driver in &drivers {
         left.extend(remove_rest(driver.as_ref(), name, work).await?);

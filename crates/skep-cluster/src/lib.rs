@@ -34,8 +34,8 @@
 //!
 //! - [`home`]: one store with everything that comes from outside (paths, time), handed in.
 //! - [`choice`]: which driver `auto` takes, and why.
+//! - [`down`], [`status`]: take a cluster away, show how it is.
 //! - [`survey`]: what the engines say of their part in a swarm, asked before the record changes.
-//! - [`survey`]: what the engines say of their part in a swarm, asked before a wish is written.
 //! - [`guard`]: whether a manager can be taken away; asked before anything takes one away.
 //! - [`power`]: switch machines on and off; `locks`: which command waits for which.
 //! - [`machines`]: one machine by itself, made, provisioned, removed; [`import`]: docker-machine's.

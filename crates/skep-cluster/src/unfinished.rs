@@ -183,6 +183,7 @@ async fn remove_rest(
         return step.end_with(Err(ClusterError::NotRemoved { failures, of }));
     }
     step.done();
+    // Its swarm is lost with its managers' disks; what is made next is in another one.
     record.swarm = None;
     for machine in &mut record.machines {
         machine.node = None;

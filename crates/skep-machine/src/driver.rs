@@ -125,7 +125,7 @@ impl Work<'_> {
         made
     }
 
-    /// Removes a resource: the journal hears of it before, so that whoever comes next goes on.
+    /// Removes a resource: the journal hears of it before, so that the next command goes on.
     pub(crate) async fn remove(
         self,
         resource: &Resource,

@@ -8,7 +8,7 @@ use skep_model::{ClusterName, MachineName, MachineState};
 use skep_store::Journal;
 use tokio_util::sync::CancellationToken;
 
-use super::{goodbye::say_goodbye, mark};
+use super::{leave::leave_swarms, mark};
 use crate::{
     ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord, adopt, down, environment,
     guard::Cleared, locks, reach::Cluster,
@@ -37,7 +37,7 @@ pub async fn remove(
     let driver = driver.as_ref();
     // A driver that cannot say so now says why when it is to remove something.
     let states = driver.states(&record.name).await.unwrap_or_default();
-    let mut failures = Box::pin(say_goodbye(cluster, cleared, &states, force, context)).await?;
+    let mut failures = Box::pin(leave_swarms(cluster, cleared, &states, force, context)).await?;
     if cancel.is_cancelled() {
         return Err(ClusterError::Cancelled);
     }
@@ -49,6 +49,7 @@ pub async fn remove(
         let runs = states.get(&machine.name) == Some(&MachineState::Running);
         async move {
             if runs && machine.system() == System::Found {
+                // Before its keys are gone: nothing else leads to it.
                 adopt::give_back(cluster, &machine, context).await;
             }
             let removed = take_down(home, &record.name, &machine.name, driver, context).await;
@@ -97,6 +98,7 @@ async fn remember<'a>(
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
     let (home, name) = (cluster.home(), &cluster.record().name);
+    // Also of a cancelled command: those that took leave are no nodes any more.
     let patient = CancellationToken::new();
     let _lock = locks::cluster(home, name, context.ended_by(&patient)).await?;
     let left: Vec<_> = left.collect();

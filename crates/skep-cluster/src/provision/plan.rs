@@ -52,7 +52,7 @@ fn seed(
         key: server.key_pem,
     });
     seed.engine_options = engine_options::daemon_json(&machine.engine)?;
-    seed.certificates = cluster.record().wished(machine);
+    seed.certificates = cluster.record().anchors_of(machine);
     Ok(seed)
 }
 

@@ -99,6 +99,8 @@ impl ContainerDriver {
 
     async fn engine(&self) -> Result<&Engine, EngineError> {
         let connect = async {
+            // A token of its own: the connection is shared, and outlives the operation that asked
+            // first.
             Engine::connect(&self.socket.clone()?, GREETING, &CancellationToken::new()).await
         };
         self.engine.get_or_try_init(|| connect).await
@@ -146,6 +148,7 @@ impl ContainerDriver {
         let refuse = |source| refused(id, "make", source);
         let docker = self.docker(id, "make").await?;
         if let Some(existing) = self.find(id).await.map_err(refuse)? {
+            // The seed is uploaded last: one that was never started may lack it.
             let is_whole = existing.state != Some(ContainerSummaryStateEnum::CREATED);
             if is_whole && !removal::is_leaving(&existing) {
                 return self.attach(id, &existing, plan.address).await.map_err(refuse);
@@ -160,6 +163,7 @@ impl ContainerDriver {
             .create_volume(objects::volume_request(&self.store, id))
             .await
             .map_err(|error| refuse(api("create the volume")(error)))?;
+        // Asked for a volume that is there, the engine returns that one, with the labels it has.
         if made.labels != objects::machine_labels(&self.store, id) {
             let cluster = id.cluster.clone();
             return Err(MachineError::Foreign { resource: volume, cluster });
@@ -454,14 +458,14 @@ fn refused(id: &MachineId, action: &'static str, source: EngineError) -> Machine
 /// runs and was taken off its network is of no use as it is.
 fn state(container: &ContainerSummary, cluster: &ClusterName) -> Option<MachineState> {
     use ContainerSummaryStateEnum as Found;
-    let told_to = |status: &str| {
+    let ended_as_asked = |status: &str| {
         ["Exited (0)", "Exited (137)", "Exited (143)"].iter().any(|text| status.starts_with(text))
     };
     Some(match container.state {
         Some(Found::RUNNING) if !attach::is_attached(container, cluster) => MachineState::Failed,
         Some(Found::RUNNING | Found::RESTARTING | Found::STOPPING) => MachineState::Running,
         Some(Found::CREATED | Found::PAUSED) => MachineState::Stopped,
-        Some(Found::EXITED) if container.status.as_deref().is_some_and(told_to) => {
+        Some(Found::EXITED) if container.status.as_deref().is_some_and(ended_as_asked) => {
             MachineState::Stopped
         }
         Some(Found::REMOVING | Found::DEAD) => return None,

@@ -72,6 +72,7 @@ pub(super) fn groups(
     (0..64_u8).map(move |attempt| {
         let attempt = attempt.to_string();
         let [a, b, c, d, e, ..] = digest(&[&words[0], &words[1], "group", &attempt]);
+        // Linux hands out ports from 32768 on (`ip_local_port_range`), others from 49152 on.
         let port = 20_000 + u16::from_be_bytes([d, e]) % 10_000;
         (Ipv4Addr::new(239, 192 + a % 4, b, c.clamp(1, 254)), port)
     })

@@ -97,6 +97,7 @@ impl Launch {
         add("-netdev", &self.outer_network());
         add("-netdev", &self.inner_network());
         for (name, mac) in [monitor::OUTER, "inner"].iter().zip(&self.macs) {
+            // No boot ROM: the kernel is given directly, and nothing boots from a network.
             add("-device", &format!("virtio-net-pci,netdev={name},mac={mac},romfile="));
         }
         add("-device", &"virtio-rng-pci");
@@ -130,6 +131,7 @@ impl Launch {
     fn inner_network(&self) -> String {
         match &self.wire {
             Wire::Multicast { group, port } => {
+                // On this host's loopback: no frame of the segment leaves it.
                 format!("socket,id=inner,mcast={group}:{port},localaddr=127.0.0.1")
             }
             Wire::Bridge { name } => format!("bridge,id=inner,br={name}"),
@@ -191,7 +193,7 @@ mod tests {
             });
             text.push_str(&word);
         }
-        // What the kernel is told is the guest's business.
+        // The kernel's command line is tested with the guest.
         text.replace(&launch.command_line(), "…").replace(vm::emulated_cpu("x86_64"), "max")
     }
 

@@ -158,6 +158,8 @@ impl QemuDriver {
         let binary = self.binary(Some(&cluster));
         let launch = self.launch(place, &cluster, &record, cancel).await?;
         skep_store::file::create_private_dir(&self.sockets)?;
+        // Noted before the effect: a machine that does not run although it should has ended by
+        // itself.
         self.note(place, &mut record, Power::On)?;
         let arguments = launch.arguments();
         // QEMU goes on in the background and its first process ends when all is set up.
@@ -204,6 +206,7 @@ impl QemuDriver {
         }
         if let Wire::Multicast { group, port } = cluster.segment
             && addresses::is_group_taken(&addresses::udp_table(&self.host), group, port)
+            // The cluster's own machines share the group's port.
             && !self.any_alive(&place.id.cluster)
         {
             return Err(group_error(place, cluster));
@@ -283,6 +286,7 @@ impl QemuDriver {
     pub(super) async fn power_off(&self, place: &Place) -> Result<(), MachineError> {
         let mut record = place.record()?;
         let process = place.process("stop")?;
+        // A machine that was never started stays new: `create` may still give it another seed.
         if record.power != Power::New {
             self.note(place, &mut record, Power::Off)?;
         }

@@ -182,7 +182,8 @@ impl QemuDriver {
         let host =
             Host { root: &self.host, record: self.shelf.of_store(ACCEL), binary: &binary, version };
 
-        let _turn = self.trial.lock().await;
+        let _lock = self.trial.lock().await;
+        // Read under the lock: another machine's start may have tried it meanwhile.
         match host.known(guest) {
             Some(native) if asked.is_none() || native == Native::Works => return Ok(native),
             _ => {}
@@ -253,6 +254,7 @@ impl Driver for QemuDriver {
     ) -> Result<Option<Ipv4Net>, MachineError> {
         let guest = (self.os)()?.ensure_vm(work.context.events, work.context.cancel).await?;
         let known = Cluster::read(&self.shelf.cluster_record(cluster))?;
+        // Before the intent: a cluster that cannot be accelerated as asked is to leave nothing.
         self.accel(known.as_ref(), &guest, Some(work.context.events), work.context.cancel).await?;
         let made = self.make_network(cluster, wanted);
         work.make(&shelf::network(cluster), made).await.map(Some)

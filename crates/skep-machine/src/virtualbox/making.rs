@@ -114,6 +114,7 @@ impl VirtualBoxDriver {
             let lease = self.lease(&cluster, &uuid, plan.address, cancel);
             machine.lease = lease.await.map_err(refuse)?;
         }
+        // Last: until then its record says that it is not whole.
         machine.wanted = Wanted::New;
         Ok(place.files.write(&machine)?)
     }
@@ -283,6 +284,7 @@ impl VirtualBoxDriver {
             place.refuse("make", "VirtualBox does not say what it has made it as")
         })?;
         let machine = Machine::new(uuid, name, plan.address, options.ui.clone());
+        // At once: from here on a removal knows its UUID.
         place.files.write(&machine)?;
         Ok(machine)
     }

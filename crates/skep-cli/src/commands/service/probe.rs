@@ -51,13 +51,13 @@ pub(super) async fn probe(context: &Context, args: &ProbeArgs) -> Result<(), Fai
     }
 
     let places = port::places(&port, &nodes, &tasks);
-    let doors: Vec<_> = places.iter().map(|place| door(cluster.as_ref(), place)).collect();
-    let with_door = places.iter().zip(&doors);
-    let target = |(place, door): (&Place, &Door)| match door {
-        Door::Open(address) => Some(Target { node: place.node.clone(), address: *address }),
-        Door::None | Door::Closed(_) => None,
+    let addresses: Vec<_> = places.iter().map(|place| published(cluster.as_ref(), place)).collect();
+    let with_address = places.iter().zip(&addresses);
+    let target = |(place, address): (&Place, &Published)| match address {
+        Published::At(address) => Some(Target { node: place.node.clone(), address: *address }),
+        Published::Nowhere | Published::Unreachable(_) => None,
     };
-    let targets: Vec<Target> = with_door.filter_map(target).collect();
+    let targets: Vec<Target> = with_address.filter_map(target).collect();
     let (tallies, watched) = if args.watch {
         let (tallies, watched) =
             Box::pin(watch(context, args, &services, &service, &targets, &ask)).await?;
@@ -75,11 +75,11 @@ pub(super) async fn probe(context: &Context, args: &ProbeArgs) -> Result<(), Fai
     let answerers = answerers(&services, &service, &nodes, &tasks).await;
     let mut tallies = tallies.into_iter();
     let mut lines = Vec::new();
-    for (place, door) in places.into_iter().zip(doors) {
-        let (tally, closed) = match door {
-            Door::Open(_) => (tallies.next(), None),
-            Door::Closed(reason) => (None, Some(reason)),
-            Door::None => (None, None),
+    for (place, address) in places.into_iter().zip(addresses) {
+        let (tally, closed) = match address {
+            Published::At(_) => (tallies.next(), None),
+            Published::Unreachable(reason) => (None, Some(reason)),
+            Published::Nowhere => (None, None),
         };
         let tasks = tally.as_ref().map(|tally| answerers.count(&tally.clues)).unwrap_or_default();
         lines.push(Line { place, tally, closed, tasks });
@@ -138,16 +138,16 @@ fn alive(nodes: Vec<Node>) -> Vec<Node> {
 }
 
 /// Where a node is asked.
-enum Door {
-    Open(SocketAddr),
+enum Published {
+    At(SocketAddr),
     /// It cannot be asked from here; why.
-    Closed(String),
+    Unreachable(String),
     /// It is not meant to answer.
-    None,
+    Nowhere,
 }
 
-fn door(cluster: Option<&Cluster>, place: &Place) -> Door {
-    let Some(port) = place.port else { return Door::None };
+fn published(cluster: Option<&Cluster>, place: &Place) -> Published {
+    let Some(port) = place.port else { return Published::Nowhere };
     let address = match cluster {
         Some(cluster) => cluster
             .machine(&place.node)
@@ -162,7 +162,7 @@ fn door(cluster: Option<&Cluster>, place: &Place) -> Door {
             Err(_) => Err(format!("{}: the swarm knows no address of it", place.node)),
         },
     };
-    address.map_or_else(Door::Closed, Door::Open)
+    address.map_or_else(Published::Unreachable, Published::At)
 }
 
 /// Sends at a steady rate until something ends it.
