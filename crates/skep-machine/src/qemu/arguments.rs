@@ -13,9 +13,8 @@ use skep_os::vm;
 use super::{
     Accel,
     addresses::{self, ALWAYS},
-    life::PID,
     monitor,
-    record::Wire,
+    record::{PID, Wire},
 };
 use crate::{cards::Nat, shelf::Files};
 

@@ -15,7 +15,7 @@ use super::{
     monitor::{self, MonitorError, RunState},
     process::{self, Process},
     program,
-    record::{Cluster, Machine, Wire},
+    record::{Cluster, Machine, PID, Wire},
 };
 use crate::{MachineError, MachineId, console, host::HostRoot, record::Wanted, shelf::Files};
 
@@ -28,9 +28,6 @@ const END: Duration = Duration::from_secs(5);
 const ROOM: u64 = 16 << 20;
 /// A machine's default memory, in bytes.
 pub(super) const MEMORY: u64 = 1 << 30;
-
-/// QEMU writes and locks it while it runs.
-pub(super) const PID: &str = "pid";
 
 /// One machine: its name, where its files are, where its monitor listens.
 #[derive(Debug, Clone)]

@@ -16,6 +16,9 @@ use skep_model::{Port, Size};
 use super::{Accel, Segment};
 use crate::record::{Record, Wanted};
 
+/// The file QEMU writes its process id to, and locks while it runs.
+pub(super) const PID: &str = "pid";
+
 /// `qemu.json`: what the machines of a cluster share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Cluster {
