@@ -29,14 +29,13 @@ impl Waiter<'_> {
     /// # Errors
     /// [`MachineError::Ended`], [`MachineError::Console`], [`MachineError::Guest`].
     pub async fn ready(&self, access: &Access) -> Result<Guest, MachineError> {
-        let Context { timeout, events, cancel } = self.context;
-        let waited = self.while_it_runs(Guest::wait(access, timeout, events, cancel)).await?;
+        let waited = self.while_it_runs(Guest::wait(access, self.context)).await?;
         let guest = match waited {
             Err(error @ GuestError::Unreachable { .. }) => Err(self.with_console(error).await),
             other => Ok(other?),
         }?;
         let needed = [Requirement::engine()];
-        self.while_it_runs(wait_until_ready(&guest, &needed, timeout, events, cancel)).await??;
+        self.while_it_runs(wait_until_ready(&guest, &needed, self.context)).await??;
         Ok(guest)
     }
 
