@@ -30,7 +30,7 @@
 //!
 //! **Start reading** at [`driver`], then at [`container`], [`qemu`] or [`virtualbox`]; [`ssh`] and
 //! [`none`](mod@none) take over what is there already. [`Login`] is how a machine is logged in to, and
-//! [`Waiter`] waits until it is ready. [`subnet`] chooses a cluster's
+//! [`Waiter`] waits until it is ready; [`first_sight`] is for machines with host keys of their own. [`subnet`] chooses a cluster's
 //! addresses; [`fake`] is the driver that tests use where no machine is wanted, held to the same
 //! contract suite as the real ones.
 
@@ -42,6 +42,7 @@ pub mod driver;
 pub mod error;
 pub mod fake;
 mod features;
+pub mod first_sight;
 mod host;
 mod identity;
 mod limits;
