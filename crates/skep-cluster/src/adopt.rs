@@ -133,12 +133,12 @@ impl Adoption<'_> {
         found: Found,
         (env, daemon): (Vec<String>, Map<String, Value>),
     ) -> Result<Engine, ClusterError> {
-        let Context { timeout, events, cancel } = self.context;
+        let Context { events, cancel, .. } = self.context;
         let name = &self.machine.name;
         let found = if found.engine.is_some() {
             found
         } else {
-            adopt::install(&guest, &found, events, cancel).await?;
+            adopt::install(&guest, &found, self.context).await?;
             adopt::look(&guest, cancel).await?
         };
         let step = events.step(name, "writing the engine's settings");
@@ -163,7 +163,7 @@ impl Adoption<'_> {
             step.end_with(restarted)?;
         }
         let guest = self.let_user_in(guest, &found).await?;
-        wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?;
+        wait_until_ready(&guest, &[Requirement::engine()], self.context).await?;
         self.cluster.engine(self.machine, cancel).await
     }
 

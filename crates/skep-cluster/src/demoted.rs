@@ -6,10 +6,10 @@
 //! 16 s), begins as a manager that the others may not know, and can stay like that for good. The
 //! managers' list shows nothing of it; the role in the node's own certificate does.
 
-use std::{convert::Infallible, ops::ControlFlow, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
 use futures_util::future::join_all;
-use skep_context::{after, poll_until};
+use skep_context::{after, poll_until, when};
 use skep_guest::{Command, Guest};
 use skep_model::Role;
 use skep_swarm::{Node, NodeState};
@@ -33,10 +33,7 @@ impl Cluster {
         join_all(machines.map(|machine| async move {
             let Ok((guest, look)) = self.certificate(machine, cancel).await else { return };
             let Ok(_) = poll_until(cancel, INTERVAL, after(PATIENCE), async || {
-                Ok::<_, Infallible>(match is_managers(&guest, &look, cancel).await {
-                    true => ControlFlow::Continue(()),
-                    false => ControlFlow::Break(()),
-                })
+                Ok::<_, Infallible>(when(!is_managers(&guest, &look, cancel).await))
             })
             .await;
         }))

@@ -13,7 +13,7 @@ use crate::{
     choice::DRIVERS,
     environment, locks,
     pending::await_coming,
-    reach::{self, Cluster},
+    reach::Cluster,
     unfinished::{self, Begun},
 };
 
@@ -173,9 +173,9 @@ async fn remove(
     work: Work<'_>,
 ) {
     let step = work.context.events.step(machine, "removing");
-    // A master that cannot be asked to end does so by itself once its machine is gone.
-    let _ = Guest::forget(&reach::access(home, cluster, machine, None), work.context.cancel).await;
     let id = MachineId { cluster: cluster.clone(), machine: machine.clone() };
+    // A master that cannot be asked to end does so by itself once its machine is gone.
+    let _ = Guest::forget(&home.login(&id).access(None), work.context.cancel).await;
     match driver.remove(&id, work).await {
         Ok(()) => step.done(),
         Err(error) => step.failed(error),

@@ -35,7 +35,6 @@ pub(crate) async fn pin(
     access: &Access,
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let Context { timeout, events, cancel } = context;
     let pinned = skep_read::text(&access.known_hosts, skep_read::limit::KEY).unwrap_or_default();
     // An address that has changed since is another host's until the user says otherwise;
     // boot2docker gets its address from a server, and keeps its key.
@@ -53,16 +52,15 @@ pub(crate) async fn pin(
         let keys = pinned.lines().filter_map(|line| line.split_once(' '));
         keys.map(|(_, key)| skep_guest::known_hosts_line(access.host, access.port, key)).collect()
     } else {
-        adopt::pin(access, timeout, events, cancel).await?
+        adopt::pin(access, context).await?
     };
     Ok(skep_store::kept::write(&access.known_hosts, lines.as_bytes())?)
 }
 
 pub(crate) async fn log_in(access: &Access, context: Context<'_>) -> Result<Guest, ClusterError> {
-    let Context { timeout, events, cancel } = context;
-    match Guest::wait(access, timeout, events, cancel).await {
+    match Guest::wait(access, context).await {
         Ok(guest) => Ok(guest),
-        Err(error) => Err(explained(access, error, cancel).await),
+        Err(error) => Err(explained(access, error, context.cancel).await),
     }
 }
 

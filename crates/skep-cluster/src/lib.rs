@@ -26,7 +26,7 @@
 //! | request | [`desired`] → [`record`]: what is asked for becomes what the store keeps |
 //! | plan | `up::plan`: what the engines say, what the driver can; the last chance to refuse |
 //! | make | `provision::plan`, `provision::make`: keys, seed, machine, switched on |
-//! | ready | `provision::ready`: logged in to, and the engine answers |
+//! | ready | [`skep_machine::Waiter`]: logged in to, and the engine answers |
 //! | provision | `provision`, [`adopt`], `tls`, `ca_certificates`: what no seed could contain |
 //! | join | `up::join`, `up::founding`: nodes of one swarm |
 //!
@@ -71,7 +71,6 @@ mod host_key;
 mod identity;
 pub mod images;
 pub mod import;
-mod keys;
 mod locks;
 pub mod machines;
 mod pending;

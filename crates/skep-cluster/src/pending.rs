@@ -8,10 +8,10 @@
 //! Nor is a removal taken back. What the journal says is going may be there now and gone a moment
 //! later; it is removed once more, which waits for the first removal to end.
 
-use std::{cell::RefCell, ops::ControlFlow, time::Duration};
+use std::{cell::RefCell, time::Duration};
 
 use futures_util::future::join_all;
-use skep_context::{Polled, after, poll_until};
+use skep_context::{Polled, after, poll_until, when};
 use skep_machine::{Driver, MachineError, Work};
 use skep_model::ClusterName;
 
@@ -77,10 +77,7 @@ pub(crate) async fn await_coming(
     let looked = poll_until(work.context.cancel, INTERVAL, after(GRACE), async || {
         let found = driver.resources(name).await?;
         awaited.borrow_mut().retain(|resource| !found.contains(resource));
-        Ok::<_, MachineError>(match awaited.borrow().is_empty() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        })
+        Ok::<_, MachineError>(when(awaited.borrow().is_empty()))
     });
     let ended = looked.await.and_then(|polled| match polled {
         Polled::Met(()) | Polled::Late(()) => Ok(()),

@@ -136,17 +136,17 @@ pub async fn up(
         context,
     };
     let provisioner = MachineProvisioner { maker, allowed: Allowed::default() };
-    let waiter = provisioner.waiter();
     let machines = &cluster.record().machines;
     let bring = |machine| {
-        let (provisioner, membership, waiter) = (&provisioner, &membership, &waiter);
+        let (provisioner, membership) = (&provisioner, &membership);
         let state = state_of(&states, machine);
         async move {
             let mut due = None;
             let joined = async {
                 let Provisioned { engine, restart_due } = provisioner.bring(machine, state).await?;
                 due = restart_due.then(|| machine.name.clone());
-                waiter.while_it_runs(machine, membership.join(machine, engine)).await??;
+                let join = membership.join(machine, engine);
+                provisioner.waiter(machine).while_it_runs(join).await??;
                 // One that a `machine create` was killed over is whole now.
                 Ok(machines::is_whole(home, name, &machine.name)?)
             };
@@ -188,9 +188,12 @@ pub async fn up(
     match membership.entry_machine().and_then(|name| cluster.record().machine(name.as_str())) {
         None => ready.await?,
         // The manager that is asked may be switched off meanwhile.
-        Some(asked) => match waiter.while_it_runs(asked, ready).await {
+        Some(asked) => match provisioner.waiter(asked).while_it_runs(ready).await {
             Ok(ready) => ready?,
-            Err(error) => failures.push(MachineFailure { machine: asked.name.clone(), error }),
+            Err(error) => {
+                let (machine, error) = (asked.name.clone(), error.into());
+                failures.push(MachineFailure { machine, error });
+            }
         },
     }
     if failures.is_empty() {

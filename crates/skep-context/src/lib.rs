@@ -29,7 +29,8 @@
 //! ```
 //!
 //! - [`Context`]: where steps are shown, what ends every wait, and how long one may last.
-//! - [`poll_until`]: the one loop that looks again and again until something is so.
+//! - [`poll_until`]: the one loop that looks again and again until something is so; [`pause`] is for
+//!   loops that know more, as how long to wait this time.
 //! - [`cancellable`]: work that is given up when it is cancelled.
 //!
 //! The clock is tokio's: a test that pauses it sees every deadline pass at once.
@@ -147,9 +148,19 @@ where
         if Instant::now() >= deadline {
             return Ok(Polled::Late(missing));
         }
-        // Cut short by a cancellation.
-        let _ = tokio::time::timeout(interval, cancel.cancelled()).await;
+        let left = deadline.saturating_duration_since(Instant::now());
+        pause(cancel, interval.min(left)).await;
     }
+}
+
+/// Lets time pass between two looks; a cancellation cuts it short.
+pub async fn pause(cancel: &CancellationToken, time: Duration) {
+    let _ = tokio::time::timeout(time, cancel.cancelled()).await;
+}
+
+/// What a look says that finds out nothing but whether something is so.
+pub fn when(it_is_so: bool) -> ControlFlow<(), ()> {
+    if it_is_so { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
 #[cfg(test)]

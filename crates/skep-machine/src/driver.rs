@@ -11,11 +11,15 @@ use async_trait::async_trait;
 use ipnet::Ipv4Net;
 use skep_context::{Context, cancellable};
 use skep_model::{Check, ClusterName, MachineName, MachineState, Port, Size};
-use skep_os::Seed;
+use skep_os::{Builder, OsError, Seed};
 use skep_store::{Journal, Resource};
 use tokio_util::sync::CancellationToken;
 
 use crate::{DriverOptions, MachineError};
+
+/// How a driver gets at the builder of guest systems: only when one is needed, since a host that
+/// cannot build one can still list and remove machines.
+pub type GuestSystems = Box<dyn Fn() -> Result<Builder, OsError> + Send + Sync>;
 
 /// Which machine: names are unique within a cluster, clusters within a store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,6 +66,14 @@ pub struct MachinePlan {
     /// The ports it answers on at its host address, besides SSH and the engine.
     pub publish: Vec<Port>,
     pub options: DriverOptions,
+}
+
+impl MachinePlan {
+    /// A machine of the usual size that publishes nothing.
+    pub fn new(id: MachineId, address: Ipv4Addr, seed: Seed, options: DriverOptions) -> Self {
+        let (written, size, publish) = (SystemTime::UNIX_EPOCH, Size::default(), Vec::new());
+        Self { id, address, seed, written, size, publish, options }
+    }
 }
 
 /// Where this host reaches a machine.

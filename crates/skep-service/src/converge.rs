@@ -26,9 +26,9 @@ use std::{
 };
 
 use jiff::Timestamp;
+use skep_context::{Context, pause};
 use skep_engine::EngineError;
-use skep_model::Events;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use self::judge::{Picture, Slot, Verdict, is_refused, judge};
@@ -169,11 +169,10 @@ impl Services {
     pub async fn converge(
         &self,
         service: &Id,
-        timeout: Duration,
-        events: &Events,
-        cancel: &CancellationToken,
+        context: Context<'_>,
     ) -> Result<Outcome, ServiceError> {
-        let deadline = Instant::now() + timeout;
+        let Context { events, cancel, timeout } = context;
+        let deadline = context.deadline();
         let mut memory = Memory::new();
         let mut known: Option<Known> = None;
         let mut show: Option<Show> = None;
@@ -218,11 +217,7 @@ impl Services {
                 Err(error) => return Err(error),
             }
             // At most half of the time is spent asking, however slowly an engine answers.
-            let pause = LOOK.max(asked.elapsed());
-            tokio::select! {
-                () = cancel.cancelled() => {}
-                () = sleep(pause) => {}
-            }
+            pause(cancel, LOOK.max(asked.elapsed())).await;
         }
     }
 

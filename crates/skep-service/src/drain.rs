@@ -6,8 +6,9 @@ use std::{
 };
 
 use jiff::Timestamp;
+use skep_context::{Context, pause};
 use skep_model::{Events, Span};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -213,11 +214,10 @@ impl Services {
     pub async fn until_drained(
         &self,
         before: &Before,
-        timeout: Duration,
-        events: &Events,
-        cancel: &CancellationToken,
+        context: Context<'_>,
     ) -> Result<DrainOutcome, ServiceError> {
-        let deadline = Instant::now() + timeout;
+        let Context { events, cancel, .. } = context;
+        let deadline = context.deadline();
         let whole = events.step("", "waiting until the tasks have moved");
         let mut show = Show { events, lines: HashMap::new() };
         let mut memories: HashMap<Id, Memory> = HashMap::new();
@@ -305,11 +305,8 @@ impl Services {
                 whole.failed("not everything has moved");
                 return Ok(DrainOutcome::NotDrained(stuck));
             }
-            tokio::select! {
-                () = cancel.cancelled() => {}
-                // At most a third of the time is spent asking.
-                () = sleep(LOOK.max(2 * asked.elapsed())) => {}
-            }
+            // At most a third of the time is spent asking.
+            pause(cancel, LOOK.max(2 * asked.elapsed())).await;
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
+use skep_context::pause;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -165,7 +166,7 @@ impl Swarm {
             if Instant::now() + INTERVAL >= end {
                 return Err(SwarmError::NotReady { deadline, waiting });
             }
-            let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
+            pause(cancel, INTERVAL).await;
         }
     }
 }

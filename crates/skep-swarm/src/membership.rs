@@ -4,7 +4,7 @@ use std::{net::SocketAddr, ops::ControlFlow, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use skep_context::{Polled, after, poll_until};
+use skep_context::{Polled, after, pause, poll_until, when};
 use skep_model::Role;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -126,7 +126,7 @@ impl Swarm {
                 }
                 Some(Cause::ManagerUnreachable) if untried > 0 && in_time => {}
                 Some(cause) if cause.may_pass() && in_time => {
-                    let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
+                    pause(cancel, INTERVAL).await;
                 }
                 _ => return Err(error),
             }
@@ -184,10 +184,7 @@ impl Swarm {
     ) -> Result<bool, SwarmError> {
         let polled = poll_until(cancel, INTERVAL, after(NO_IDENTITY), async || {
             let local = self.local(cancel).await?;
-            Ok::<_, SwarmError>(match is_leftover(&local, options) {
-                true => ControlFlow::Continue(()),
-                false => ControlFlow::Break(()),
-            })
+            Ok::<_, SwarmError>(when(!is_leftover(&local, options)))
         });
         Ok(matches!(polled.await?, Polled::Late(())))
     }

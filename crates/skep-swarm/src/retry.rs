@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use skep_context::pause;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -39,7 +40,7 @@ impl<'a> Retry<'a> {
 
     /// Leaves the managers alone for a moment; the next try sees a cancellation.
     pub(crate) async fn pause(&self) {
-        let _ = tokio::time::timeout(INTERVAL, self.cancel.cancelled()).await;
+        pause(self.cancel, INTERVAL).await;
     }
 
     /// Whether to try again after `error`; returns when it is time to.

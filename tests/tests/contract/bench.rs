@@ -128,7 +128,9 @@ impl Bench {
 
     /// Waits until SSH login to a machine works. The caller closes its connection.
     pub(crate) async fn logged_in(&self, access: &Access) -> Guest {
-        Guest::wait(access, self.patience, &Events::none(), &self.cancel).await.unwrap()
+        let events = Events::none();
+        let context = Context::new(&events, &self.cancel).within(self.patience);
+        Guest::wait(access, context).await.unwrap()
     }
 
     pub(crate) fn files(&self) -> &Path {

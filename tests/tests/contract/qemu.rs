@@ -39,8 +39,8 @@ pub(crate) fn terms() -> impl Iterator<Item = Trial> {
         let guests = || Ok(Builder::new(lab::guest_systems(), Source::detect(Path::new("/"))?));
         let driver = QemuDriver::new(
             "/",
-            Layout::new(home.path().join("store")),
-            home.path().join("run"),
+            &Layout::new(home.path().join("store")),
+            &home.path().join("run"),
             &name,
             Box::new(guests),
             Options::default(),

@@ -1,9 +1,9 @@
 //! Work that takes machines' engines away for a moment: managers one after another.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::time::Duration;
 
 use futures_util::future::join_all;
-use skep_context::{Context, after, poll_until};
+use skep_context::{Context, after, poll_until, when};
 use skep_model::MachineName;
 use skep_swarm::{Expected, LocalNodeState, NodeId, Swarm, SwarmError};
 use tokio::time::Instant;
@@ -104,10 +104,7 @@ async fn see_back(
         // A manager that is late is judged by the list of nodes.
         let _ = poll_until(cancel, INTERVAL, end, async || {
             let local = swarm.local(cancel).await?;
-            Ok::<_, SwarmError>(match local.is_manager || local.state == LocalNodeState::Locked {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            })
+            Ok::<_, SwarmError>(when(local.is_manager || local.state == LocalNodeState::Locked))
         })
         .await?;
         let left = end.saturating_duration_since(Instant::now()).max(INTERVAL);

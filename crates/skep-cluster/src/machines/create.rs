@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use skep_context::Context;
 use skep_machine::{
     Driver, DriverKind, DriverOptions, Request, System, Work, subnet::MAX_MACHINES, virtualbox,
@@ -81,11 +81,9 @@ pub async fn create(
     drop(lock);
 
     let bring = async {
-        let files = home.layout().cluster(&name);
-        let journal = Journal::open(&files.journal())?;
+        let journal = Journal::open(&home.layout().cluster(&name).journal())?;
         if let Some(key) = &key {
-            let path = files.machine(&own.name).ssh_key();
-            skep_store::kept::write(&path, key.expose_secret().as_bytes())?;
+            cluster.login(&own).bring(key, None)?;
         }
         let authority = home.authority()?;
         let maker = Maker {

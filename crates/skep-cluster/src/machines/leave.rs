@@ -258,7 +258,7 @@ impl Departure<'_> {
         if !plan.unplaceable.is_empty() {
             return Ok(());
         }
-        match services.until_drained(&before, DRAIN, events, cancel).await {
+        match services.until_drained(&before, self.context.within(DRAIN)).await {
             Ok(DrainOutcome::NotDrained(stuck)) => {
                 for one in stuck {
                     events.warn(&machine.name, one.to_string());

@@ -11,9 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{leave::leave_swarms, mark};
 use crate::{
     ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord, adopt, down, environment,
-    guard::Cleared,
-    locks,
-    reach::{self, Cluster},
+    guard::Cleared, locks, reach::Cluster,
 };
 
 /// Removes machines that the guard has let through, and with its last machine the cluster. They take
@@ -135,9 +133,9 @@ async fn take_down(
 ) -> Result<(), ClusterError> {
     let journal = Journal::open(&home.layout().cluster(cluster).journal())?;
     let work = Work { journal: &journal, context };
-    // A master that cannot be asked to end does so by itself once its machine is gone.
-    let _ = Guest::forget(&reach::access(home, cluster, machine, None), context.cancel).await;
     let id = MachineId { cluster: cluster.clone(), machine: machine.clone() };
+    // A master that cannot be asked to end does so by itself once its machine is gone.
+    let _ = Guest::forget(&home.login(&id).access(None), context.cancel).await;
     match driver.remove(&id, work).await {
         Ok(()) | Err(MachineError::NoSuchMachine { .. }) => Ok(()),
         Err(error) => Err(error.into()),

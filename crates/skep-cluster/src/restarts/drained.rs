@@ -42,7 +42,7 @@ pub(super) async fn drain(
     load: &Load,
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let Context { timeout, events, cancel } = context;
+    let Context { events, cancel, .. } = context;
     let (engine, _) = cluster.manager(cancel).await?;
     let services = Services::new(&engine);
     let target = [Id::new(load.node.as_str())];
@@ -53,7 +53,7 @@ pub(super) async fn drain(
     }
     let step = events.step(&machine.name, "draining");
     step.end_with(Swarm::new(&engine).update(&load.node, &NodeUpdate::drain(), cancel).await)?;
-    match services.until_drained(&before, timeout, events, cancel).await.map_err(error)? {
+    match services.until_drained(&before, context).await.map_err(error)? {
         DrainOutcome::Drained => Ok(()),
         DrainOutcome::NotDrained(stuck) => {
             let stuck: Vec<_> = stuck.iter().map(ToString::to_string).collect();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use skep_model::Events;
+use skep_context::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::{AdoptError, Found, Packages, System};
@@ -58,12 +58,7 @@ fi
 ///
 /// # Errors
 /// [`AdoptError::CannotInstall`]; as [`Guest::run`].
-pub async fn install(
-    guest: &Guest,
-    found: &Found,
-    events: &Events,
-    cancel: &CancellationToken,
-) -> Result<(), AdoptError> {
+pub async fn install(guest: &Guest, found: &Found, context: Context<'_>) -> Result<(), AdoptError> {
     let script = match packages(guest, found)? {
         Packages::Apt => APT,
         Packages::Dnf => DNF,
@@ -72,7 +67,17 @@ pub async fn install(
         Packages::Pacman => PACMAN,
     };
     let script = format!("{script}{ENABLE}");
-    run(guest, "installing an engine", script, events, cancel).await
+    let what = "installing an engine";
+    let step = context.events.step(guest.machine(), what);
+    let command = Command::packages(what, &script).deadline(PACKAGES);
+    let done = guest.run_with(&command, context.cancel, |line| {
+        if !line.trim().is_empty() {
+            step.progress(skep_pki::printable(line));
+        }
+    });
+    let done = done.await;
+    step.end_with(done)?;
+    Ok(())
 }
 
 /// Lets the user who logs in use the engine, from the next login on.
@@ -105,25 +110,6 @@ fn packages(guest: &Guest, found: &Found) -> Result<Packages, AdoptError> {
             "it has none of apt-get, dnf, apk, zypper, pacman: install one by hand, and try again",
         )),
     }
-}
-
-async fn run(
-    guest: &Guest,
-    what: &str,
-    script: String,
-    events: &Events,
-    cancel: &CancellationToken,
-) -> Result<(), AdoptError> {
-    let step = events.step(guest.machine(), what);
-    let command = Command::packages(what, &script).deadline(PACKAGES);
-    let done = guest.run_with(&command, cancel, |line| {
-        if !line.trim().is_empty() {
-            step.progress(skep_pki::printable(line));
-        }
-    });
-    let done = done.await;
-    step.end_with(done)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use skep_context::Context;
 use skep_guest::{Command, GuestError, Requirement, wait_until_ready};
 use skep_model::Events;
 
@@ -100,8 +101,8 @@ async fn readiness_is_waited_for_and_its_absence_explained() {
     let met = Requirement::script("the sky is up", "true", "wait");
     let requirements = [met, flagged];
     let (events, cancel) = (Events::none(), &sshd.cancel);
-    let soon = Duration::from_millis(100);
-    let error = wait_until_ready(&guest, &requirements, soon, &events, cancel).await.unwrap_err();
+    let soon = Context::new(&events, cancel).within(Duration::from_millis(100));
+    let error = wait_until_ready(&guest, &requirements, soon).await.unwrap_err();
     insta::with_settings!({filters => vec![(r"after [0-9.]+ s", "after [time] s")]}, {
         insta::assert_snapshot!(error, @r"
         worker1 is not ready after [time] s:
@@ -112,7 +113,7 @@ async fn readiness_is_waited_for_and_its_absence_explained() {
     });
     let raise = Command::new("touch").arg(flag.to_str().unwrap());
     let raised = tokio::join!(
-        wait_until_ready(&guest, &requirements, Duration::from_secs(20), &events, cancel),
+        wait_until_ready(&guest, &requirements, soon.within(Duration::from_secs(20))),
         guest.run(&raise, cancel),
     );
     raised.0.unwrap();

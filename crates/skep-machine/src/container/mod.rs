@@ -40,7 +40,6 @@ use ipnet::Ipv4Net;
 use skep_context::cancellable;
 use skep_engine::{EndpointError, Engine, EngineError};
 use skep_model::{Check, ClusterName, MachineName, MachineState, Port};
-use skep_os::{Builder, OsError};
 use skep_store::{Journal, Resource};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
@@ -51,8 +50,8 @@ use self::{
 };
 pub use self::{image::remove_image, preflight::IPVS};
 use crate::{
-    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
-    host::HostRoot,
+    Driver, DriverOptions, GuestSystems, MachineError, MachineId, MachinePlan, Reach, Request,
+    Work, host::HostRoot,
 };
 
 /// How long the host's engine may take to answer a greeting.
@@ -64,10 +63,6 @@ const POLL: Duration = Duration::from_millis(50);
 /// How long the guest is asked to power off before it is not asked any more: its engine gives
 /// containers ten seconds, one after another where they need each other.
 const GRACE_SECONDS: i32 = 30;
-
-/// How the driver gets the builder of guest systems: only when one is needed, since a host
-/// that cannot build one can still list and remove machines.
-pub type GuestSystems = Box<dyn Fn() -> Result<Builder, OsError> + Send + Sync>;
 
 /// The unix socket of the host's engine; or why the engine that was named cannot be the one,
 /// which is an error only once it is asked for something.
@@ -267,7 +262,7 @@ impl Driver for ContainerDriver {
         work: Work<'_>,
     ) -> Result<Option<Ipv4Net>, MachineError> {
         image::ensure(self, work).await?;
-        let made = self.make_network(cluster, wanted);
+        let made = Box::pin(self.make_network(cluster, wanted));
         work.make(&objects::network(cluster), made).await.map(Some)
     }
 

@@ -18,11 +18,15 @@ use std::{
 };
 
 use ipnet::Ipv4Net;
-use sha2::{Digest, Sha256};
 use skep_model::{ClusterName, Port, Protocol};
 use skep_os::Interface;
 
-use crate::{MachineId, Reach, host::HostRoot, subnet};
+use crate::{
+    Reach,
+    host::HostRoot,
+    identity::{digest, number},
+    subnet,
+};
 
 /// The network between a machine and QEMU: one of those set apart for documentation, so that it
 /// hides nothing a machine may want to reach.
@@ -41,37 +45,6 @@ pub(super) const ALWAYS: [Port; 2] = [
     Port { host: SSH, machine: 22, protocol: Protocol::Tcp },
     Port { host: ENGINE, machine: ENGINE, protocol: Protocol::Tcp },
 ];
-
-/// Sixteen bytes that belong to these words and, in all likelihood, to no others.
-fn digest(words: &[&str]) -> [u8; 16] {
-    let mut hash = Sha256::new();
-    for word in words {
-        hash.update(word);
-        hash.update([0]);
-    }
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&hash.finalize()[..16]);
-    bytes
-}
-
-fn number(words: &[&str]) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = digest(words);
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
-}
-
-/// The name of a machine's monitor socket: short, because the paths of sockets are.
-pub(super) fn socket_name(store: &str, id: &MachineId) -> String {
-    format!("{:016x}.qmp", number(&[store, id.cluster.as_str(), id.machine.as_str()]))
-}
-
-/// The addresses of a machine's two network interfaces, from QEMU's own range: to the outside,
-/// to the other nodes.
-pub(super) fn macs(store: &str, id: &MachineId) -> [String; 2] {
-    ["outer", "inner"].map(|which| {
-        let [a, b, c, ..] = digest(&[store, id.cluster.as_str(), id.machine.as_str(), which]);
-        format!("52:54:00:{a:02x}:{b:02x}:{c:02x}")
-    })
-}
 
 /// The loopback networks a cluster may have, in the order in which they are tried: 127.64.0.0/24
 /// to 127.254.255.0/24 without 127.77, starting somewhere that depends on the cluster.
@@ -227,21 +200,6 @@ mod tests {
             let [first, second, ..] = net.addr().octets();
             first == 127 && (64..=254).contains(&second) && second != 77
         }));
-    }
-
-    #[test]
-    fn addresses_belong_to_a_store_a_cluster_and_a_machine() {
-        let id = |machine: &str| MachineId {
-            cluster: cluster("demo"),
-            machine: machine.parse().unwrap(),
-        };
-        let [outer, inner] = macs("a", &id("m1"));
-        assert_eq!([outer.clone(), inner.clone()], macs("a", &id("m1")));
-        assert_ne!(outer, inner);
-        assert_ne!(outer, macs("a", &id("m2"))[0]);
-        assert_ne!(outer, macs("b", &id("m1"))[0]);
-        assert!(outer.starts_with("52:54:00:") && outer.len() == 17);
-        assert_ne!(socket_name("a", &id("m1")), socket_name("a", &id("m2")));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::{
     record::{Cluster, Machine, Power, SCHEMA, Wire},
 };
 use crate::{
-    MachineError, MachinePlan,
+    MachineError, MachinePlan, identity,
     shelf::{self, kind::MACHINE, of_machine},
     subnet,
 };
@@ -168,7 +168,7 @@ impl QemuDriver {
         context: Context<'_>,
     ) -> Result<(), MachineError> {
         let place = &self.place(&plan.id);
-        let macs = addresses::macs(&self.store, &plan.id);
+        let macs = identity::macs("52:54:00", &self.store, &plan.id);
         let cluster = self.cluster(&plan.id.cluster)?;
         let mut seed = plan.seed.clone();
         seed.network = addresses::interfaces(&macs, cluster.subnet, plan.address);

@@ -25,7 +25,12 @@ mod program;
 mod record;
 mod trial;
 
-use std::{collections::BTreeMap, fmt, io, net::Ipv4Addr, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -46,9 +51,10 @@ use self::{
     record::{Cluster, Files, Machine},
 };
 use crate::{
-    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work, console,
-    container::GuestSystems,
+    Driver, DriverOptions, GuestSystems, MachineError, MachineId, MachinePlan, Reach, Request,
+    Work, console,
     host::HostRoot,
+    identity,
     shelf::{
         self, Shelf,
         kind::{MACHINE, NETWORK},
@@ -86,14 +92,14 @@ impl QemuDriver {
     /// touched or asked yet.
     pub fn new(
         root: impl Into<PathBuf>,
-        layout: Layout,
-        sockets: PathBuf,
+        layout: &Layout,
+        sockets: &Path,
         store: impl Into<String>,
         os: GuestSystems,
         options: Options,
     ) -> Self {
         let (host, qemu, trial) = (HostRoot::new(root), OnceCell::new(), Mutex::new(()));
-        let shelf = Shelf::new(layout, "qemu");
+        let (shelf, sockets) = (Shelf::new(layout.clone(), "qemu"), sockets.to_owned());
         Self { host, shelf, sockets, store: store.into(), os, options, qemu, trial }
     }
 
@@ -102,7 +108,7 @@ impl QemuDriver {
         Place {
             id: id.clone(),
             files: Files::at(self.shelf.machine_directory(id)),
-            monitor: self.sockets.join(addresses::socket_name(&self.store, id)),
+            monitor: identity::socket(&self.sockets, &self.store, id, "qmp"),
         }
     }
 

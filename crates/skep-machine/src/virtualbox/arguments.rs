@@ -6,7 +6,6 @@ use std::{
 };
 
 use ipnet::Ipv4Net;
-use sha2::{Digest, Sha256};
 use skep_os::Interface;
 
 use super::{
@@ -16,7 +15,6 @@ use super::{
     record::Wire,
     version::Version,
 };
-use crate::MachineId;
 
 /// The network behind the first card: VirtualBox's own NAT.
 const NAT: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 2, 0), 24);
@@ -28,20 +26,6 @@ const NAT_NAMES: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
 
 /// The name of the rule that leads to a machine's SSH server.
 const RULE: &str = "ssh";
-
-/// The hardware addresses of a machine's two cards, from VirtualBox's own range: to the outside,
-/// to the other nodes and this host.
-pub(super) fn macs(store: &str, id: &MachineId) -> [String; 2] {
-    ["outer", "inner"].map(|which| {
-        let mut hash = Sha256::new();
-        for word in [store, id.cluster.as_str(), id.machine.as_str(), which] {
-            hash.update(word);
-            hash.update([0]);
-        }
-        let digest = hash.finalize();
-        format!("08:00:27:{:02x}:{:02x}:{:02x}", digest[0], digest[1], digest[2])
-    })
-}
 
 /// The cards of a machine with skep's own guest, for its seed.
 pub(super) fn interfaces(

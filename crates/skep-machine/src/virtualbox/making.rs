@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Iso, Options, Share, VirtualBoxDriver,
-    arguments::{Settings, free_port, interfaces, macs, share},
+    arguments::{Settings, free_port, interfaces, share},
     failure::{Cause, VBoxError},
     life::Place,
     parse::{self, Power, Vm},
@@ -18,7 +18,7 @@ use super::{
     record::{Cluster, Machine, Wanted},
 };
 use crate::{
-    DriverOptions, MachineError, MachineId, MachinePlan,
+    DriverOptions, MachineError, MachineId, MachinePlan, identity,
     shelf::{self, kind::MACHINE, of_machine},
 };
 
@@ -69,7 +69,7 @@ impl VirtualBoxDriver {
         let refuse = |error| place.refuse_vbox("make", error);
         let cluster = self.cluster(&plan.id.cluster)?;
         let version = self.vbox.find(cancel).await.map_err(refuse)?.version;
-        let macs = macs(&self.store, &plan.id);
+        let macs = identity::macs("08:00:27", &self.store, &plan.id);
         let iso = self.iso(place, &options, context).await?;
         // VirtualBox writes disks beside everything else.
         let (disk, config, mut machine) = tokio::try_join!(

@@ -57,8 +57,8 @@ use self::{
     record::{Cluster, Files},
 };
 use crate::{
-    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work, console,
-    container::GuestSystems,
+    Driver, DriverOptions, GuestSystems, MachineError, MachineId, MachinePlan, Reach, Request,
+    Work, console,
     shelf::{
         self, Shelf,
         kind::{MACHINE, NETWORK},

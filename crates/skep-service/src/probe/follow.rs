@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use skep_context::pause;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -83,7 +84,7 @@ impl Services {
                 Err(error) => return Err(error),
             }
             // The next request sees a cancellation.
-            let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
+            pause(cancel, INTERVAL).await;
         }
     }
 

@@ -1,9 +1,11 @@
 //! Making a plan true, and taking stacks away.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::ControlFlow, time::Duration};
 
 use serde_json::Value;
+use skep_context::{Polled, after, poll_until, when};
 use skep_engine::{Engine, EngineError};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -18,7 +20,7 @@ use crate::{
 };
 
 /// How often is looked whether tasks have gone.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const INTERVAL: Duration = Duration::from_millis(200);
 
 /// One service of a stack, deployed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,19 +212,17 @@ impl Stacks {
         let mut left = Vec::new();
         // Secrets and configs after the services that use them, as docker does; networks last, for
         // an engine refuses a network that a task still has.
-        let deadline = tokio::time::Instant::now() + wait.unwrap_or_default();
+        let deadline = after(wait.unwrap_or_default());
+        let is_busy = |error: &StackError| matches!(error, StackError::Object { source, .. } if is_in_use(source));
         for (kind, name, id) in parts {
             tell(*kind, name);
-            let removed = loop {
-                let removed = remove(self.engine(), *kind, name, id.as_str(), cancel).await;
-                let busy =
-                    matches!(&removed, Err(StackError::Object { source, .. }) if is_in_use(source));
-                if !busy || tokio::time::Instant::now() >= deadline {
-                    break removed;
+            let removed = poll_until(cancel, INTERVAL, deadline, async || {
+                match remove(self.engine(), *kind, name, id.as_str(), cancel).await {
+                    Err(error) if is_busy(&error) => Ok(ControlFlow::Continue(error)),
+                    ended => ended.map(ControlFlow::Break),
                 }
-                pause(cancel).await;
-            };
-            match removed {
+            });
+            match removed.await.and_then(Polled::met) {
                 Err(error) if error.is_cancelled() => return Err(error),
                 Err(StackError::Object { what, source, .. }) => {
                     left.push(format!("{what}: {source}"));
@@ -235,11 +235,13 @@ impl Stacks {
             left.extend(self.tasks_left(stack, parts, deadline, cancel).await?);
         }
         // A manager lists a network for a moment after it has gone.
-        while wait.is_some() && left.is_empty() && !self.parts(stack, cancel).await?.is_empty() {
-            if tokio::time::Instant::now() >= deadline {
+        if wait.is_some() && left.is_empty() {
+            let polled = poll_until(cancel, INTERVAL, deadline, async || {
+                Ok::<_, StackError>(when(self.parts(stack, cancel).await?.is_empty()))
+            });
+            if polled.await?.met().is_err() {
                 left.push("something of it is listed still".to_owned());
             }
-            pause(cancel).await;
         }
         if left.is_empty() { Ok(()) } else { Err(StackError::Left { stack: stack.into(), left }) }
     }
@@ -249,24 +251,23 @@ impl Stacks {
         &self,
         stack: &str,
         parts: &[(Kind, String, Id)],
-        deadline: tokio::time::Instant,
+        deadline: Instant,
         cancel: &CancellationToken,
     ) -> Result<Option<String>, StackError> {
         if !parts.iter().any(|(kind, ..)| *kind == Kind::Service) {
             return Ok(None);
         }
         let label = format!("{NAMESPACE_LABEL}={stack}");
-        loop {
+        let polled = poll_until(cancel, INTERVAL, deadline, async || {
             let tasks: Vec<Task> = self.services().tasks(&[("label", &label)], cancel).await?;
             let running = tasks.iter().filter(|task| !task.status.state.is_over()).count();
-            if running == 0 {
-                return Ok(None);
-            }
-            if tokio::time::Instant::now() >= deadline {
-                return Ok(Some(format!("{running} tasks have not ended yet")));
-            }
-            pause(cancel).await;
-        }
+            Ok::<_, ServiceError>(match running {
+                0 => ControlFlow::Break(()),
+                running => ControlFlow::Continue(running),
+            })
+        });
+        let running = polled.await?.met().err();
+        Ok(running.map(|running| format!("{running} tasks have not ended yet")))
     }
 
     /// The services of one stack, or of all, in the engine's order.
@@ -310,13 +311,6 @@ impl Stacks {
 
     pub(super) fn engine(&self) -> &Engine {
         self.services.engine()
-    }
-}
-
-async fn pause(cancel: &CancellationToken) {
-    tokio::select! {
-        () = cancel.cancelled() => {}
-        () = tokio::time::sleep(LOOK_EVERY) => {}
     }
 }
 

@@ -28,8 +28,7 @@ pub(super) async fn drain(context: &Context, args: &DrainArgs) -> Result<(), Fai
     if !args.wait {
         return Ok(());
     }
-    let watched =
-        services.until_drained(&before, args.timeout, &context.events, &context.cancel).await;
+    let watched = services.until_drained(&before, context.operation().within(args.timeout)).await;
     let names = args.nodes.nodes.join(" ");
     let option = options(context);
     match watched {

@@ -58,7 +58,6 @@ pub(super) async fn probe(context: &Context, args: &ProbeArgs) -> Result<(), Fai
         Published::Nowhere | Published::Unreachable(_) => None,
     };
     let targets: Vec<Target> = with_address.filter_map(target).collect();
-    let events = &context.events;
     let (tallies, watched) = if args.watch {
         let (tallies, watched) =
             Box::pin(watch(context, args, &services, &service, &targets, &ask)).await?;
@@ -66,7 +65,7 @@ pub(super) async fn probe(context: &Context, args: &ProbeArgs) -> Result<(), Fai
     } else {
         let concurrency = usize::try_from(args.concurrency).unwrap_or(usize::MAX);
         let sent =
-            probe::count(&targets, &ask, args.requests, concurrency, events, &context.cancel).await;
+            probe::count(&targets, &ask, args.requests, concurrency, context.operation()).await;
         if context.cancel.is_cancelled() {
             return Err(Failure::new(Exit::Interrupted, "interrupted"));
         }
@@ -177,7 +176,8 @@ async fn watch(
 ) -> Result<(Vec<Tally>, Watched), Failure> {
     let stop = context.cancel.child_token();
     let begin = Instant::now();
-    let sending = probe::steady(targets, ask, args.rate.into(), &context.events, &stop);
+    let sending =
+        probe::steady(targets, ask, args.rate.into(), context.operation().ended_by(&stop));
     let ending = async {
         let update = async {
             let ended = services.until_updated(service, &stop).await;

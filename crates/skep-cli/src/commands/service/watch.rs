@@ -74,7 +74,8 @@ async fn converge(
 ) -> Result<(), Failure> {
     let silent = Events::none();
     let events = if quiet { &silent } else { &context.events };
-    match services.converge(service, timeout, events, &context.cancel).await {
+    let operation = skep_context::Context { events, ..context.operation() }.within(timeout);
+    match services.converge(service, operation).await {
         Ok(Outcome::Converged) => Ok(()),
         Ok(Outcome::NotConverged(short)) => Err(fallen_short(context, &short)),
         Err(error) if error.is_cancelled() => Err(left_alone(context, services, service).await),

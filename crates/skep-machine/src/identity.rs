@@ -1,0 +1,63 @@
+//! What is derived from whose a machine is: the same for the same machine, and no other's.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::MachineId;
+
+/// Sixteen bytes that belong to these words and, in all likelihood, to no others.
+pub(crate) fn digest(words: &[&str]) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    for word in words {
+        hash.update(word);
+        hash.update([0]);
+    }
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash.finalize()[..16]);
+    bytes
+}
+
+/// The first eight of them as a number.
+pub(crate) fn number(words: &[&str]) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = digest(words);
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// A socket of a machine's, in a directory of sockets. Its path is short (108 bytes on Linux), so a
+/// number stands for the names.
+pub(crate) fn socket(directory: &Path, store: &str, id: &MachineId, kind: &str) -> PathBuf {
+    let number = number(&[store, id.cluster.as_str(), id.machine.as_str()]);
+    directory.join(format!("{number:016x}.{kind}"))
+}
+
+/// The hardware addresses of a machine's two network cards, in its hypervisor's own range: to the
+/// outside, to the other nodes.
+pub(crate) fn macs(range: &str, store: &str, id: &MachineId) -> [String; 2] {
+    ["outer", "inner"].map(|which| {
+        let [a, b, c, ..] = digest(&[store, id.cluster.as_str(), id.machine.as_str(), which]);
+        format!("{range}:{a:02x}:{b:02x}:{c:02x}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_belong_to_a_store_a_cluster_and_a_machine() {
+        let id = |machine: &str| MachineId {
+            cluster: "demo".parse().unwrap(),
+            machine: machine.parse().unwrap(),
+        };
+        let macs = |store, machine| macs("52:54:00", store, &id(machine));
+        let [outer, inner] = macs("a", "m1");
+        assert_eq!([outer.clone(), inner.clone()], macs("a", "m1"));
+        assert_ne!(outer, inner);
+        assert_ne!(outer, macs("a", "m2")[0]);
+        assert_ne!(outer, macs("b", "m1")[0]);
+        assert!(outer.starts_with("52:54:00:") && outer.len() == 17);
+        let socket = |machine| socket(Path::new("/run"), "a", &id(machine), "qmp");
+        assert_ne!(socket("m1"), socket("m2"));
+    }
+}
