@@ -172,15 +172,15 @@ fn run_command(
 ) -> Result<(), Failure> {
     let look = Look { colors, size: || terminal_size(io::stderr()) };
     // docker-machine prints steps on standard output, among its messages and in their order.
-    let told = persona == Persona::DockerMachine
+    let on_stdout = persona == Persona::DockerMachine
         && cli.global.progress == Progress::Auto
         && commands::tells_steps(&cli.command);
     let mode = match cli.global.progress.mode(terminal) {
-        Mode::Live | Mode::Plain if persona == Persona::DockerMachine && !told => Mode::None,
+        Mode::Live | Mode::Plain if persona == Persona::DockerMachine && !on_stdout => Mode::None,
         mode => mode,
     };
     let shown = show(Display::new(mode, look, io::stderr(), Instant::now()))?;
-    let events = if told {
+    let events = if on_stdout {
         Events::new(|event| {
             // Work does not fail because its output is not read.
             let _ = io::stdout().write_all(docker_machine::line(&event).as_bytes());

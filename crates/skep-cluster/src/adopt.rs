@@ -11,15 +11,14 @@ use skep_guest::{
     adopt::{self, AdoptError, Found, Owner, Settings, Tls},
     wait_until_ready,
 };
+use skep_machine::first_sight;
 use skep_pki::{Authority, needs_renewal};
 use skep_swarm::Swarm;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     ClusterError, ClusterRecord, EngineOptions, MachineRecord, ca_certificates, engine_options,
-    host_key::{log_in, pin},
-    reach::Cluster,
-    tls,
+    reach::Cluster, tls,
 };
 
 /// How long a host may take to be given back, which restarts its engine.
@@ -54,10 +53,10 @@ pub(crate) async fn adopt(
     context: Context<'_>,
 ) -> Result<Engine, ClusterError> {
     let Context { events, cancel, .. } = context;
-    let told = engine_settings(&machine.engine)?;
+    let settings = engine_settings(&machine.engine)?;
     let access = cluster.access(machine)?;
-    pin(machine, &access, context).await?;
-    let guest = log_in(&access, context).await?;
+    first_sight::pin(&access, machine.system(), context).await?;
+    let guest = first_sight::log_in(&access, context).await?;
     let step = events.step(&machine.name, "looking at the host");
     let found = async {
         let found = adopt::look(&guest, cancel).await?;
@@ -74,8 +73,10 @@ pub(crate) async fn adopt(
 
     let new = found.owner.is_none();
     let adoption = Adoption { cluster, machine, authority, allowed, context };
-    let taken = Box::pin(adoption.take(guest, found, told)).await;
+    let taken = Box::pin(adoption.take(guest, found, settings)).await;
+    // One that was ours before keeps what it has: the next `provision` goes on from there.
     if taken.is_err() && new {
+        // Also after Ctrl-C: a host must not stay half taken.
         let cancel = CancellationToken::new();
         let step = events.step(&machine.name, "giving the host back");
         match tokio::time::timeout(RELEASE, Box::pin(release(cluster, machine, &cancel))).await {
@@ -191,7 +192,7 @@ impl Adoption<'_> {
         let access = guest.access().clone();
         drop(guest);
         Guest::close_master(&access, cancel).await?;
-        log_in(&access, self.context).await
+        Ok(first_sight::log_in(&access, self.context).await?)
     }
 }
 

@@ -27,8 +27,8 @@ pub(crate) async fn bring_up_to_date(
     let record = ClusterRecord::load(home, &cluster.record().name)?;
     let record = record.unwrap_or_else(|| cluster.record().clone());
     let machine = record.machine(machine.name.as_str()).unwrap_or(machine);
-    let wished = record.wished(machine);
-    let names: BTreeSet<AnchorName> = wished.iter().map(Anchor::name).collect();
+    let desired = record.anchors_of(machine);
+    let names: BTreeSet<AnchorName> = desired.iter().map(Anchor::name).collect();
     let mut given = Given::load(home, &record, &machine.name).unwrap_or_default();
     let mut unwanted: Vec<AnchorName> = given.may_have.difference(&names).cloned().collect();
     for name in besides {
@@ -41,7 +41,7 @@ pub(crate) async fn bring_up_to_date(
         given.may_have.extend(names.iter().cloned());
         given.save(home, &record, &machine.name)?;
     }
-    let changed = certificate::bring_up_to_date(guest, &wished, &unwanted, cancel).await?;
+    let changed = certificate::bring_up_to_date(guest, &desired, &unwanted, cancel).await?;
     let now = Given::just(names);
     if now != given {
         now.save(home, &record, &machine.name)?;
@@ -72,7 +72,7 @@ fn has_any(cluster: &Cluster, machine: &MachineRecord) -> Result<bool, ClusterEr
     let record = record.as_ref().unwrap_or(cluster.record());
     let machine = record.machine(machine.name.as_str()).unwrap_or(machine);
     let given = Given::load(home, record, &machine.name).unwrap_or_default();
-    Ok(!given.may_have.is_empty() || !record.wished(machine).is_empty())
+    Ok(!given.may_have.is_empty() || !record.anchors_of(machine).is_empty())
 }
 
 /// Forgets what a machine that is gone had: one that is made in its place gets what is desired.

@@ -408,7 +408,7 @@ mod tests {
         let error = |desired: Desired, record: &mut ClusterRecord| {
             let before = record.clone();
             let error = desired.apply_to(record, &made).unwrap_err().to_string();
-            assert_eq!(*record, before, "a refused wish changes nothing");
+            assert_eq!(*record, before, "a refused request changes nothing");
             error
         };
         let sized =
@@ -428,15 +428,15 @@ mod tests {
         let mut record = fresh();
         apply(asking(Some(3), Some(3)), &mut record).unwrap();
         record.subnet = Some("192.168.99.0/24".parse().unwrap());
-        let wishes = [
+        let requests = [
             asking(Some(2), None),
             asking(None, Some(2)),
             Desired { driver: Some(DriverKind::Qemu), ..Desired::default() },
             Desired { subnet: Some("192.168.9.0/24".parse().unwrap()), ..Desired::default() },
             Desired { size: Size { cpus: Some(1), ..Size::default() }, ..Desired::default() },
         ];
-        for wish in wishes {
-            let said = apply(wish, &mut record).unwrap_err().to_string();
+        for request in requests {
+            let said = apply(request, &mut record).unwrap_err().to_string();
             assert!(!said.contains("skep down"), "{said}");
         }
     }

@@ -13,7 +13,7 @@ use crate::{
     choice::DRIVERS,
     environment, locks,
     pending::await_coming,
-    reach::{self, Cluster},
+    reach::Cluster,
     unfinished::{self, Begun},
 };
 
@@ -127,6 +127,7 @@ pub(crate) async fn take_away(
         // A context that stays points nowhere and hides nothing; the step says that it stayed.
         let _ = step.end_with(environment::remove_context(docker_context, cancel).await);
     }
+    // Last, by labels and by the journal: it finds what failed above, and what no record knows.
     let mut left = Vec::new();
     for driver in &drivers {
         left.extend(remove_rest(driver.as_ref(), name, work).await?);
@@ -172,9 +173,9 @@ async fn remove(
     work: Work<'_>,
 ) {
     let step = work.context.events.step(machine, "removing");
-    // A master that cannot be asked to end does so by itself once its machine is gone.
-    let _ = Guest::forget(&reach::access(home, cluster, machine, None), work.context.cancel).await;
     let id = MachineId { cluster: cluster.clone(), machine: machine.clone() };
+    // A master that cannot be asked to end does so by itself once its machine is gone.
+    let _ = Guest::forget(&home.login(&id).access(None), work.context.cancel).await;
     match driver.remove(&id, work).await {
         Ok(()) => step.done(),
         Err(error) => step.failed(error),

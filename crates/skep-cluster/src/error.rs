@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use skep_engine::EngineError;
 use skep_guest::{GuestError, adopt::AdoptError};
 use skep_machine::{Leftover, MachineError};
-use skep_model::{Check, ClusterName, MachineName, MachineState};
+use skep_model::{Check, ClusterName, MachineName};
 use skep_os::OsError;
 use skep_pki::{CertificateError, PkiError, printable};
 use skep_process::ProcessError;
@@ -107,24 +107,11 @@ pub enum ClusterError {
     Cancelled,
     /// The lifecycle of machines.
     #[error(transparent)]
-    Machine(#[from] MachineError),
+    Machine(MachineError),
     #[error(transparent)]
     Guest(#[from] GuestError),
     #[error(transparent)]
     Host(AdoptError),
-    /// A machine that cannot be logged in to, with what it printed last.
-    #[error("{source}; the end of its console:{console}")]
-    Console {
-        source: GuestError,
-        /// The end of its console, a line each.
-        console: String,
-    },
-    /// A machine that ended while it was waited for, with what it printed last.
-    #[error(
-        "it ended while it was waited for ({}){}",
-        .state.to_string().to_lowercase(), console_text(.console)
-    )]
-    Ended { state: MachineState, console: String },
     #[error(transparent)]
     Seed(#[from] skep_os::SeedError),
     /// CA certificates that were given and cannot be taken, all that is wrong with them.
@@ -146,14 +133,6 @@ pub enum ClusterError {
     Swarm(#[from] SwarmError),
     #[error("cannot make a context of the docker CLI")]
     Docker(#[from] ProcessError),
-    /// The key to log in to a machine with is not in the store any more.
-    #[error(
-        "the private key of machine {machine} is lost: {} is missing or damaged, and so is its copy in \
-         `.kept` beside it; put it back from a backup of the store. The machine, its engine and its \
-         swarm go on without it",
-        .path.display()
-    )]
-    KeyLost { machine: MachineName, path: PathBuf },
     /// The authority that machines trust is not in the store any more.
     #[error(
         "the certificates in {} are gone, and the machines of cluster {cluster} trust no others: \
@@ -168,6 +147,16 @@ pub enum ClusterError {
     Os(#[from] OsError),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<MachineError> for ClusterError {
+    fn from(error: MachineError) -> Self {
+        match error {
+            MachineError::Guest(error) => error.into(),
+            MachineError::Adopt(error) => error.into(),
+            error => ClusterError::Machine(error),
+        }
+    }
 }
 
 impl From<AdoptError> for ClusterError {
@@ -222,10 +211,6 @@ fn part_text(machine: &MachineName, local: &LocalState) -> String {
         }
         LocalNodeState::Error => format!("{machine} cannot take its part in its swarm{error}"),
     }
-}
-
-fn console_text(console: &str) -> String {
-    if console.is_empty() { String::new() } else { format!("; the end of its console:{console}") }
 }
 
 fn several(names: &[ClusterName]) -> String {

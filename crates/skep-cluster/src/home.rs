@@ -9,14 +9,14 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use skep_machine::{
-    Driver, DriverOptions,
+    Driver, DriverOptions, Login, MachineId,
     container::{self, ContainerDriver},
     none::NoneDriver,
     qemu::QemuDriver,
     ssh::SshDriver,
     virtualbox::{self, VirtualBoxDriver},
 };
-use skep_model::{ClusterName, MachineName};
+use skep_model::ClusterName;
 use skep_pki::{
     Authority,
     store::{AUTHORITY_KEY, load_or_create},
@@ -186,8 +186,8 @@ impl Home {
             }
             DriverOptions::Qemu(options) => Arc::new(QemuDriver::new(
                 root,
-                self.layout.clone(),
-                self.settings.runtime.clone(),
+                &self.layout,
+                &self.settings.runtime,
                 &self.store,
                 os,
                 options,
@@ -206,22 +206,9 @@ impl Home {
         }
     }
 
-    /// The control socket of a machine's SSH master, and the local end of its engine's socket.
-    /// Socket paths are short (108 bytes on Linux), so a digest stands for the names.
-    pub(crate) fn sockets(
-        &self,
-        cluster: &ClusterName,
-        machine: &MachineName,
-    ) -> (PathBuf, PathBuf) {
-        let mut digest = Sha256::new();
-        for part in [&self.store, cluster.as_str(), machine.as_str()] {
-            digest.update(part);
-            digest.update([0]);
-        }
-        let name: String =
-            digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        let directory: &Path = &self.settings.runtime;
-        (directory.join(format!("{name}.ssh")), directory.join(format!("{name}.sock")))
+    /// How a machine is logged in to.
+    pub(crate) fn login(&self, id: &MachineId) -> Login {
+        Login::new(&self.layout, &self.settings.runtime, &self.store, id)
     }
 }
 

@@ -26,7 +26,7 @@
 //! | request | [`desired`] → [`record`]: what is asked for becomes what the store keeps |
 //! | plan | `up::plan`: what the engines say, what the driver can; the last chance to refuse |
 //! | make | `provision::plan`, `provision::make`: keys, seed, machine, switched on |
-//! | ready | `provision::ready`: logged in to, and the engine answers |
+//! | ready | [`skep_machine::Waiter`]: logged in to, and the engine answers |
 //! | provision | `provision`, [`adopt`], `tls`, `ca_certificates`: what no seed could contain |
 //! | join | `up::join`, `up::founding`: nodes of one swarm |
 //!
@@ -34,8 +34,8 @@
 //!
 //! - [`home`]: one store with everything that comes from outside (paths, time), handed in.
 //! - [`choice`]: which driver `auto` takes, and why.
+//! - [`down`], [`status`]: take a cluster away, show how it is.
 //! - [`survey`]: what the engines say of their part in a swarm, asked before the record changes.
-//! - [`survey`]: what the engines say of their part in a swarm, asked before a wish is written.
 //! - [`guard`]: whether a manager can be taken away; asked before anything takes one away.
 //! - [`power`]: switch machines on and off; `locks`: which command waits for which.
 //! - [`machines`]: one machine by itself, made, provisioned, removed; [`import`]: docker-machine's.
@@ -67,11 +67,9 @@ mod former;
 mod forward;
 pub mod guard;
 pub mod home;
-mod host_key;
 mod identity;
 pub mod images;
 pub mod import;
-mod keys;
 mod locks;
 pub mod machines;
 mod pending;

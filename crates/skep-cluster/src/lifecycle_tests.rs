@@ -169,7 +169,7 @@ async fn what_an_unfinished_up_made_is_all_taken_down() {
     let bench = Bench::new();
     let record = |bench: &Bench| ClusterRecord::load(&bench.home, &bench.name).unwrap();
     bench.cancel_after_creation().await;
-    assert_eq!(record(&bench).unwrap().machines.len(), 2, "the wish is kept for the next `up`");
+    assert_eq!(record(&bench).unwrap().machines.len(), 2, "it is kept for the next `up`");
     let journal = Journal::open(&bench.home.layout().cluster(&bench.name).journal()).unwrap();
     assert!(!journal.outstanding().unwrap().is_empty());
     let bench = bench.again();

@@ -5,9 +5,9 @@
 //! Machines of one driver share a cluster, and so a network: see `docs/design/0007`.
 
 mod create;
-mod goodbye;
 mod half_made;
 mod keep;
+mod leave;
 mod mark;
 mod new;
 mod remove;

@@ -3,20 +3,19 @@
 //! ```text
 //!  plan     what its driver is to make, with its keys and its seed
 //!  make     made, or found, and switched on
-//!  ready    logged in to, and its engine answers
-//!  here     what a seed could not contain: later certificates, a host that was there before
+//!  here     waited for, and given what a seed could not contain: later certificates, a host that
+//!           was there before
 //! ```
 
 mod make;
 mod plan;
-mod ready;
 
 use skep_engine::Engine;
 use skep_guest::certificate::restart_engine;
-use skep_machine::System;
+use skep_machine::{System, Waiter};
 use skep_model::MachineState;
 
-pub(crate) use self::{make::Maker, ready::Waiter};
+pub(crate) use self::make::Maker;
 use crate::{
     ClusterError, MachineRecord,
     adopt::{self, Allowed},
@@ -58,9 +57,8 @@ impl<'a> MachineProvisioner<'a> {
             return Ok(Provisioned { engine, restart_due: false });
         }
         let Maker { cluster, authority, context, .. } = self.maker;
-        let waiter = self.waiter();
-        let guest = waiter.log_in(machine).await?;
-        let engine = waiter.engine(machine, &guest).await?;
+        let guest = self.waiter(machine).ready(&cluster.access(machine)?).await?;
+        let engine = cluster.engine(machine, context.cancel).await?;
         // One that was made before these certificates were asked for; a new one has them in its seed.
         let due = state.exists()
             && tls::update(cluster, machine, authority, &guest, false, context).await?;
@@ -73,10 +71,10 @@ impl<'a> MachineProvisioner<'a> {
         Ok(Provisioned { engine, restart_due })
     }
 
-    /// Waits for machines, each as long as it runs.
-    pub(crate) fn waiter(&self) -> Waiter<'a> {
+    /// Waits for a machine, as long as it runs.
+    pub(crate) fn waiter(&self, machine: &MachineRecord) -> Waiter<'a> {
         let Maker { cluster, driver, context, .. } = self.maker;
-        Waiter { cluster, driver, context }
+        Waiter { driver, id: cluster.id(machine), context }
     }
 
     /// Configures a machine over SSH as another one is by its seed.
@@ -88,6 +86,6 @@ impl<'a> MachineProvisioner<'a> {
             // Whether a host runs is asked of its sshd, which has a limit for those who only look.
             return adopted.await;
         }
-        self.waiter().while_it_runs(machine, adopted).await?
+        self.waiter(machine).while_it_runs(adopted).await?
     }
 }

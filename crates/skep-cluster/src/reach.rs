@@ -11,16 +11,14 @@ use std::{
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use skep_engine::{Engine, EngineError};
 use skep_guest::{Access, Guest};
-use skep_machine::{DriverOptions, MachineId, Reach, System};
+use skep_machine::{DriverOptions, Login, MachineId, Reach, System, first_sight};
 use skep_model::{ClusterName, MachineName, Role};
 use skep_store::layout::MachineLayout;
 use skep_swarm::Swarm;
 use tokio_util::sync::CancellationToken;
 
-use crate::{ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord, host_key, keys};
+use crate::{ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord};
 
-/// The user every guest is logged in to as.
-pub const USER: &str = "docker";
 /// How long a manager is asked alone before the next one is asked as well.
 const HEAD_START: Duration = Duration::from_millis(500);
 /// How long one engine may take to answer a greeting.
@@ -89,6 +87,11 @@ impl Cluster {
         MachineId { cluster: self.record.name.clone(), machine: machine.name.clone() }
     }
 
+    /// How one of its machines is logged in to.
+    pub(crate) fn login(&self, machine: &MachineRecord) -> Login {
+        self.home.login(&self.id(machine))
+    }
+
     pub(crate) fn cluster_address(
         &self,
         machine: &MachineRecord,
@@ -128,9 +131,9 @@ impl Cluster {
             });
         }
         let reach = self.reach(machine)?;
-        let files = self.files(&machine.name);
-        keys::mend_login(&files, &machine.name, &reach, machine.system())?;
-        let access = access(&self.home, &self.record.name, &machine.name, Some(reach));
+        let login = self.login(machine);
+        login.mend(reach, machine.system())?;
+        let access = login.access(Some(reach));
         Ok(match &machine.options {
             DriverOptions::Ssh(Some(host)) => Access { user: host.user.clone(), ..access },
             _ => access,
@@ -149,7 +152,8 @@ impl Cluster {
         let access = self.access(machine)?;
         match machine.system() {
             System::Found | System::Boot2docker => {
-                Box::pin(host_key::connect(machine, &access, cancel)).await
+                let connected = first_sight::connect(&access, machine.system(), cancel);
+                Ok(Box::pin(connected).await?)
             }
             System::Skep | System::Nothing => Ok(Guest::connect(&access, cancel).await?),
         }
@@ -234,27 +238,5 @@ impl Cluster {
             return Ok(engine);
         }
         Err(ClusterError::NotManager { machine: machine.name.clone(), local: Box::new(local) })
-    }
-}
-
-/// How to log in to a machine; without its reach, enough to close its SSH master.
-pub(crate) fn access(
-    home: &Home,
-    cluster: &ClusterName,
-    machine: &MachineName,
-    reach: Option<Reach>,
-) -> Access {
-    let reach = reach.unwrap_or(Reach::direct(Ipv4Addr::UNSPECIFIED));
-    let files = home.layout().cluster(cluster).machine(machine);
-    let (control, engine) = home.sockets(cluster, machine);
-    Access {
-        machine: machine.to_string(),
-        host: reach.host,
-        port: reach.ssh,
-        user: USER.into(),
-        key: files.ssh_key(),
-        known_hosts: files.known_hosts(),
-        control,
-        engine,
     }
 }

@@ -164,8 +164,10 @@ impl Restart<'_> {
             }
             let before = self.engine_process(machine).await;
             let done = work(machine).await?;
+            // An engine that `work` left alone has kept its tasks: there is nothing to wait for.
             let restarted = before.is_none() || self.engine_process(machine).await != before;
             self.see_ready(&world, [machine.name.as_str()]).await?;
+            // Tasks that were drained run elsewhere by now, and nothing moves them back.
             if restarted && !drains {
                 self.see_tasks_back(&load).await?;
             }
@@ -181,6 +183,7 @@ impl Restart<'_> {
         if !machine.system().has_login() {
             return None;
         }
+        // On some hosts they are two directories: see `skep_guest::adopt::profile`.
         let script = "cat /run/docker.pid /var/run/docker.pid 2>/dev/null || :";
         let ask = skep_guest::Command::script("asking which engine runs", script).as_root();
         let guest = self.cluster.guest(machine, self.context.cancel).await.ok()?;
@@ -298,6 +301,7 @@ impl Restart<'_> {
         let mut missing = Vec::new();
         for service in &all {
             let Some(before) = load.services.get(&service.id) else { continue };
+            // A service that was scaled down meanwhile is whole with what it wants now.
             let wanted = (*before).min(picture::replicas(service).unwrap_or(*before));
             let there = counts.get(&service.id).copied().unwrap_or_default();
             if there < wanted {

@@ -184,7 +184,7 @@ impl Survey {
     }
 
     /// Writes what was found into the record: which machines are nodes, and of which role.
-    pub fn tell(&self, record: &mut ClusterRecord) {
+    pub fn update(&self, record: &mut ClusterRecord) {
         if let [only] = self.swarms.as_slice()
             && only.id.is_some()
         {
@@ -211,7 +211,7 @@ impl Survey {
     ) -> Result<(), StoreError> {
         let Some(before) = ClusterRecord::load(home, name)? else { return Ok(()) };
         let mut record = before.clone();
-        self.tell(&mut record);
+        self.update(&mut record);
         also(&mut record);
         if record == before { Ok(()) } else { record.save(home) }
     }

@@ -68,7 +68,7 @@ impl std::fmt::Display for Behind {
         let parts = parts.into_iter().filter(|(_, list)| !list.is_empty());
         let parts: Vec<_> =
             parts.map(|(verb, list)| format!("{verb} {}", list.join(", "))).collect();
-        write!(f, "its CA certificates are not those that are wished: it {}", parts.join(" and "))
+        write!(f, "its CA certificates are not the desired ones: it {}", parts.join(" and "))
     }
 }
 
@@ -79,10 +79,10 @@ pub fn behind(home: &Home, record: &ClusterRecord) -> Vec<Behind> {
     let mut behind = Vec::new();
     for machine in &record.machines {
         let Some(given) = Given::load(home, record, &machine.name) else { continue };
-        let wished = record.wished(machine);
-        let lacks = wished.iter().filter(|anchor| !given.confirmed.contains(&anchor.name()));
+        let desired = record.anchors_of(machine);
+        let lacks = desired.iter().filter(|anchor| !given.confirmed.contains(&anchor.name()));
         let lacks: Vec<_> = lacks.map(|anchor| anchor.certificate.subject().to_owned()).collect();
-        let names: BTreeSet<AnchorName> = wished.iter().map(Anchor::name).collect();
+        let names: BTreeSet<AnchorName> = desired.iter().map(Anchor::name).collect();
         let still_has = given.may_have.difference(&names).map(ToString::to_string);
         let still_has: Vec<_> = still_has.collect();
         if !lacks.is_empty() || !still_has.is_empty() {
@@ -99,7 +99,7 @@ pub(crate) fn note_before(home: &Home, record: &ClusterRecord) -> Result<(), Sto
         let files = home.layout().cluster(&record.name).machine(&machine.name);
         // One that has never been made gets what is desired then.
         if files.directory().exists() && Given::load(home, record, &machine.name).is_none() {
-            let names = record.wished(machine).iter().map(Anchor::name).collect();
+            let names = record.anchors_of(machine).iter().map(Anchor::name).collect();
             Given::just(names).save(home, record, &machine.name)?;
         }
     }
@@ -108,41 +108,41 @@ pub(crate) fn note_before(home: &Home, record: &ClusterRecord) -> Result<(), Sto
 
 /// The machines for which the desired certificates change: these, or all.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Whose<'a> {
+pub(crate) enum Which<'a> {
     All,
     These(&'a [MachineName]),
 }
 
 impl ClusterRecord {
     /// The certificates that a machine is to trust.
-    pub(crate) fn wished(&self, machine: &MachineRecord) -> Vec<Anchor> {
-        let mut wished = Anchor::all_for(&self.ca_certificates, None);
-        wished.extend(self.registry_certificates.iter().cloned());
-        wished.retain(|anchor| !machine.without.contains(&anchor.name()));
+    pub(crate) fn anchors_of(&self, machine: &MachineRecord) -> Vec<Anchor> {
+        let mut desired = Anchor::all_for(&self.ca_certificates, None);
+        desired.extend(self.registry_certificates.iter().cloned());
+        desired.retain(|anchor| !machine.without.contains(&anchor.name()));
         for own in &machine.certificates {
-            add_once(&mut wished, own);
+            add_once(&mut desired, own);
         }
-        wished
+        desired
     }
 
     /// Adds certificates to the desired ones.
-    pub(crate) fn wish(
+    pub(crate) fn add_anchors(
         &mut self,
         certificates: &[CaCertificate],
         registry: Option<&Registry>,
-        whose: Whose<'_>,
+        which: Which<'_>,
     ) {
         for anchor in Anchor::all_for(certificates, registry) {
             let name = anchor.name();
-            match whose {
-                Whose::All => {
+            match which {
+                Which::All => {
                     self.add_for_all(&anchor);
                     for machine in &mut self.machines {
                         machine.certificates.retain(|own| *own != anchor);
                         machine.without.retain(|other| *other != name);
                     }
                 }
-                Whose::These(names) => {
+                Which::These(names) => {
                     let for_all = self.is_for_all(&name);
                     for machine in meant(&mut self.machines, names) {
                         machine.without.retain(|other| *other != name);
@@ -156,10 +156,10 @@ impl ClusterRecord {
     }
 
     /// Takes certificates off the desired ones.
-    pub(crate) fn wish_no_more(&mut self, anchors: &[AnchorName], whose: Whose<'_>) {
+    pub(crate) fn remove_anchors(&mut self, anchors: &[AnchorName], which: Which<'_>) {
         for name in anchors {
-            match whose {
-                Whose::All => {
+            match which {
+                Which::All => {
                     if name.registry.is_none() {
                         self.ca_certificates.retain(|own| own.fingerprint() != name.fingerprint);
                     }
@@ -169,7 +169,7 @@ impl ClusterRecord {
                         machine.without.retain(|other| other != name);
                     }
                 }
-                Whose::These(names) => {
+                Which::These(names) => {
                     let for_all = self.is_for_all(name);
                     for machine in meant(&mut self.machines, names) {
                         machine.certificates.retain(|own| !own.is_named(name));

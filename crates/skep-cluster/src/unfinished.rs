@@ -23,7 +23,7 @@ use skep_machine::{Driver, MachineId, Work};
 use skep_model::{ClusterName, MachineName, Role};
 use skep_store::{Journal, StoreError, layout::ClusterLayout};
 
-use crate::{ClusterError, ClusterRecord, Home, MachineFailure, locks, pending, reach};
+use crate::{ClusterError, ClusterRecord, Home, MachineFailure, locks, pending};
 
 /// The newest schema of `unfinished.json` this program knows.
 const SCHEMA: u64 = 1;
@@ -133,7 +133,8 @@ pub(crate) async fn resume(
     }
     // A connection to what is gone would be waited for.
     join_all(record.machines.iter().map(|machine| async {
-        let _ = Guest::forget(&reach::access(home, name, &machine.name, None), cancel).await;
+        let id = MachineId { cluster: name.clone(), machine: machine.name.clone() };
+        let _ = Guest::forget(&home.login(&id).access(None), cancel).await;
     }))
     .await;
     let disks = driver.disks(name).await?;
@@ -182,6 +183,7 @@ async fn remove_rest(
         return step.end_with(Err(ClusterError::NotRemoved { failures, of }));
     }
     step.done();
+    // Its swarm is lost with its managers' disks; what is made next is in another one.
     record.swarm = None;
     for machine in &mut record.machines {
         machine.node = None;

@@ -166,9 +166,9 @@ impl Engine {
         serde_json::from_slice(&answer.body).map_err(|error| EngineError::json(&name, &error))
     }
 
-    /// Posts `pieces` to `path` as they come, and returns the whole answer. There is no deadline: how
-    /// long it takes is up to whoever gives the pieces. An answer that comes before the last piece
-    /// ends it.
+    /// Posts `pieces` to `path` as they come, and returns the whole answer. There is no deadline:
+    /// how long it takes is up to the sender of the pieces. An answer that comes before the last
+    /// piece ends it.
     ///
     /// # Errors
     /// As [`Engine::get_json`].

@@ -83,7 +83,7 @@ impl Engine {
     }
 
     /// Takes the images of an archive in, with their names: a name that another image has moves.
-    /// It takes as long as it takes: whoever calls has a deadline of their own.
+    /// There is no deadline: the caller has one of its own.
     ///
     /// # Errors
     /// As [`Engine::post_json`]; [`EngineError::Api`] also where the engine says in the middle of

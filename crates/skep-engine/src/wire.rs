@@ -98,7 +98,7 @@ impl Wire {
         self.in_time(&name, deadline, cancel, work).await
     }
 
-    /// Makes a request and reads the head of its answer; the body is read by whoever asked.
+    /// Makes a request and reads the head of its answer; the body is read by the caller.
     ///
     /// A refusal has its whole body read here, so that an error can give its reason.
     pub(crate) async fn open(
@@ -340,7 +340,7 @@ mod tests {
 
     #[test]
     fn a_socket_of_another_group_says_which_group_to_join() {
-        // Tests may run as root, whom no socket refuses.
+        // Tests may run as root, which no socket refuses.
         let denied = io::Error::from(io::ErrorKind::PermissionDenied);
         let error = Wire::new(Path::new("/run/docker.sock")).failed_io("GET /_ping", &denied);
         assert!(matches!(error, EngineError::Denied { .. }), "{error:?}");

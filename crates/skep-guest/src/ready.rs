@@ -157,7 +157,7 @@ async fn wait(
     let begin = Instant::now();
     let mut pending: Vec<(&Requirement, String)> =
         requirements.iter().map(|requirement| (requirement, String::new())).collect();
-    let mut told = String::new();
+    let mut shown = String::new();
     loop {
         let mut unmet = Vec::new();
         for (requirement, _) in pending {
@@ -169,9 +169,9 @@ async fn wait(
         pending = unmet;
         let Some((requirement, reason)) = pending.first() else { return Ok(()) };
         let text = format!("{}: {}", requirement.description, reason.lines().next().unwrap_or(""));
-        if text != told {
+        if text != shown {
             step.progress(&text);
-            told = text;
+            shown = text;
         }
         if begin.elapsed() >= deadline {
             break;

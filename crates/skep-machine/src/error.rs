@@ -1,9 +1,12 @@
 //! Why a machine could not be made, used or removed.
 
+use std::path::PathBuf;
+
 use ipnet::Ipv4Net;
 use skep_context::Cancelled;
 use skep_engine::EngineError;
-use skep_model::{ClusterName, MachineName, Port};
+use skep_guest::{GuestError, adopt::AdoptError};
+use skep_model::{ClusterName, MachineName, MachineState, Port};
 use skep_os::{OsError, SeedError};
 use skep_store::{Resource, StoreError};
 
@@ -78,6 +81,32 @@ pub enum MachineError {
          (`docker network prune`), or name one with --subnet"
     )]
     NoFreeSubnet,
+    #[error(transparent)]
+    Guest(#[from] GuestError),
+    /// A machine that was there before, and is not as skep left it.
+    #[error(transparent)]
+    Adopt(AdoptError),
+    /// A machine that cannot be logged in to, with what it printed last.
+    #[error("{source}; the end of its console:{console}")]
+    Console {
+        source: GuestError,
+        /// The end of its console, a line each.
+        console: String,
+    },
+    /// A machine that ended while it was waited for, with what it printed last.
+    #[error(
+        "it ended while it was waited for ({}){}",
+        .state.to_string().to_lowercase(), console_text(.console)
+    )]
+    Ended { state: MachineState, console: String },
+    /// The key to log in to a machine with is not in the store any more.
+    #[error(
+        "the private key of machine {machine} is lost: {} is missing or damaged, and so is its copy in \
+         `.kept` beside it; put it back from a backup of the store. The machine, its engine and its \
+         swarm go on without it",
+        .path.display()
+    )]
+    KeyLost { machine: MachineName, path: PathBuf },
     /// The guest system is not there and could not be built.
     #[error(transparent)]
     Os(#[from] OsError),
@@ -97,10 +126,23 @@ impl MachineError {
     }
 }
 
+impl From<AdoptError> for MachineError {
+    fn from(error: AdoptError) -> Self {
+        match error {
+            AdoptError::Guest(error) => error.into(),
+            error => MachineError::Adopt(error),
+        }
+    }
+}
+
 impl From<Cancelled> for MachineError {
     fn from(_: Cancelled) -> Self {
         MachineError::Cancelled
     }
+}
+
+fn console_text(console: &str) -> String {
+    if console.is_empty() { String::new() } else { format!("; the end of its console:{console}") }
 }
 
 fn instead(port: &Port, free: &Option<u16>) -> String {

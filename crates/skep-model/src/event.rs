@@ -54,9 +54,9 @@ pub enum Event {
         id: StepId,
         /// What it is at now: `unpacking docker.io`.
         detail: String,
-        /// Done so far, in the unit of `total`, if that can be told.
+        /// Done so far, in the unit of `total`, if that is known.
         done: Option<u64>,
-        /// How much there is in all, if that can be told.
+        /// How much there is in all, if that is known.
         total: Option<u64>,
     },
     Ended {

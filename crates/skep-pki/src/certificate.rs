@@ -127,7 +127,7 @@ impl CaCertificate {
         }
     }
 
-    /// Takes a certificate in DER, whoever's it is.
+    /// Takes a certificate in DER, whatever its owner.
     pub(crate) fn from_der(der: Vec<u8>, place: Place) -> Result<Self, CertificateError> {
         let refused = |reason: &str| CertificateError::NotACertificate {
             place: place.clone(),

@@ -216,6 +216,7 @@ impl Services {
                 }
                 Err(error) => return Err(error),
             }
+            // At most half of the time is spent asking, however slowly an engine answers.
             pause(cancel, LOOK.max(asked.elapsed())).await;
         }
     }
@@ -228,6 +229,8 @@ impl Services {
         cancel: &CancellationToken,
     ) -> Result<Option<Known>, ServiceError> {
         let path = format!("/services/{id}");
+        // The docker CLI's filter for tasks of the present specification
+        // (`cli/command/service/progress`).
         let filters = [("service", id.as_str()), ("_up-to-date", "true")];
         let fresh = before.filter(|known| known.nodes_at.elapsed() < STALE);
         let nodes = async {
@@ -263,6 +266,7 @@ impl Services {
         memory.take_in(service, tasks);
         show.picture(service, &picture, nodes);
         let ended = memory.verdict(service, &picture);
+        // A task that is ending may make room for one without a node.
         if matches!(ended, Some(Err(Reason::NoNode)))
             && self.is_leaving(service, nodes, cancel).await?
         {
@@ -362,6 +366,7 @@ impl Memory {
             // One that is there at the first look was asked for, or is an old story.
             self.rollback_wanted = state == UpdateState::RollbackCompleted;
         }
+        // Only the message distinguishes a rollback that was asked for from one after a failure.
         if state == UpdateState::RollbackStarted
             && update.is_some_and(|update| update.message.starts_with("manually requested"))
         {

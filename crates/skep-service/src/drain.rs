@@ -199,6 +199,7 @@ impl Services {
                 task.desired_state <= TaskState::Running && task.status.state < TaskState::Running
             };
             if own.iter().any(|task| waits(task) && was_there(task)) {
+                // All it wants: how many it had before that drain is not known any more.
                 before.services.insert(service.id.clone(), u64::MAX);
             }
         }
@@ -304,6 +305,7 @@ impl Services {
                 whole.failed("not everything has moved");
                 return Ok(DrainOutcome::NotDrained(stuck));
             }
+            // At most a third of the time is spent asking.
             pause(cancel, LOOK.max(2 * asked.elapsed())).await;
         }
     }

@@ -180,6 +180,7 @@ impl Services {
                 if let Some(reason) = down.reason(&task.node_id) {
                     return Ok((task, Vec::new(), Some(reason)));
                 }
+                // With many tasks on a silent node each of them would be waited for anew.
                 if lock(silent).contains(&task.node_id) {
                     return Ok((task, Vec::new(), Some(SILENT.to_owned())));
                 }
@@ -226,6 +227,8 @@ impl Services {
         let terminal = source.has_terminal();
         let tail = query.tail();
         let mut parameters = query.parameters(&tail, follow);
+        // `Entry` is read from lines with times and details; a terminal's bytes are handed on as
+        // they are.
         if !terminal || times {
             parameters.push(("timestamps", "true"));
         }
@@ -263,6 +266,8 @@ impl Services {
             while let Some((stream, frame)) = frames.next() {
                 match read(stream, frame) {
                     Ok(entry) => {
+                        // The engine adds new tasks to the stream by itself; their names are asked
+                        // for once.
                         if known.insert(entry.task.clone()) {
                             let service = source.service().id.as_str();
                             let tasks = self.tasks(&[("service", service)], cancel).await?;

@@ -104,12 +104,13 @@ impl Services {
         // Before the registry is asked: what makes no sense is reported at once.
         let mut spec = self.raw(&service.id, cancel).await?.spec;
         update.apply(&mut spec, &resolved)?;
-        let mut told = Vec::new();
+        let mut warnings = Vec::new();
         let mut pinned = None;
         if update.image.is_some() && resolve == Resolve::Registry {
-            told.extend(self.pin(&mut spec, cancel).await?);
+            warnings.extend(self.pin(&mut spec, cancel).await?);
             let task = &spec["TaskTemplate"];
             let platforms = task["Placement"]["Platforms"].clone();
+            // Asked once: a change that is tried again must not come out with another digest.
             pinned = Some((task["ContainerSpec"]["Image"].clone(), platforms));
         }
         let mut change = |spec: &mut Value| {
@@ -120,7 +121,7 @@ impl Services {
             Ok(())
         };
         let mut made = self.change(&service.id, &mut change, cancel).await?;
-        made.warnings.extend(told);
+        made.warnings.extend(warnings);
         Ok(made)
     }
 

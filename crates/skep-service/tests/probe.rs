@@ -70,7 +70,7 @@ async fn answer(stream: TcpStream, server: &'static str, status: u16, body: &'st
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// Reads the request, then does as it is told.
+/// Reads the request, then sends `bytes`.
 async fn after_request(mut stream: TcpStream, bytes: &'static [u8]) -> TcpStream {
     let mut request = [0; 1024];
     let _ = stream.read(&mut request).await;

@@ -9,11 +9,10 @@
 //! {"gone":{"kind":"container","name":"skep-demo-worker1"}}
 //! ```
 //!
-//! A resource with an intent and no `gone` may exist and must be looked for by whoever cleans up.
-//! One that is `going` was asked to be removed, which cannot be called back: whoever needs it again
-//! first completes the removal.
-//! A last line that was cut short by a crash announced an effect that had not begun: the line is
-//! written, whole, before the effect.
+//! A resource with an intent and no `gone` may exist and must be looked for by a command that
+//! cleans up. One that is `going` was asked to be removed, which cannot be called back: a command
+//! that needs it first completes the removal. A last line that was cut short by a crash announced
+//! an effect that had not begun: the line is written, whole, before the effect.
 
 use std::{
     fs::{File, OpenOptions},
@@ -292,7 +291,7 @@ mod tests {
         journal.gone(&container("b")).unwrap();
         assert_eq!(journal.leaving().unwrap(), [container("a"), container("c")]);
         assert_eq!(journal.uncertain().unwrap(), []);
-        // It may still be there, and so it is looked for by whoever cleans up.
+        // It may still be there, and so it is looked for by the next command.
         assert_eq!(journal.outstanding().unwrap(), [container("a"), container("c")]);
         // Who makes it anew has seen the end of the old one.
         journal.intent(&container("a")).unwrap();

@@ -19,7 +19,7 @@ use crate::{StoreError, file};
 /// The longest file that has a copy, in bytes.
 const LONGEST: u64 = skep_read::limit::RECORD;
 
-/// What was put back since this was last asked, in the words for whoever gave the command.
+/// What was put back since this was last asked, as a message for the user.
 static NOTICES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Writes a file as [`file::write_private`] does, and its copy.

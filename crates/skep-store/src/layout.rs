@@ -7,7 +7,7 @@
 //!   os/                            built guest systems, by digest
 //!   clusters/NAME/
 //!     lock                         held by the one command that changes the cluster
-//!     locks/NAME                   held by whoever works on one machine of it
+//!     locks/NAME                   held by a command that works on one machine of it
 //!     cluster.json                 what was asked for
 //!     journal                      what was made (see `journal`)
 //!     making/NAME                  there while a `machine create` is at it
@@ -101,8 +101,8 @@ impl ClusterLayout {
         self.directory.join("lock")
     }
 
-    /// The lock of whoever works on one machine. It lies beside the machine's directory, so that it
-    /// can be held while that is removed.
+    /// The lock of a command that works on one machine. It lies beside the machine's directory, so
+    /// that it can be held while that is removed.
     pub fn machine_lock(&self, machine: &MachineName) -> PathBuf {
         self.directory.join("locks").join(machine.as_str())
     }

@@ -35,8 +35,8 @@ impl Lock {
             let mut file = open(path)?;
             match file.try_lock() {
                 Ok(()) if is_still_at(&file, path) => return sign(file, path, holder),
-                // Its holder has removed it meanwhile, with the directory around it: whoever comes
-                // now finds another file, and would not see this one locked.
+                // Its holder has removed it meanwhile, with the directory around it: a process that
+                // comes now finds another file, and would not see this one locked.
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     let holder = read_holder(&mut file);

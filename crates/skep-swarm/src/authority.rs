@@ -137,7 +137,7 @@ impl Swarm {
     pub async fn until_rotated(
         &self,
         deadline: Duration,
-        told: impl Fn(&Rotation),
+        on_look: impl Fn(&Rotation),
         cancel: &CancellationToken,
     ) -> Result<(), SwarmError> {
         let end = Instant::now() + deadline;
@@ -152,7 +152,7 @@ impl Swarm {
             };
             match looked.await {
                 Ok(rotation) => {
-                    told(&rotation);
+                    on_look(&rotation);
                     if rotation.is_done {
                         return Ok(());
                     }

@@ -114,6 +114,8 @@ impl Swarm {
                 Some(Cause::AlreadyInSwarm) => {
                     if may_discard && self.is_leftover(options, cancel).await? {
                         self.leave(false, cancel).await?;
+                        // Once: an engine that shows the same after it has left is not helped by
+                        // leaving again.
                         may_discard = false;
                         continue;
                     }

@@ -119,6 +119,7 @@ impl Swarm {
         node: &NodeId,
         cancel: &CancellationToken,
     ) -> bool {
+        // Without a list there is no telling; the next try asks the managers again.
         let Ok(nodes) = self.nodes(cancel).await else { return true };
         let judged = judge(&once_settled(&nodes), Change::Demote, std::slice::from_ref(node));
         !matches!(judged, Judgement::Refuse { .. })

@@ -27,11 +27,9 @@ struct Finding {
     path: String,
     /// The line, from 1.
     line: usize,
-    /// The rule's name.
     rule: &'static str,
     /// What is wrong, and why the rule is there.
     reason: String,
-    /// What to do.
     fix: String,
 }
 

@@ -187,9 +187,9 @@ impl Live {
     fn summary(&self, now: Instant, columns: usize) -> String {
         let mut lines = Vec::new();
         // What took no time is shown only where it went wrong.
-        let told =
+        let is_shown =
             |milestone: &&Milestone| milestone.took >= PATIENCE || milestone.ending != Ending::Done;
-        for milestone in self.board.milestones.iter().filter(told) {
+        for milestone in self.board.milestones.iter().filter(is_shown) {
             let mut line = LineBuilder::new(columns);
             self.mark(&mut line, &milestone.ending);
             let text = format!(" {:>7}  {}", elapsed(milestone.took), milestone.name);

@@ -72,10 +72,10 @@ pub(crate) fn entries(
     own: Option<&NodeId>,
     nodes: &[Node],
 ) -> Vec<NodeId> {
-    let nobody = NodeId::new("");
+    let none = NodeId::new("");
     let known = [own, machine.node.as_ref()].into_iter().flatten();
     let known = known.filter(|id| nodes.iter().any(|node| node.id == **id));
-    let former = former(record, machine, nodes, own.unwrap_or(&nobody));
+    let former = former(record, machine, nodes, own.unwrap_or(&none));
     let mut entries: Vec<NodeId> = Vec::new();
     for id in known.chain(former.into_iter().map(|node| &node.id)) {
         if !entries.contains(id) {

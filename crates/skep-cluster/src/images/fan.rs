@@ -62,6 +62,8 @@ pub(super) async fn send(
             join_all(open.map(|pieces| timeout(STALL, pieces.send(broken())))).await;
         }
         lanes.iter_mut().for_each(|lane| lane.pieces = None);
+        // From here on no piece that is taken shows that an engine is alive, so its time is
+        // limited.
         all_sent.cancel();
         fed
     };
@@ -140,6 +142,8 @@ async fn feed(
     let (mut sent, mut shown) = (0, Instant::now());
     while let Some(piece) = reading.next().await? {
         sent += piece.len() as u64;
+        // The slowest engine sets the pace: read faster, the rest of the archive would wait in
+        // memory.
         join_all(lanes.iter_mut().map(|lane| lane.send(piece.clone()))).await;
         if cancel.is_cancelled() {
             return Err(ClusterError::Cancelled);
@@ -186,6 +190,7 @@ impl<'a> Reading<'a> {
                 let mut piece = Vec::with_capacity(PIECE);
                 let mut part = file.take(PIECE as u64);
                 part.read_to_end(&mut piece).await.map_err(|error| unread(path, &error))?;
+                // Cut between two entries, it would be loaded as a whole archive.
                 if piece.is_empty() && file.limit() > 0 {
                     let reason = format!("{} has become shorter meanwhile", path.display());
                     return Err(ClusterError::Request { reason });

@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use skep_context::Context;
 use skep_machine::{
     DriverKind, DriverOptions, Request,
@@ -25,7 +25,7 @@ use skep_machine::{
     virtualbox::{self, Iso},
 };
 use skep_model::{ClusterName, MachineName, Size, Verdict};
-use skep_store::{Journal, write_private};
+use skep_store::Journal;
 
 use self::store::{Driver, Entry, Login};
 use crate::{
@@ -394,14 +394,9 @@ async fn write(
     let step = context.events.step(&own.name, "taking it over");
     let driver = home.driver(taken.record.options.kind());
     let work = async {
-        let files = home.layout().cluster(name);
-        let journal = Journal::open(&files.journal())?;
+        let journal = Journal::open(&home.layout().cluster(name).journal())?;
         if let Some(Keys { private, public }) = &taken.keys {
-            let path = files.machine(&own.name).ssh_key();
-            if let Some(public) = public {
-                write_private(&path.with_extension("pub"), public.as_bytes())?;
-            }
-            skep_store::kept::write(&path, private.expose_secret().as_bytes())?;
+            cluster.login(&own).bring(private, public.as_deref())?;
         }
         let (driver, journal) = (driver.as_ref(), &journal);
         Maker { cluster: &cluster, driver, authority: &authority, journal, context }

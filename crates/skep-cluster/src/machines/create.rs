@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use skep_context::Context;
 use skep_machine::{
     Driver, DriverKind, DriverOptions, Request, System, Work, subnet::MAX_MACHINES, virtualbox,
@@ -33,7 +33,7 @@ use crate::{
 /// How long undoing may take: a user who has interrupted a command does not wait for ever.
 const UNDO: Duration = Duration::from_secs(60);
 
-/// Makes a machine, and waits until its engine answers. `told` receives each stage as it begins.
+/// Makes a machine, and waits until its engine answers. `on_stage` receives each stage as it begins.
 ///
 /// Several may be made at the same time, also in one cluster and by several processes.
 ///
@@ -44,7 +44,7 @@ const UNDO: Duration = Duration::from_secs(60);
 pub async fn create(
     home: &Home,
     machine: NewMachine,
-    told: impl Fn(Stage),
+    on_stage: impl Fn(Stage),
     context: Context<'_>,
 ) -> Result<Cluster, ClusterError> {
     let Context { events, cancel, .. } = context;
@@ -57,10 +57,11 @@ pub async fn create(
     if system.has_login() {
         engine_options::check(&machine.engine)?;
     }
+    // Read once and before anything is touched: what was looked at is what is stored.
     let key = machine.key.as_deref().map(read_key).transpose()?;
-    told(Stage::Looking);
+    on_stage(Stage::Looking);
     let (name, asked) = Box::pin(look(home, &machine, context)).await?;
-    told(Stage::Making);
+    on_stage(Stage::Making);
 
     Box::pin(half_made::take_away(home, &machine.name, context)).await?;
     let (lock, record, own) = Box::pin(enter(home, &machine, name, &asked, context)).await?;
@@ -80,11 +81,9 @@ pub async fn create(
     drop(lock);
 
     let bring = async {
-        let files = home.layout().cluster(&name);
-        let journal = Journal::open(&files.journal())?;
+        let journal = Journal::open(&home.layout().cluster(&name).journal())?;
         if let Some(key) = &key {
-            let path = files.machine(&own.name).ssh_key();
-            skep_store::kept::write(&path, key.expose_secret().as_bytes())?;
+            cluster.login(&own).bring(key, None)?;
         }
         let authority = home.authority()?;
         let maker = Maker {
@@ -103,12 +102,13 @@ pub async fn create(
             ..Allowed::default()
         };
         maker.make(&own, MachineState::Absent).await?;
-        told(Stage::Waiting);
+        on_stage(Stage::Waiting);
         MachineProvisioner { maker, allowed }.finish(&own, MachineState::Absent).await?;
-        told(Stage::Ready);
+        on_stage(Stage::Ready);
         Ok(())
     };
     let made = Box::pin(bring).await;
+    // While the machine's lock is held: else another command could take it for half made.
     let made = made.and_then(|()| Ok(mark::end(home, &name, &own.name)?));
     drop(machine_lock);
     match made {
@@ -157,6 +157,7 @@ async fn enter(
                 }
                 unfinished::end(home, &name)?;
             }
+            // The mark before the record: a machine that is recorded without one counts as whole.
             mark::begin(home, &name, &own.name)?;
             record.save(home)?;
             Ok((record, own))
@@ -379,6 +380,7 @@ async fn prepare(
     record.subnet = driver.prepare(&name, record.subnet.or(host_only(&own.options)), work).await?;
     record.save(home)?;
     home.authority()?;
+    // Taken while the cluster's lock is held, so that no `up` or `down` comes between the two.
     let machine_lock = locks::machine(home, &name, &own.name)?;
     Ok((Cluster::new(home, record), machine_lock))
 }

@@ -8,12 +8,10 @@ use skep_model::{ClusterName, MachineName, MachineState};
 use skep_store::Journal;
 use tokio_util::sync::CancellationToken;
 
-use super::{goodbye::say_goodbye, mark};
+use super::{leave::leave_swarms, mark};
 use crate::{
     ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord, adopt, down, environment,
-    guard::Cleared,
-    locks,
-    reach::{self, Cluster},
+    guard::Cleared, locks, reach::Cluster,
 };
 
 /// Removes machines that the guard has let through, and with its last machine the cluster. They take
@@ -39,7 +37,7 @@ pub async fn remove(
     let driver = driver.as_ref();
     // A driver that cannot say so now says why when it is to remove something.
     let states = driver.states(&record.name).await.unwrap_or_default();
-    let mut failures = Box::pin(say_goodbye(cluster, cleared, &states, force, context)).await?;
+    let mut failures = Box::pin(leave_swarms(cluster, cleared, &states, force, context)).await?;
     if cancel.is_cancelled() {
         return Err(ClusterError::Cancelled);
     }
@@ -51,6 +49,7 @@ pub async fn remove(
         let runs = states.get(&machine.name) == Some(&MachineState::Running);
         async move {
             if runs && machine.system() == System::Found {
+                // Before its keys are gone: nothing else leads to it.
                 adopt::give_back(cluster, &machine, context).await;
             }
             let removed = take_down(home, &record.name, &machine.name, driver, context).await;
@@ -99,6 +98,7 @@ async fn remember<'a>(
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
     let (home, name) = (cluster.home(), &cluster.record().name);
+    // Also of a cancelled command: those that took leave are no nodes any more.
     let patient = CancellationToken::new();
     let _lock = locks::cluster(home, name, context.ended_by(&patient)).await?;
     let left: Vec<_> = left.collect();
@@ -133,9 +133,9 @@ async fn take_down(
 ) -> Result<(), ClusterError> {
     let journal = Journal::open(&home.layout().cluster(cluster).journal())?;
     let work = Work { journal: &journal, context };
-    // A master that cannot be asked to end does so by itself once its machine is gone.
-    let _ = Guest::forget(&reach::access(home, cluster, machine, None), context.cancel).await;
     let id = MachineId { cluster: cluster.clone(), machine: machine.clone() };
+    // A master that cannot be asked to end does so by itself once its machine is gone.
+    let _ = Guest::forget(&home.login(&id).access(None), context.cancel).await;
     match driver.remove(&id, work).await {
         Ok(()) | Err(MachineError::NoSuchMachine { .. }) => Ok(()),
         Err(error) => Err(error.into()),

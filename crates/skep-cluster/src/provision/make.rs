@@ -41,10 +41,14 @@ impl Maker<'_> {
         let step = self.context.events.step(&machine.name, step);
         let power_on = async {
             if !state.exists() {
+                // What the machine before it had says nothing of this one.
                 ca_certificates::forget(self.cluster, machine)?;
             }
+            // Also where it exists: the driver leaves a whole one as it is, and makes one anew that
+            // was never started, for its seed may be missing.
             self.create(machine).await?;
             if state.exists() {
+                // A new one was created with its ports.
                 self.driver.publish(&id, ports, cancel).await?;
             }
             match self.driver.start(&id, cancel).await {

@@ -120,6 +120,7 @@ impl<'a> Membership<'a> {
         let here = Arrival::Here { engine: Box::new(engine), local: local.clone().map(Box::new) };
         self.arrived(&machine.name, here);
         self.standing.send_modify(|_| {});
+        // A machine without a role joins nothing, but what its engine says counts for the decision.
         let Some(role) = machine.role else { return Ok(()) };
         let entry = self.entry().await?;
         if entry.machine == machine.name {
@@ -346,6 +347,7 @@ impl<'a> Membership<'a> {
 
     /// The way in, once there is one.
     async fn entry(&self) -> Result<Arc<Entry>, ClusterError> {
+        // Subscribed before the first decision: one that is made meanwhile must not be missed.
         let mut standing = self.standing.subscribe();
         loop {
             // A waiting machine founds the swarm if a manager that was waited for has given up.

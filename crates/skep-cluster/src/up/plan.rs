@@ -76,7 +76,7 @@ pub(super) async fn wanted(
         Some(record) => record,
         None => ClusterRecord::new(name.clone(), desired.driver.unwrap_or(DriverKind::Container)),
     };
-    found.tell(&mut before);
+    found.update(&mut before);
     let made = match before.machines[..] {
         [] => BTreeSet::new(),
         _ => unmade::made(home, home.driver(before.driver).as_ref(), &before).await?,

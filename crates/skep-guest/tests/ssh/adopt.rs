@@ -1,4 +1,4 @@
-//! Hosts that nobody told us the key of: believed once, and looked at.
+//! Hosts whose key skep did not make: trusted once, and looked at.
 
 use std::time::Duration;
 

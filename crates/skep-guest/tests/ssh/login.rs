@@ -165,7 +165,7 @@ async fn a_socket_of_the_machine_is_forwarded_privately() {
             tokio::io::copy(&mut from, &mut to).await.unwrap();
         }
     });
-    // A file nobody listens on, then none, then one that works: each time it works.
+    // A file that no process listens on, then none, then one that works: each time it works.
     drop(std::os::unix::net::UnixListener::bind(&here).unwrap());
     for lost in [true, false] {
         guest.forward(&here, &there, &sshd.cancel).await.unwrap();

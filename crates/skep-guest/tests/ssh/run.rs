@@ -59,7 +59,7 @@ async fn much_goes_in_and_out_at_once() {
     let command = Command::new("cat").stdin(much.clone());
     let output = guest.run(&command, &sshd.cancel).await.unwrap();
     assert!(output.stdout == much);
-    // Input that nobody reads does not hold anything up.
+    // Input that is not read does not hold anything up.
     guest.run(&Command::new("true").stdin(much), &sshd.cancel).await.unwrap();
 }
 
@@ -79,7 +79,7 @@ async fn more_commands_than_sshd_has_sessions_take_turns() {
 #[tokio::test]
 async fn time_and_cancellation_end_a_command() {
     let (sshd, guest) = Sshd::connected().await;
-    // It ends when nobody listens any longer, so that nothing is left behind.
+    // It ends when no client listens any longer, so that nothing is left behind.
     let endless = Command::script("ticking", "while echo tick; do sleep 0.05; done");
     let short = endless.clone().deadline(Duration::from_millis(300));
     let error = guest.run(&short, &sshd.cancel).await.unwrap_err();

@@ -21,7 +21,6 @@ mod removal;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    net::Ipv4Addr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -41,7 +40,6 @@ use ipnet::Ipv4Net;
 use skep_context::cancellable;
 use skep_engine::{EndpointError, Engine, EngineError};
 use skep_model::{Check, ClusterName, MachineName, MachineState, Port};
-use skep_os::{Builder, OsError};
 use skep_store::{Journal, Resource};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
@@ -52,8 +50,7 @@ use self::{
 };
 pub use self::{image::remove_image, preflight::IPVS};
 use crate::{
-    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
-    host::HostRoot,
+    Driver, GuestSystems, MachineError, MachineId, MachinePlan, Request, Work, host::HostRoot,
 };
 
 /// How long the host's engine may take to answer a greeting.
@@ -65,10 +62,6 @@ const POLL: Duration = Duration::from_millis(50);
 /// How long the guest is asked to power off before it is not asked any more: its engine gives
 /// containers ten seconds, one after another where they need each other.
 const GRACE_SECONDS: i32 = 30;
-
-/// How the driver gets the builder of guest systems: only when one is needed, since a host
-/// that cannot build one can still list and remove machines.
-pub type GuestSystems = Box<dyn Fn() -> Result<Builder, OsError> + Send + Sync>;
 
 /// The unix socket of the host's engine; or why the engine that was named cannot be the one,
 /// which is an error only once it is asked for something.
@@ -106,6 +99,8 @@ impl ContainerDriver {
 
     async fn engine(&self) -> Result<&Engine, EngineError> {
         let connect = async {
+            // A token of its own: the connection is shared, and outlives the operation that asked
+            // first.
             Engine::connect(&self.socket.clone()?, GREETING, &CancellationToken::new()).await
         };
         self.engine.get_or_try_init(|| connect).await
@@ -140,7 +135,7 @@ impl ContainerDriver {
         action: &'static str,
     ) -> Result<String, MachineError> {
         let found = self.must_look(id, action).await?;
-        found.id.ok_or_else(|| MachineError::NoSuchMachine { machine: id.machine.clone() })
+        found.id.ok_or_else(|| id.missing())
     }
 
     /// What the engine lists of a machine that must be there; one that is being removed is not.
@@ -151,7 +146,7 @@ impl ContainerDriver {
     ) -> Result<ContainerSummary, MachineError> {
         let found = self.find(id).await.map_err(|source| refused(id, action, source))?;
         let found = found.filter(|container| !removal::is_leaving(container));
-        found.ok_or_else(|| MachineError::NoSuchMachine { machine: id.machine.clone() })
+        found.ok_or_else(|| id.missing())
     }
 
     async fn make(&self, plan: &MachinePlan, journal: &Journal) -> Result<(), MachineError> {
@@ -159,6 +154,7 @@ impl ContainerDriver {
         let refuse = |source| refused(id, "make", source);
         let docker = self.docker(id, "make").await?;
         if let Some(existing) = self.find(id).await.map_err(refuse)? {
+            // The seed is uploaded last: one that was never started may lack it.
             let is_whole = existing.state != Some(ContainerSummaryStateEnum::CREATED);
             if is_whole && !removal::is_leaving(&existing) {
                 return self.attach(id, &existing, plan.address).await.map_err(refuse);
@@ -173,6 +169,7 @@ impl ContainerDriver {
             .create_volume(objects::volume_request(&self.store, id))
             .await
             .map_err(|error| refuse(api("create the volume")(error)))?;
+        // Asked for a volume that is there, the engine returns that one, with the labels it has.
         if made.labels != objects::machine_labels(&self.store, id) {
             let cluster = id.cluster.clone();
             return Err(MachineError::Foreign { resource: volume, cluster });
@@ -271,14 +268,6 @@ impl Driver for ContainerDriver {
         work.make(&objects::network(cluster), made).await.map(Some)
     }
 
-    fn reach(
-        &self,
-        _: &MachineId,
-        address: Ipv4Addr,
-        _: &DriverOptions,
-    ) -> Result<Reach, MachineError> {
-        Ok(Reach::direct(address))
-    }
     fn resource(&self, id: &MachineId) -> Resource {
         objects::container(id)
     }
@@ -459,14 +448,14 @@ fn refused(id: &MachineId, action: &'static str, source: EngineError) -> Machine
 /// runs and was taken off its network is of no use as it is.
 fn state(container: &ContainerSummary, cluster: &ClusterName) -> Option<MachineState> {
     use ContainerSummaryStateEnum as Found;
-    let told_to = |status: &str| {
+    let ended_as_asked = |status: &str| {
         ["Exited (0)", "Exited (137)", "Exited (143)"].iter().any(|text| status.starts_with(text))
     };
     Some(match container.state {
         Some(Found::RUNNING) if !attach::is_attached(container, cluster) => MachineState::Failed,
         Some(Found::RUNNING | Found::RESTARTING | Found::STOPPING) => MachineState::Running,
         Some(Found::CREATED | Found::PAUSED) => MachineState::Stopped,
-        Some(Found::EXITED) if container.status.as_deref().is_some_and(told_to) => {
+        Some(Found::EXITED) if container.status.as_deref().is_some_and(ended_as_asked) => {
             MachineState::Stopped
         }
         Some(Found::REMOVING | Found::DEAD) => return None,

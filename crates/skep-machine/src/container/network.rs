@@ -119,8 +119,8 @@ impl ContainerDriver {
     }
 }
 
-/// The networks that machines have their addresses in, but for a cluster that has machines itself: it
-/// goes back to its own network, which is in use or is not, whoever else means to go there.
+/// The networks that machines have their addresses in, but for a cluster that has machines itself:
+/// it goes back to its own network, whether or not another cluster is about to take it.
 fn claims(machines: &[ContainerSummary], own: &HashMap<String, String>) -> Vec<subnet::Taken> {
     let label =
         |machine: &ContainerSummary, name: &str| machine.labels.as_ref()?.get(name).cloned();
@@ -139,8 +139,8 @@ fn claims(machines: &[ContainerSummary], own: &HashMap<String, String>) -> Vec<s
 }
 
 /// Makes a network, unless one of its name is there. Engines before 25 take two networks of one
-/// name, and then neither can be told by it, unless they are asked with `CheckDuplicate`, which
-/// newer interfaces do not know any more.
+/// name, which then does not identify either of them, unless they are asked with `CheckDuplicate`,
+/// which newer interfaces do not know any more.
 async fn create(engine: &Engine, request: &NetworkCreateRequest) -> Result<(), EngineError> {
     let mut request = serde_json::json!(request);
     request["CheckDuplicate"] = true.into();

@@ -18,19 +18,24 @@ use std::{
 };
 
 use ipnet::Ipv4Net;
-use sha2::{Digest, Sha256};
 use skep_model::{ClusterName, Port, Protocol};
-use skep_os::Interface;
 
-use crate::{MachineId, Reach, host::HostRoot, subnet};
+use crate::{
+    Reach,
+    cards::Nat,
+    host::HostRoot,
+    identity::{digest, number},
+    subnet,
+};
 
 /// The network between a machine and QEMU: one of those set apart for documentation, so that it
-/// hides nothing a machine may want to reach.
-pub(super) const OUTER: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 51, 100, 0), 24);
-pub(super) const OUTER_MACHINE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 15);
-pub(super) const OUTER_HOST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
-/// QEMU's name server there, which asks this host's own.
-pub(super) const OUTER_NAMES: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 3);
+/// hides nothing a machine may want to reach. QEMU's name server asks this host's own.
+pub(super) const OUTER: Nat = Nat {
+    net: Ipv4Net::new_assert(Ipv4Addr::new(198, 51, 100, 0), 24),
+    machine: Ipv4Addr::new(198, 51, 100, 15),
+    gateway: Ipv4Addr::new(198, 51, 100, 2),
+    names: Ipv4Addr::new(198, 51, 100, 3),
+};
 
 /// The port of a machine's SSH server at its host address: 22 would take a permission.
 pub(super) const SSH: u16 = 2222;
@@ -41,37 +46,6 @@ pub(super) const ALWAYS: [Port; 2] = [
     Port { host: SSH, machine: 22, protocol: Protocol::Tcp },
     Port { host: ENGINE, machine: ENGINE, protocol: Protocol::Tcp },
 ];
-
-/// Sixteen bytes that belong to these words and, in all likelihood, to no others.
-fn digest(words: &[&str]) -> [u8; 16] {
-    let mut hash = Sha256::new();
-    for word in words {
-        hash.update(word);
-        hash.update([0]);
-    }
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&hash.finalize()[..16]);
-    bytes
-}
-
-fn number(words: &[&str]) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = digest(words);
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
-}
-
-/// The name of a machine's monitor socket: short, because the paths of sockets are.
-pub(super) fn socket_name(store: &str, id: &MachineId) -> String {
-    format!("{:016x}.qmp", number(&[store, id.cluster.as_str(), id.machine.as_str()]))
-}
-
-/// The addresses of a machine's two network interfaces, from QEMU's own range: to the outside,
-/// to the other nodes.
-pub(super) fn macs(store: &str, id: &MachineId) -> [String; 2] {
-    ["outer", "inner"].map(|which| {
-        let [a, b, c, ..] = digest(&[store, id.cluster.as_str(), id.machine.as_str(), which]);
-        format!("52:54:00:{a:02x}:{b:02x}:{c:02x}")
-    })
-}
 
 /// The loopback networks a cluster may have, in the order in which they are tried: 127.64.0.0/24
 /// to 127.254.255.0/24 without 127.77, starting somewhere that depends on the cluster.
@@ -99,6 +73,7 @@ pub(super) fn groups(
     (0..64_u8).map(move |attempt| {
         let attempt = attempt.to_string();
         let [a, b, c, d, e, ..] = digest(&[&words[0], &words[1], "group", &attempt]);
+        // Linux hands out ports from 32768 on (`ip_local_port_range`), others from 49152 on.
         let port = 20_000 + u16::from_be_bytes([d, e]) % 10_000;
         (Ipv4Addr::new(239, 192 + a % 4, b, c.clamp(1, 254)), port)
     })
@@ -115,32 +90,9 @@ pub(super) fn reach(network: Ipv4Net, address: Ipv4Addr) -> Reach {
     Reach { host: host_address(network, address).into(), ssh: SSH, engine: ENGINE }
 }
 
-/// A machine's two network interfaces, for its seed.
-pub(super) fn interfaces(
-    [outer, inner]: &[String; 2],
-    cluster: Ipv4Net,
-    address: Ipv4Addr,
-) -> Vec<Interface> {
-    let at = |address, net: Ipv4Net| Ipv4Net::new_assert(address, net.prefix_len());
-    vec![
-        Interface {
-            mac: outer.clone(),
-            address: at(OUTER_MACHINE, OUTER),
-            gateway: Some(OUTER_HOST),
-            nameservers: vec![OUTER_NAMES],
-        },
-        Interface {
-            mac: inner.clone(),
-            address: at(address, cluster),
-            gateway: None,
-            nameservers: Vec::new(),
-        },
-    ]
-}
-
 /// A forwarded port as QEMU has it: `tcp:127.64.0.100:8080-198.51.100.15:80`.
 pub(super) fn forward(host: Ipv4Addr, port: &Port) -> String {
-    format!("{}:{host}:{}-{OUTER_MACHINE}:{}", port.protocol, port.host, port.machine)
+    format!("{}:{host}:{}-{}:{}", port.protocol, port.host, OUTER.machine, port.machine)
 }
 
 /// Whether this user can have a port at one of this host's addresses now.
@@ -226,21 +178,6 @@ mod tests {
             let [first, second, ..] = net.addr().octets();
             first == 127 && (64..=254).contains(&second) && second != 77
         }));
-    }
-
-    #[test]
-    fn addresses_belong_to_a_store_a_cluster_and_a_machine() {
-        let id = |machine: &str| MachineId {
-            cluster: cluster("demo"),
-            machine: machine.parse().unwrap(),
-        };
-        let [outer, inner] = macs("a", &id("m1"));
-        assert_eq!([outer.clone(), inner.clone()], macs("a", &id("m1")));
-        assert_ne!(outer, inner);
-        assert_ne!(outer, macs("a", &id("m2"))[0]);
-        assert_ne!(outer, macs("b", &id("m1"))[0]);
-        assert!(outer.starts_with("52:54:00:") && outer.len() == 17);
-        assert_ne!(socket_name("a", &id("m1")), socket_name("a", &id("m2")));
     }
 
     #[test]

@@ -131,7 +131,7 @@ pub(super) struct Silent {
     pub ipvs: Option<bool>,
 }
 
-/// Why a node does not answer, as far as can be told from outside, and what to do.
+/// Why a node does not answer, as far as it shows from outside, and what to do.
 pub(super) fn why(silent: &Silent, port: &PublishedPort, at: u16, tally: &Tally) -> String {
     let Silent { node, state, ipvs } = silent;
     if let Some(state) = state.as_ref().filter(|state| **state != NodeState::Ready) {

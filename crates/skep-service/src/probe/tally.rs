@@ -154,7 +154,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever counts: the sum is the same.
+        /// However the requests are divided, the sum is the same.
         #[test]
         fn halves_make_a_whole(requests in prop::collection::vec((any::<bool>(), 0u64..50, "[ab]?"), 0..60), cut in 0usize..60) {
             let cut = cut.min(requests.len());

@@ -366,6 +366,7 @@ fn service_step(
     let mut old = known["Spec"].clone();
     let names: BTreeMap<_, _> =
         found.networks.iter().map(|one| (text(one, "/Id"), text(one, "/Name"))).collect();
+    // The engine stores networks by identifier, a file names them: both are compared by name.
     let attached = old.pointer_mut("/TaskTemplate/Networks").and_then(Value::as_array_mut);
     for network in attached.into_iter().flatten() {
         if let Some(name) = names.get(text(network, "/Target")) {

@@ -67,7 +67,7 @@ pub(super) async fn create(context: &Context, args: Create) -> Result<(), Failur
         install_engine: args.generic.install_engine,
         force: args.generic.force,
     };
-    let told = |stage| match stage {
+    let on_stage = |stage| match stage {
         Stage::Looking => context.message("Running pre-create checks..."),
         Stage::Making => context.message("Creating machine..."),
         Stage::Waiting => {
@@ -76,7 +76,7 @@ pub(super) async fn create(context: &Context, args: Create) -> Result<(), Failur
         Stage::Ready => context.message("Docker is up and running!"),
     };
     let operation = context.operation().within(timeout);
-    make(&home, machine, told, operation).await.map_err(failure)?;
+    make(&home, machine, on_stage, operation).await.map_err(failure)?;
     context.message(format_args!(
         "To see how to connect your Docker Client to the Docker Engine running on this virtual \
          machine, run: docker-machine env {name}"
