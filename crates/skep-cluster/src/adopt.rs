@@ -11,15 +11,14 @@ use skep_guest::{
     adopt::{self, AdoptError, Found, Owner, Settings, Tls},
     wait_until_ready,
 };
+use skep_machine::first_sight;
 use skep_pki::{Authority, needs_renewal};
 use skep_swarm::Swarm;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     ClusterError, ClusterRecord, EngineOptions, MachineRecord, ca_certificates, engine_options,
-    host_key::{log_in, pin},
-    reach::Cluster,
-    tls,
+    reach::Cluster, tls,
 };
 
 /// How long a host may take to be given back, which restarts its engine.
@@ -56,8 +55,8 @@ pub(crate) async fn adopt(
     let Context { events, cancel, .. } = context;
     let settings = engine_settings(&machine.engine)?;
     let access = cluster.access(machine)?;
-    pin(machine, &access, context).await?;
-    let guest = log_in(&access, context).await?;
+    first_sight::pin(&access, machine.system(), context).await?;
+    let guest = first_sight::log_in(&access, context).await?;
     let step = events.step(&machine.name, "looking at the host");
     let found = async {
         let found = adopt::look(&guest, cancel).await?;
@@ -193,7 +192,7 @@ impl Adoption<'_> {
         let access = guest.access().clone();
         drop(guest);
         Guest::close_master(&access, cancel).await?;
-        log_in(&access, self.context).await
+        Ok(first_sight::log_in(&access, self.context).await?)
     }
 }
 

@@ -153,6 +153,7 @@ impl From<MachineError> for ClusterError {
     fn from(error: MachineError) -> Self {
         match error {
             MachineError::Guest(error) => error.into(),
+            MachineError::Adopt(error) => error.into(),
             error => ClusterError::Machine(error),
         }
     }

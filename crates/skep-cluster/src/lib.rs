@@ -67,7 +67,6 @@ mod former;
 mod forward;
 pub mod guard;
 pub mod home;
-mod host_key;
 mod identity;
 pub mod images;
 pub mod import;

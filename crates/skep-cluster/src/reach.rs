@@ -11,13 +11,13 @@ use std::{
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use skep_engine::{Engine, EngineError};
 use skep_guest::{Access, Guest};
-use skep_machine::{DriverOptions, Login, MachineId, Reach, System};
+use skep_machine::{DriverOptions, Login, MachineId, Reach, System, first_sight};
 use skep_model::{ClusterName, MachineName, Role};
 use skep_store::layout::MachineLayout;
 use skep_swarm::Swarm;
 use tokio_util::sync::CancellationToken;
 
-use crate::{ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord, host_key};
+use crate::{ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord};
 
 /// How long a manager is asked alone before the next one is asked as well.
 const HEAD_START: Duration = Duration::from_millis(500);
@@ -152,7 +152,8 @@ impl Cluster {
         let access = self.access(machine)?;
         match machine.system() {
             System::Found | System::Boot2docker => {
-                Box::pin(host_key::connect(machine, &access, cancel)).await
+                let connected = first_sight::connect(&access, machine.system(), cancel);
+                Ok(Box::pin(connected).await?)
             }
             System::Skep | System::Nothing => Ok(Guest::connect(&access, cancel).await?),
         }

@@ -21,7 +21,6 @@ mod removal;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    net::Ipv4Addr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -50,8 +49,7 @@ use self::{
 };
 pub use self::{image::remove_image, preflight::IPVS};
 use crate::{
-    Driver, DriverOptions, GuestSystems, MachineError, MachineId, MachinePlan, Reach, Request,
-    Work, host::HostRoot,
+    Driver, GuestSystems, MachineError, MachineId, MachinePlan, Request, Work, host::HostRoot,
 };
 
 /// How long the host's engine may take to answer a greeting.
@@ -129,7 +127,7 @@ impl ContainerDriver {
         action: &'static str,
     ) -> Result<String, MachineError> {
         let found = self.must_look(id, action).await?;
-        found.id.ok_or_else(|| MachineError::NoSuchMachine { machine: id.machine.clone() })
+        found.id.ok_or_else(|| id.missing())
     }
 
     /// What the engine lists of a machine that must be there; one that is being removed is not.
@@ -140,7 +138,7 @@ impl ContainerDriver {
     ) -> Result<ContainerSummary, MachineError> {
         let found = self.find(id).await.map_err(|source| refused(id, action, source))?;
         let found = found.filter(|container| !removal::is_leaving(container));
-        found.ok_or_else(|| MachineError::NoSuchMachine { machine: id.machine.clone() })
+        found.ok_or_else(|| id.missing())
     }
 
     async fn make(&self, plan: &MachinePlan, journal: &Journal) -> Result<(), MachineError> {
@@ -266,14 +264,6 @@ impl Driver for ContainerDriver {
         work.make(&objects::network(cluster), made).await.map(Some)
     }
 
-    fn reach(
-        &self,
-        _: &MachineId,
-        address: Ipv4Addr,
-        _: &DriverOptions,
-    ) -> Result<Reach, MachineError> {
-        Ok(Reach::direct(address))
-    }
     fn resource(&self, id: &MachineId) -> Resource {
         objects::container(id)
     }

@@ -28,6 +28,17 @@ pub struct MachineId {
     pub machine: MachineName,
 }
 
+impl MachineId {
+    pub(crate) fn refuse(&self, action: &'static str, reason: impl ToString) -> MachineError {
+        let (machine, reason) = (self.machine.clone(), reason.to_string());
+        MachineError::Driver { machine, action, reason }
+    }
+
+    pub(crate) fn missing(&self) -> MachineError {
+        MachineError::NoSuchMachine { machine: self.machine.clone() }
+    }
+}
+
 impl fmt::Display for MachineId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.machine)
@@ -151,35 +162,43 @@ pub trait Driver: fmt::Debug + Send + Sync {
     async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check>;
 
     /// Makes what the machines of a cluster share: the guest's image and a network. Returns the
-    /// network's subnet, `wanted` or a free one; none if its machines are not on one network.
+    /// network's subnet, `wanted` or a free one; none if its machines are not on one network, and
+    /// share nothing.
     async fn prepare(
         &self,
-        cluster: &ClusterName,
-        wanted: Option<Ipv4Net>,
-        work: Work<'_>,
-    ) -> Result<Option<Ipv4Net>, MachineError>;
+        _cluster: &ClusterName,
+        _wanted: Option<Ipv4Net>,
+        _work: Work<'_>,
+    ) -> Result<Option<Ipv4Net>, MachineError> {
+        Ok(None)
+    }
 
     /// Where this host reaches a machine of a cluster that has been prepared. No program is asked:
-    /// it is the same whether the machine runs or not.
+    /// it is the same whether the machine runs or not. Directly, where the host is on its network.
     fn reach(
         &self,
-        id: &MachineId,
+        _id: &MachineId,
         address: Ipv4Addr,
-        options: &DriverOptions,
-    ) -> Result<Reach, MachineError>;
+        _options: &DriverOptions,
+    ) -> Result<Reach, MachineError> {
+        Ok(Reach::direct(address))
+    }
 
     /// What a machine is called in the journal: the one of its resources without which it is no
     /// machine.
     fn resource(&self, id: &MachineId) -> Resource;
 
     /// Makes a machine answer on `ports` at its host address, from now on and after each start.
-    /// Ports it answers on already, or with this driver on all of them, are success.
+    /// Ports it answers on already, or as a machine that is reached directly on all of them, are
+    /// success.
     async fn publish(
         &self,
-        id: &MachineId,
-        ports: &[Port],
-        cancel: &CancellationToken,
-    ) -> Result<(), MachineError>;
+        _id: &MachineId,
+        _ports: &[Port],
+        _cancel: &CancellationToken,
+    ) -> Result<(), MachineError> {
+        Ok(())
+    }
 
     /// Makes a machine, stopped. A whole one that is there already stays as it is; one that has
     /// never been started is made anew, since its seed may be missing.
@@ -209,8 +228,11 @@ pub trait Driver: fmt::Debug + Send + Sync {
         Ok(self.states(cluster).await?.into_keys().collect())
     }
 
-    /// The end of what a machine printed to its console, for an error's text.
-    async fn console(&self, id: &MachineId) -> Result<String, MachineError>;
+    /// The end of what a machine printed to its console, for an error's text; nothing where it has
+    /// none.
+    async fn console(&self, _id: &MachineId) -> Result<String, MachineError> {
+        Ok(String::new())
+    }
 
     /// Removes a machine with everything that is its own.
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError>;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ipnet::Ipv4Net;
 use skep_context::Cancelled;
 use skep_engine::EngineError;
-use skep_guest::GuestError;
+use skep_guest::{GuestError, adopt::AdoptError};
 use skep_model::{ClusterName, MachineName, MachineState, Port};
 use skep_os::{OsError, SeedError};
 use skep_store::{Resource, StoreError};
@@ -83,6 +83,9 @@ pub enum MachineError {
     NoFreeSubnet,
     #[error(transparent)]
     Guest(#[from] GuestError),
+    /// A machine that was there before, and is not as skep left it.
+    #[error(transparent)]
+    Adopt(AdoptError),
     /// A machine that cannot be logged in to, with what it printed last.
     #[error("{source}; the end of its console:{console}")]
     Console {
@@ -120,6 +123,15 @@ impl MachineError {
             self,
             MachineError::Foreign { .. } | MachineError::Subnet { .. } | MachineError::NoFreeSubnet
         )
+    }
+}
+
+impl From<AdoptError> for MachineError {
+    fn from(error: AdoptError) -> Self {
+        match error {
+            AdoptError::Guest(error) => error.into(),
+            error => MachineError::Adopt(error),
+        }
     }
 }
 

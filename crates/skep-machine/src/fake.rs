@@ -15,10 +15,7 @@ use skep_model::{Check, ClusterName, MachineName, MachineState, Port, Transition
 use skep_store::Resource;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work, shelf,
-    subnet,
-};
+use crate::{Driver, MachineError, MachineId, MachinePlan, Request, Work, shelf, subnet};
 
 /// Machines in memory.
 #[derive(Debug, Default)]
@@ -94,7 +91,7 @@ impl FakeDriver {
             Some(next) => {
                 inner.machines.insert(id.clone(), next);
             }
-            None => return Err(MachineError::NoSuchMachine { machine: id.machine.clone() }),
+            None => return Err(id.missing()),
         }
         Ok(())
     }
@@ -155,14 +152,6 @@ impl Driver for FakeDriver {
         Ok(Some(chosen))
     }
 
-    fn reach(
-        &self,
-        _: &MachineId,
-        address: Ipv4Addr,
-        _: &DriverOptions,
-    ) -> Result<Reach, MachineError> {
-        Ok(Reach::direct(address))
-    }
     fn resource(&self, id: &MachineId) -> Resource {
         resource(id)
     }
@@ -176,7 +165,7 @@ impl Driver for FakeDriver {
         Self::check(cancel)?;
         match self.lock().machines.get(id) {
             Some(_) => Ok(()),
-            None => Err(MachineError::NoSuchMachine { machine: id.machine.clone() }),
+            None => Err(id.missing()),
         }
     }
 
@@ -219,7 +208,7 @@ impl Driver for FakeDriver {
     async fn console(&self, id: &MachineId) -> Result<String, MachineError> {
         match self.lock().machines.get(id) {
             Some(_) => Ok("a fake machine says nothing".into()),
-            None => Err(MachineError::NoSuchMachine { machine: id.machine.clone() }),
+            None => Err(id.missing()),
         }
     }
 

@@ -31,33 +31,20 @@ pub(crate) fn socket(directory: &Path, store: &str, id: &MachineId, kind: &str) 
     directory.join(format!("{number:016x}.{kind}"))
 }
 
-/// The hardware addresses of a machine's two network cards, in its hypervisor's own range: to the
-/// outside, to the other nodes.
-pub(crate) fn macs(range: &str, store: &str, id: &MachineId) -> [String; 2] {
-    ["outer", "inner"].map(|which| {
-        let [a, b, c, ..] = digest(&[store, id.cluster.as_str(), id.machine.as_str(), which]);
-        format!("{range}:{a:02x}:{b:02x}:{c:02x}")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn addresses_belong_to_a_store_a_cluster_and_a_machine() {
+    fn a_socket_belongs_to_a_store_a_cluster_and_a_machine() {
         let id = |machine: &str| MachineId {
             cluster: "demo".parse().unwrap(),
             machine: machine.parse().unwrap(),
         };
-        let macs = |store, machine| macs("52:54:00", store, &id(machine));
-        let [outer, inner] = macs("a", "m1");
-        assert_eq!([outer.clone(), inner.clone()], macs("a", "m1"));
-        assert_ne!(outer, inner);
-        assert_ne!(outer, macs("a", "m2")[0]);
-        assert_ne!(outer, macs("b", "m1")[0]);
-        assert!(outer.starts_with("52:54:00:") && outer.len() == 17);
-        let socket = |machine| socket(Path::new("/run"), "a", &id(machine), "qmp");
-        assert_ne!(socket("m1"), socket("m2"));
+        let socket = |store, machine| socket(Path::new("/run"), store, &id(machine), "qmp");
+        assert_eq!(socket("a", "m1"), socket("a", "m1"));
+        assert_ne!(socket("a", "m1"), socket("a", "m2"));
+        assert_ne!(socket("a", "m1"), socket("b", "m1"));
+        assert_eq!(socket("a", "m1").as_os_str().len(), "/run/0123456789abcdef.qmp".len());
     }
 }

@@ -48,7 +48,7 @@ use self::{
     accel::{Host, NATIVE, Native},
     life::Place,
     program::Qemu,
-    record::{Cluster, Files, Machine},
+    record::{Cluster, Machine},
 };
 use crate::{
     Driver, DriverOptions, GuestSystems, MachineError, MachineId, MachinePlan, Reach, Request,
@@ -107,18 +107,14 @@ impl QemuDriver {
     fn place(&self, id: &MachineId) -> Place {
         Place {
             id: id.clone(),
-            files: Files::at(self.shelf.machine_directory(id)),
+            files: self.shelf.files(id, "img"),
             monitor: identity::socket(&self.sockets, &self.store, id, "qmp"),
         }
     }
 
     /// The record of a cluster that has been prepared.
     fn cluster(&self, cluster: &ClusterName) -> Result<Cluster, MachineError> {
-        let path = self.shelf.cluster_record(cluster);
-        Cluster::read(&path)?.ok_or_else(|| MachineError::Host {
-            action: format!("find the network of cluster {cluster}"),
-            reason: format!("{} is gone: `skep up` writes it again", path.display()),
-        })
+        self.shelf.cluster(cluster)
     }
 
     fn binary(&self, cluster: Option<&Cluster>) -> PathBuf {
@@ -222,7 +218,7 @@ impl QemuDriver {
                  and `skep up` again",
                 os.cache().display()
             );
-            place.refuse("start", reason)
+            place.id.refuse("start", reason)
         })
     }
 
@@ -230,7 +226,7 @@ impl QemuDriver {
         self.machines(cluster)
             .unwrap_or_default()
             .iter()
-            .any(|place| process::is_alive(&place.files.pid()).unwrap_or(false))
+            .any(|place| process::is_alive(&place.pid()).unwrap_or(false))
     }
 
     /// The places of everything that may be a machine of a cluster.
@@ -253,7 +249,7 @@ impl Driver for QemuDriver {
         work: Work<'_>,
     ) -> Result<Option<Ipv4Net>, MachineError> {
         let guest = (self.os)()?.ensure_vm(work.context.events, work.context.cancel).await?;
-        let known = Cluster::read(&self.shelf.cluster_record(cluster))?;
+        let known = self.shelf.read_cluster::<Cluster>(cluster)?;
         // Before the intent: a cluster that cannot be accelerated as asked is to leave nothing.
         self.accel(known.as_ref(), &guest, Some(work.context.events), work.context.cancel).await?;
         let made = self.make_network(cluster, wanted);
@@ -311,7 +307,7 @@ impl Driver for QemuDriver {
     async fn console(&self, id: &MachineId) -> Result<String, MachineError> {
         let place = self.place(id);
         place.record()?;
-        let refuse = |error: io::Error| place.refuse("read the console of", error);
+        let refuse = |error: io::Error| place.id.refuse("read the console of", error);
         console::bound(&place.files.console()).map_err(refuse)?;
         let mut text = console::tail(&place.files.console()).map_err(refuse)?;
         if let Ok(status) = monitor::status(&place.monitor).await
@@ -327,7 +323,7 @@ impl Driver for QemuDriver {
     }
 
     async fn resources(&self, cluster: &ClusterName) -> Result<Vec<Resource>, MachineError> {
-        Ok(self.found(cluster)?)
+        Ok(self.shelf.resources(cluster, &self.shelf.made(cluster)?))
     }
 
     async fn remove_resource(

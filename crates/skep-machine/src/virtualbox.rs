@@ -39,26 +39,21 @@ mod record;
 mod tests;
 mod version;
 
-use std::{collections::BTreeMap, fmt, io, net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, io, path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
 use skep_context::cancellable;
-use skep_model::{Check, ClusterName, MachineName, MachineState, Port};
+use skep_model::{Check, ClusterName, MachineName, MachineState};
 use skep_store::{Layout, Resource, StoreError};
 use tokio_util::sync::CancellationToken;
 
 pub use self::options::{Iso, Options, Share};
 use self::{
-    failure::VBoxError,
-    life::Place,
-    making::RemovalReason,
-    program::VBoxManage,
-    record::{Cluster, Files},
+    failure::VBoxError, life::Place, making::RemovalReason, program::VBoxManage, record::Cluster,
 };
 use crate::{
-    Driver, DriverOptions, GuestSystems, MachineError, MachineId, MachinePlan, Reach, Request,
-    Work, console,
+    Driver, GuestSystems, MachineError, MachineId, MachinePlan, Request, Work, console,
     shelf::{
         self, Shelf,
         kind::{MACHINE, NETWORK},
@@ -148,16 +143,12 @@ impl VirtualBoxDriver {
 
     /// Where a machine's files are, whether or not it exists.
     fn place(&self, id: &MachineId) -> Place {
-        Place { id: id.clone(), files: Files::at(self.shelf.machine_directory(id)) }
+        Place { id: id.clone(), files: self.shelf.files(id, "vdi") }
     }
 
     /// The record of a cluster that has been prepared.
     fn cluster(&self, cluster: &ClusterName) -> Result<Cluster, MachineError> {
-        let path = self.shelf.cluster_record(cluster);
-        Cluster::read(&path)?.ok_or_else(|| MachineError::Host {
-            action: format!("find the network of cluster {cluster}"),
-            reason: format!("{} is gone: `skep up` writes it again", path.display()),
-        })
+        self.shelf.cluster(cluster)
     }
 
     fn refuse(&self, action: &str, error: VBoxError) -> MachineError {
@@ -204,26 +195,8 @@ impl Driver for VirtualBoxDriver {
         made.map(Some)
     }
 
-    fn reach(
-        &self,
-        _: &MachineId,
-        address: Ipv4Addr,
-        _: &DriverOptions,
-    ) -> Result<Reach, MachineError> {
-        Ok(Reach::direct(address))
-    }
     fn resource(&self, id: &MachineId) -> Resource {
         of_machine(MACHINE, id)
-    }
-
-    async fn publish(
-        &self,
-        _: &MachineId,
-        _: &[Port],
-        _: &CancellationToken,
-    ) -> Result<(), MachineError> {
-        // This host is on the machines' network: they answer on all their ports.
-        Ok(())
     }
 
     async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError> {
@@ -253,7 +226,7 @@ impl Driver for VirtualBoxDriver {
     async fn console(&self, id: &MachineId) -> Result<String, MachineError> {
         let place = self.place(id);
         place.record()?;
-        let refuse = |error: io::Error| place.refuse("read the console of", error);
+        let refuse = |error: io::Error| place.id.refuse("read the console of", error);
         console::tail(&place.files.console()).map_err(refuse)
     }
 

@@ -54,9 +54,9 @@ impl Bench {
 
     async fn pinned(&self) -> Result<String, ClusterError> {
         let access = self.cluster.access(self.machine()).unwrap();
-        let timeout = Duration::ZERO;
-        pin(self.machine(), &access, Context::new(&Events::none(), &self.cancel).within(timeout))
-            .await?;
+        let events = Events::none();
+        let context = Context::new(&events, &self.cancel).within(Duration::ZERO);
+        first_sight::pin(&access, self.machine().system(), context).await?;
         Ok(std::fs::read_to_string(&access.known_hosts).unwrap())
     }
 }

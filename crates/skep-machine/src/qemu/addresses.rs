@@ -19,22 +19,23 @@ use std::{
 
 use ipnet::Ipv4Net;
 use skep_model::{ClusterName, Port, Protocol};
-use skep_os::Interface;
 
 use crate::{
     Reach,
+    cards::Nat,
     host::HostRoot,
     identity::{digest, number},
     subnet,
 };
 
 /// The network between a machine and QEMU: one of those set apart for documentation, so that it
-/// hides nothing a machine may want to reach.
-pub(super) const OUTER: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 51, 100, 0), 24);
-pub(super) const OUTER_MACHINE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 15);
-pub(super) const OUTER_HOST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
-/// QEMU's name server there, which asks this host's own.
-pub(super) const OUTER_NAMES: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 3);
+/// hides nothing a machine may want to reach. QEMU's name server asks this host's own.
+pub(super) const OUTER: Nat = Nat {
+    net: Ipv4Net::new_assert(Ipv4Addr::new(198, 51, 100, 0), 24),
+    machine: Ipv4Addr::new(198, 51, 100, 15),
+    gateway: Ipv4Addr::new(198, 51, 100, 2),
+    names: Ipv4Addr::new(198, 51, 100, 3),
+};
 
 /// The port of a machine's SSH server at its host address: 22 would take a permission.
 pub(super) const SSH: u16 = 2222;
@@ -89,32 +90,9 @@ pub(super) fn reach(network: Ipv4Net, address: Ipv4Addr) -> Reach {
     Reach { host: host_address(network, address).into(), ssh: SSH, engine: ENGINE }
 }
 
-/// A machine's two network interfaces, for its seed.
-pub(super) fn interfaces(
-    [outer, inner]: &[String; 2],
-    cluster: Ipv4Net,
-    address: Ipv4Addr,
-) -> Vec<Interface> {
-    let at = |address, net: Ipv4Net| Ipv4Net::new_assert(address, net.prefix_len());
-    vec![
-        Interface {
-            mac: outer.clone(),
-            address: at(OUTER_MACHINE, OUTER),
-            gateway: Some(OUTER_HOST),
-            nameservers: vec![OUTER_NAMES],
-        },
-        Interface {
-            mac: inner.clone(),
-            address: at(address, cluster),
-            gateway: None,
-            nameservers: Vec::new(),
-        },
-    ]
-}
-
 /// A forwarded port as QEMU has it: `tcp:127.64.0.100:8080-198.51.100.15:80`.
 pub(super) fn forward(host: Ipv4Addr, port: &Port) -> String {
-    format!("{}:{host}:{}-{OUTER_MACHINE}:{}", port.protocol, port.host, port.machine)
+    format!("{}:{host}:{}-{}:{}", port.protocol, port.host, OUTER.machine, port.machine)
 }
 
 /// Whether this user can have a port at one of this host's addresses now.

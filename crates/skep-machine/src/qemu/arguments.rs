@@ -14,8 +14,9 @@ use super::{
     Accel,
     addresses::{self, ALWAYS},
     monitor,
-    record::{Files, Wire},
+    record::{PID, Wire},
 };
+use crate::{cards::Nat, shelf::Files};
 
 /// Everything that decides how QEMU is started.
 #[derive(Debug, Clone)]
@@ -101,7 +102,7 @@ impl Launch {
             add("-device", &format!("virtio-net-pci,netdev={name},mac={mac},romfile="));
         }
         add("-device", &"virtio-rng-pci");
-        add("-pidfile", &self.files.pid());
+        add("-pidfile", &self.files.other(PID));
         // A kernel that cannot go on ends its QEMU, instead of starting over and over.
         all.push("-no-reboot".into());
         all.push("-daemonize".into());
@@ -117,8 +118,7 @@ impl Launch {
     }
 
     fn outer_network(&self) -> String {
-        let net = addresses::OUTER;
-        let (host, names) = (addresses::OUTER_HOST, addresses::OUTER_NAMES);
+        let Nat { net, gateway: host, names, .. } = addresses::OUTER;
         let mut text =
             format!("user,id={},ipv6=off,net={net},host={host},dns={names}", monitor::OUTER);
         for port in ALWAYS.iter().chain(&self.publish) {
@@ -156,12 +156,12 @@ mod tests {
     use skep_store::Layout;
 
     use super::*;
+    use crate::{MachineId, shelf::Shelf};
 
     fn launch() -> Launch {
-        let layout = Layout::new("/store")
-            .cluster(&"demo".parse().unwrap())
-            .machine(&"worker1".parse().unwrap());
-        let layout = layout.directory().join("qemu");
+        let id =
+            MachineId { cluster: "demo".parse().unwrap(), machine: "worker1".parse().unwrap() };
+        let shelf = Shelf::new(Layout::new("/store"), "qemu");
         Launch {
             name: "demo/worker1".into(),
             architecture: "x86_64",
@@ -171,7 +171,7 @@ mod tests {
             kernel: "/store/os/d/vmlinuz".into(),
             initramfs: "/store/os/d/initramfs".into(),
             base: "/store/os/d/base.squashfs".into(),
-            files: Files::at(layout),
+            files: shelf.files(&id, "img"),
             monitor: "/run/skep/0123.qmp".into(),
             host: Ipv4Addr::new(127, 70, 3, 101),
             publish: vec!["8080:80".parse().unwrap(), "53/udp".parse().unwrap()],

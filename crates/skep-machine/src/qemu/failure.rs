@@ -2,7 +2,7 @@
 
 use skep_model::{Port, Protocol};
 
-use super::addresses::{ALWAYS, OUTER_MACHINE};
+use super::addresses::{ALWAYS, OUTER};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failure {
@@ -112,7 +112,7 @@ fn brief(line: &str) -> String {
 ///   TCP[HOST_FORWARD]  14    127.64.0.100  8080   198.51.100.15    80     0     0
 /// ```
 pub(super) fn parse_forwards(text: &str, host: std::net::Ipv4Addr) -> Vec<Port> {
-    let (host, machine) = (host.to_string(), OUTER_MACHINE.to_string());
+    let (host, machine) = (host.to_string(), OUTER.machine.to_string());
     let parse = |line: &str| {
         let mut fields = line.split_whitespace();
         let protocol = match fields.next()? {
@@ -194,7 +194,7 @@ mod tests {
         #[test]
         fn any_output_has_an_explanation(text in "\\PC{0,200}") {
             explain(&text);
-            parse_forwards(&text, OUTER_MACHINE);
+            parse_forwards(&text, OUTER.machine);
         }
 
         #[test]

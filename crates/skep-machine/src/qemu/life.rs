@@ -15,9 +15,9 @@ use super::{
     monitor::{self, MonitorError, RunState},
     process::{self, Process},
     program,
-    record::{Cluster, Files, Machine, Power, Wire},
+    record::{Cluster, Machine, PID, Wire},
 };
-use crate::{MachineError, MachineId, console, host::HostRoot};
+use crate::{MachineError, MachineId, console, host::HostRoot, record::Wanted, shelf::Files};
 
 /// How long the guest is asked to power off before it is not asked any more.
 const GRACE: Duration = Duration::from_secs(30);
@@ -38,22 +38,18 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn refuse(&self, action: &'static str, reason: impl ToString) -> MachineError {
-        MachineError::Driver {
-            machine: self.id.machine.clone(),
-            action,
-            reason: reason.to_string(),
-        }
+    /// Where QEMU writes its process id.
+    pub(super) fn pid(&self) -> PathBuf {
+        self.files.other(PID)
     }
 
     /// Its record, which must be there.
     pub(super) fn record(&self) -> Result<Machine, MachineError> {
-        let missing = || MachineError::NoSuchMachine { machine: self.id.machine.clone() };
-        self.files.read()?.ok_or_else(missing)
+        self.files.read()?.ok_or_else(|| self.id.missing())
     }
 
     pub(super) fn process(&self, action: &'static str) -> Result<Option<Process>, MachineError> {
-        process::find(&self.files.pid()).map_err(|error| self.refuse(action, error))
+        process::find(&self.pid()).map_err(|error| self.id.refuse(action, error))
     }
 
     /// What state it is in; `None` where there is no machine, or only a part of one.
@@ -64,7 +60,7 @@ impl Place {
             Err(_) => return Some(MachineState::Failed),
         };
         // What cannot be seen from here (it may run in another container) is not said to run.
-        if !process::is_alive(&self.files.pid()).unwrap_or(false) {
+        if !process::is_alive(&self.pid()).unwrap_or(false) {
             return Some(self.state_at_rest(&record));
         }
         // Whether a console has become too long is checked whenever a command looks at the machine.
@@ -74,7 +70,7 @@ impl Place {
             // Its process lives, whatever keeps it from answering.
             Err(MonitorError::Silent | MonitorError::Refused(_)) => MachineState::Running,
             // It may have ended since.
-            Err(MonitorError::Io(_)) if process::is_alive(&self.files.pid()).unwrap_or(false) => {
+            Err(MonitorError::Io(_)) if process::is_alive(&self.pid()).unwrap_or(false) => {
                 MachineState::Running
             }
             Err(MonitorError::Io(_)) => self.state_at_rest(&record),
@@ -85,11 +81,11 @@ impl Place {
     /// along. One that left it behind was killed, or crashed, or the host was.
     fn state_at_rest(&self, record: &Machine) -> MachineState {
         let is_whole = self.files.data().exists();
-        match record.power {
+        match record.wanted {
             _ if !is_whole => MachineState::Failed,
-            Power::New | Power::Off => MachineState::Stopped,
-            Power::On if self.files.pid().exists() => MachineState::Failed,
-            Power::On => MachineState::Stopped,
+            Wanted::Made | Wanted::New | Wanted::Off => MachineState::Stopped,
+            Wanted::On if self.pid().exists() => MachineState::Failed,
+            Wanted::On => MachineState::Stopped,
         }
     }
 }
@@ -133,15 +129,15 @@ impl QemuDriver {
         if let Some(process) = place.process("start")? {
             match monitor::status(&place.monitor).await {
                 Ok(RunState::running) | Err(MonitorError::Silent) => {
-                    return self.note(place, &mut record, Power::On);
+                    return self.note(place, &mut record, Wanted::On);
                 }
                 // It was paused outside of skep, or the host's disk was full.
                 Ok(RunState::paused | RunState::io_error | RunState::suspended) => {
                     look_for_room(place)?;
                     monitor::go_on(&place.monitor)
                         .await
-                        .map_err(|error| place.refuse("start", error))?;
-                    return self.note(place, &mut record, Power::On);
+                        .map_err(|error| place.id.refuse("start", error))?;
+                    return self.note(place, &mut record, Wanted::On);
                 }
                 other => {
                     if let Ok(RunState::internal_error) = other {
@@ -154,13 +150,13 @@ impl QemuDriver {
         }
         let cluster = self.cluster(&place.id.cluster)?;
         self.look_before(place, &cluster, &record)?;
-        console::begin(&place.files.console()).map_err(|error| place.refuse("start", error))?;
+        console::begin(&place.files.console()).map_err(|error| place.id.refuse("start", error))?;
         let binary = self.binary(Some(&cluster));
         let launch = self.launch(place, &cluster, &record, cancel).await?;
         skep_store::file::create_private_dir(&self.sockets)?;
         // Noted before the effect: a machine that does not run although it should has ended by
         // itself.
-        self.note(place, &mut record, Power::On)?;
+        self.note(place, &mut record, Wanted::On)?;
         let arguments = launch.arguments();
         // QEMU goes on in the background and its first process ends when all is set up.
         match Program::new(&binary).args(arguments).directory("/").run(cancel).await {
@@ -171,9 +167,9 @@ impl QemuDriver {
             }
             Err(ProcessError::NotFound { program }) => {
                 let fix = program::how_to_install();
-                Err(place.refuse("start", format!("there is no `{program}`: {fix}")))
+                Err(place.id.refuse("start", format!("there is no `{program}`: {fix}")))
             }
-            Err(error) => Err(place.refuse("start", error)),
+            Err(error) => Err(place.id.refuse("start", error)),
         }
     }
 
@@ -194,7 +190,7 @@ impl QemuDriver {
                     _ => "`skep up` writes it again",
                 };
                 let path = path.display();
-                return Err(place.refuse("start", format!("its {what} {path} is gone; {fix}")));
+                return Err(place.id.refuse("start", format!("its {what} {path} is gone; {fix}")));
             }
         }
         look_for_room(place)?;
@@ -231,7 +227,7 @@ impl QemuDriver {
                 port_error(&self.host, place, host, port, &error)
             }
             Failure::Group => group_error(place, cluster),
-            Failure::Other(reason) => place.refuse("start", reason),
+            Failure::Other(reason) => place.id.refuse("start", reason),
         })
     }
 
@@ -246,7 +242,7 @@ impl QemuDriver {
         let accel = self.accel(Some(cluster), &image, None, cancel).await;
         let accel = accel.map_err(|error| match error {
             MachineError::Acceleration { why, fix, .. } => {
-                place.refuse("start", format!("{why}: {fix} with `skep up`"))
+                place.id.refuse("start", format!("{why}: {fix} with `skep up`"))
             }
             other => other,
         })?;
@@ -273,10 +269,10 @@ impl QemuDriver {
         &self,
         place: &Place,
         record: &mut Machine,
-        power: Power,
+        wanted: Wanted,
     ) -> Result<(), MachineError> {
-        if record.power != power {
-            record.power = power;
+        if record.wanted != wanted {
+            record.wanted = wanted;
             place.files.write(record)?;
         }
         Ok(())
@@ -287,8 +283,8 @@ impl QemuDriver {
         let mut record = place.record()?;
         let process = place.process("stop")?;
         // A machine that was never started stays new: `create` may still give it another seed.
-        if record.power != Power::New {
-            self.note(place, &mut record, Power::Off)?;
+        if record.wanted != Wanted::New {
+            self.note(place, &mut record, Wanted::Off)?;
         }
         let Some(process) = process else { return Ok(()) };
         let gone = tokio::time::timeout(GRACE, ask_until_gone(place, &process)).await;
@@ -301,8 +297,8 @@ impl QemuDriver {
     pub(super) async fn cut_off(&self, place: &Place) -> Result<(), MachineError> {
         let mut record = place.record()?;
         let process = place.process("kill")?;
-        if record.power != Power::New {
-            self.note(place, &mut record, Power::Off)?;
+        if record.wanted != Wanted::New {
+            self.note(place, &mut record, Wanted::Off)?;
         }
         match process {
             None => Ok(()),
@@ -324,7 +320,7 @@ fn look_for_room(place: &Place) -> Result<(), MachineError> {
         free >> 20,
         data.display()
     );
-    Err(place.refuse("start", reason))
+    Err(place.id.refuse("start", reason))
 }
 
 /// Presses the power button until the machine is gone, and says whether it is. A guest that has
@@ -368,10 +364,12 @@ pub(super) async fn end_by_force(
     process: &Process,
     action: &'static str,
 ) -> Result<(), MachineError> {
-    process.kill().map_err(|error| place.refuse(action, error))?;
+    process.kill().map_err(|error| place.id.refuse(action, error))?;
     match tokio::time::timeout(END, process.ended()).await {
-        Ok(ended) => ended.map_err(|error| place.refuse(action, error)),
-        Err(_) => Err(place.refuse(action, "QEMU was killed and does not end: is a disk hanging?")),
+        Ok(ended) => ended.map_err(|error| place.id.refuse(action, error)),
+        Err(_) => {
+            Err(place.id.refuse(action, "QEMU was killed and does not end: is a disk hanging?"))
+        }
     }
 }
 
@@ -421,9 +419,9 @@ pub(super) fn refusal(root: &HostRoot, port: Port, error: &io::Error) -> String 
 
 fn group_error(place: &Place, cluster: &Cluster) -> MachineError {
     let Wire::Multicast { group, port } = &cluster.segment else {
-        return place.refuse("start", "its network is in use");
+        return place.id.refuse("start", "its network is in use");
     };
-    place.refuse(
+    place.id.refuse(
         "start",
         format!(
             "another program uses {group}:{port}/udp, which joins this cluster's machines \

@@ -6,19 +6,15 @@ use ipnet::Ipv4Net;
 use skep_context::Context;
 use skep_model::ClusterName;
 use skep_os::vm;
-use skep_store::{Lock, Resource, StoreError};
+use skep_store::{Lock, StoreError};
 
 use super::{
     QemuDriver, Segment, addresses,
     life::{Place, end_by_force},
     monitor,
-    record::{Cluster, Machine, Power, SCHEMA, Wire},
+    record::{Cluster, Machine, Wire},
 };
-use crate::{
-    MachineError, MachinePlan, identity,
-    shelf::{self, kind::MACHINE, of_machine},
-    subnet,
-};
+use crate::{MachineError, MachinePlan, cards, record::Wanted, subnet};
 
 /// How often a lock that another process holds for a moment is tried again.
 const POLL: Duration = Duration::from_millis(20);
@@ -40,7 +36,7 @@ impl QemuDriver {
     pub(super) fn networks(&self, cluster: &ClusterName) -> Result<Networks, StoreError> {
         let mut taken = self.host.routes();
         let (mut own, mut loopback) = (None, Vec::new());
-        for (name, found) in self.shelf.clusters::<Cluster>(SCHEMA)? {
+        for (name, found) in self.shelf.clusters::<Cluster>()? {
             if name == *cluster {
                 own = Some(found);
                 continue;
@@ -111,8 +107,8 @@ impl QemuDriver {
             }
         };
         let (binary, accel) = (self.options.binary.clone(), self.options.accel);
-        let record = Cluster::new(subnet, host, segment, binary, accel);
-        record.write(&self.shelf.cluster_record(cluster))?;
+        let record = Cluster { subnet, host, segment, binary, accel };
+        self.shelf.write_cluster(cluster, &record)?;
         Ok(subnet)
     }
 
@@ -143,7 +139,7 @@ impl QemuDriver {
         record.binary = self.options.binary.clone().or(record.binary);
         record.accel = self.options.accel.or(record.accel);
         if record != before {
-            record.write(&self.shelf.cluster_record(cluster))?;
+            self.shelf.write_cluster(cluster, &record)?;
         }
         Ok(())
     }
@@ -168,12 +164,11 @@ impl QemuDriver {
         context: Context<'_>,
     ) -> Result<(), MachineError> {
         let place = &self.place(&plan.id);
-        let macs = identity::macs("52:54:00", &self.store, &plan.id);
+        let macs = cards::macs("52:54:00", &self.store, &plan.id);
         let cluster = self.cluster(&plan.id.cluster)?;
-        let mut seed = plan.seed.clone();
-        seed.network = addresses::interfaces(&macs, cluster.subnet, plan.address);
-        let config = vm::configuration_disk(&seed.to_tar(plan.written)?);
-        if place.files.read()?.is_some_and(|record| record.power != Power::New) {
+        let config = cards::configuration_disk(plan, &addresses::OUTER, &macs, cluster.subnet)?;
+        let known = place.files.read::<Machine>()?;
+        if known.is_some_and(|record| record.wanted != Wanted::New) {
             // Its disk has taken the seed in; the file is only needed for QEMU to start.
             if !place.files.config().exists() {
                 skep_store::write_private(&place.files.config(), &config)?;
@@ -187,9 +182,16 @@ impl QemuDriver {
         let disk = plan.size.disk.unwrap_or(vm::DEFAULT_DISK_BYTES);
         vm::make_data_disk(&place.files.data(), disk, context.cancel).await?;
         skep_store::write_private(&place.files.config(), &config)?;
-        let publish = plan.publish.clone();
-        let record = Machine::new(plan.address, macs, image.digest, plan.size, publish);
-        Ok(place.files.write(&record)?)
+        let [outer_mac, inner_mac] = macs;
+        Ok(place.files.write(&Machine {
+            wanted: Wanted::New,
+            address: plan.address,
+            outer_mac,
+            inner_mac,
+            image: image.digest,
+            size: plan.size,
+            publish: plan.publish.clone(),
+        })?)
     }
 
     /// Ends a machine and removes all it consists of.
@@ -208,17 +210,6 @@ impl QemuDriver {
         skep_store::file::remove_dir(place.files.directory())?;
         Ok(skep_store::file::remove(&place.monitor)?)
     }
-
-    /// Everything that exists for a cluster, machines first.
-    pub(super) fn found(&self, cluster: &ClusterName) -> Result<Vec<Resource>, StoreError> {
-        let mut machines = self.shelf.machines(cluster)?;
-        machines.retain(|id| self.shelf.machine_directory(id).exists());
-        let mut found: Vec<_> = machines.iter().map(|id| of_machine(MACHINE, id)).collect();
-        if self.shelf.cluster_record(cluster).exists() {
-            found.push(shelf::network(cluster));
-        }
-        Ok(found)
-    }
 }
 
 /// Ends a QEMU whose files were removed while it ran: nothing but its monitor leads to it.
@@ -234,6 +225,8 @@ async fn end_stray(place: &Place, action: &'static str) -> Result<(), MachineErr
     };
     tokio::time::timeout(END, gone).await.map_err(|_| {
         let socket = place.monitor.display();
-        place.refuse(action, format!("a QEMU without files answers at {socket} and does not end"))
+        place
+            .id
+            .refuse(action, format!("a QEMU without files answers at {socket} and does not end"))
     })
 }

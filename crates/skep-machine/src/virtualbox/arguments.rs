@@ -6,7 +6,6 @@ use std::{
 };
 
 use ipnet::Ipv4Net;
-use skep_os::Interface;
 
 use super::{
     Host, Os, Share,
@@ -15,40 +14,18 @@ use super::{
     record::Wire,
     version::Version,
 };
+use crate::cards::Nat;
 
 /// The network behind the first card: VirtualBox's own NAT.
-const NAT: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 2, 0), 24);
-const NAT_MACHINE: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
-/// The way out.
-const NAT_GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
-/// The name server there.
-const NAT_NAMES: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
+pub(super) const NAT: Nat = Nat {
+    net: Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 2, 0), 24),
+    machine: Ipv4Addr::new(10, 0, 2, 15),
+    gateway: Ipv4Addr::new(10, 0, 2, 2),
+    names: Ipv4Addr::new(10, 0, 2, 3),
+};
 
 /// The name of the rule that leads to a machine's SSH server.
 const RULE: &str = "ssh";
-
-/// The cards of a machine with skep's own guest, for its seed.
-pub(super) fn interfaces(
-    [outer, inner]: &[String; 2],
-    cluster: Ipv4Net,
-    address: Ipv4Addr,
-) -> Vec<Interface> {
-    let at = |address, net: Ipv4Net| Ipv4Net::new_assert(address, net.prefix_len());
-    vec![
-        Interface {
-            mac: outer.clone(),
-            address: at(NAT_MACHINE, NAT),
-            gateway: Some(NAT_GATEWAY),
-            nameservers: vec![NAT_NAMES],
-        },
-        Interface {
-            mac: inner.clone(),
-            address: at(address, cluster),
-            gateway: None,
-            nameservers: Vec::new(),
-        },
-    ]
-}
 
 #[derive(Debug)]
 pub(super) struct Settings<'a> {

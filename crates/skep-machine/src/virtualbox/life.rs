@@ -11,9 +11,9 @@ use super::{
     failure::{Cause, VBoxError},
     parse::{self, Power, Vm},
     program::Call,
-    record::{Files, Machine, Wanted},
+    record::Machine,
 };
-use crate::{MachineError, MachineId, console};
+use crate::{MachineError, MachineId, console, record::Wanted, shelf::Files};
 
 /// How long the guest is asked to power off before it is not asked any more.
 const GRACE: Duration = Duration::from_secs(30);
@@ -32,29 +32,17 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn refuse(&self, action: &'static str, reason: impl ToString) -> MachineError {
-        MachineError::Driver {
-            machine: self.id.machine.clone(),
-            action,
-            reason: reason.to_string(),
-        }
-    }
-
     pub(super) fn refuse_vbox(&self, action: &'static str, error: VBoxError) -> MachineError {
         match error {
             VBoxError::Cancelled => MachineError::Cancelled,
-            error => self.refuse(action, error.reason()),
+            error => self.id.refuse(action, error.reason()),
         }
-    }
-
-    fn missing(&self) -> MachineError {
-        MachineError::NoSuchMachine { machine: self.id.machine.clone() }
     }
 
     /// Its record, which must be there, and of a whole machine.
     pub(super) fn record(&self) -> Result<Machine, MachineError> {
-        let record = self.files.read()?.filter(|record| record.wanted != Wanted::Made);
-        record.ok_or_else(|| self.missing())
+        let record = self.files.read()?.filter(|record: &Machine| record.wanted != Wanted::Made);
+        record.ok_or_else(|| self.id.missing())
     }
 
     /// Writes down what is wanted of it, before it is done.
@@ -107,7 +95,7 @@ impl VirtualBoxDriver {
         cancel: &CancellationToken,
     ) -> Result<Vm, MachineError> {
         let found = self.vm(&record.uuid, cancel).await;
-        found.map_err(|error| place.refuse_vbox(action, error))?.ok_or_else(|| place.missing())
+        found.map_err(|error| place.refuse_vbox(action, error))?.ok_or_else(|| place.id.missing())
     }
 
     /// The same once it is not on its way from one state to another.
@@ -127,7 +115,7 @@ impl VirtualBoxDriver {
                 tokio::time::sleep(POLL).await;
             }
         };
-        let late = || place.refuse(action, "VirtualBox does not finish what it does with it");
+        let late = || place.id.refuse(action, "VirtualBox does not finish what it does with it");
         tokio::time::timeout(SETTLE, settled).await.map_err(|_| late())?
     }
 
@@ -152,7 +140,7 @@ impl VirtualBoxDriver {
                     "VirtualBox cannot read its settings {}: remove the machine and make it again",
                     vm.settings
                 );
-                return Err(place.refuse("start", reason));
+                return Err(place.id.refuse("start", reason));
             }
             Power::Stuck => self.end(place, &record.uuid, "start", cancel).await?,
             Power::Off | Power::Saved | Power::Aborted | Power::Changing => {}
@@ -161,7 +149,7 @@ impl VirtualBoxDriver {
             self.mend_machine(place, &mut record, &vm, cancel).await?;
         }
         let console = console::begin(&place.files.console());
-        console.map_err(|error| place.refuse("start", error))?;
+        console.map_err(|error| place.id.refuse("start", error))?;
         place.note(&mut record, Wanted::On)?;
         let call = Call::new(["startvm", &record.uuid, "--type", &record.ui]).long();
         match self.vbox.run(call, cancel).await {
@@ -303,7 +291,7 @@ impl VirtualBoxDriver {
                 }
             }
         };
-        let late = || place.refuse(action, "VirtualBox was told to power it off and does not");
+        let late = || place.id.refuse(action, "VirtualBox was told to power it off and does not");
         tokio::time::timeout(SETTLE, ended).await.map_err(|_| late())?
     }
 
@@ -315,7 +303,7 @@ impl VirtualBoxDriver {
     ) -> Result<BTreeMap<MachineName, MachineState>, MachineError> {
         let mut known = Vec::new();
         for place in self.machines(cluster)? {
-            match place.files.read() {
+            match place.files.read::<Machine>() {
                 Ok(Some(record)) if record.wanted != Wanted::Made => {
                     known.push((place.id.machine, Some(record)));
                 }

@@ -19,7 +19,7 @@ use super::{
     networks_conf::Allowed,
     parse,
     program::Call,
-    record::{Cluster, SCHEMA, Wire},
+    record::{Cluster, Wire},
     version::{NETS, RESTRICTED},
 };
 use crate::{MachineError, host::HostRoot, subnet};
@@ -123,7 +123,7 @@ impl VirtualBoxDriver {
 
     /// The networks of the store's other clusters on VirtualBox.
     fn others(&self, cluster: &ClusterName) -> Result<Vec<subnet::Taken>, MachineError> {
-        let all = self.shelf.clusters::<Cluster>(SCHEMA)?;
+        let all = self.shelf.clusters::<Cluster>()?;
         let others = all.into_iter().filter(|(name, _)| name != cluster);
         let taken = |(name, other): (ClusterName, Cluster)| subnet::Taken {
             subnet: other.subnet,
@@ -140,8 +140,7 @@ impl VirtualBoxDriver {
         cancel: &CancellationToken,
     ) -> Result<Ipv4Net, MachineError> {
         let _lock = self.vbox.lock(cancel).await?;
-        let path = self.shelf.cluster_record(cluster);
-        let found = Cluster::read(&path)?;
+        let found = self.shelf.read_cluster(cluster)?;
         let refuse = |error| self.refuse(&format!("make the network of cluster {cluster}"), error);
         let there = self.host_only(cancel).await.map_err(refuse)?;
         let record = match found {
@@ -150,12 +149,12 @@ impl VirtualBoxDriver {
                 let allowed = self.allowed(cancel).await.map_err(refuse)?;
                 let (net, wire) = self.choose(cluster, wanted, &there, allowed.as_ref())?;
                 match wire {
-                    Some(wire) => Cluster::new(net, wire, false),
+                    Some(wire) => Cluster { subnet: net, wire, is_ours: false },
                     None => self.make_wire(cluster, net, cancel).await?,
                 }
             }
         };
-        record.write(&path)?;
+        self.shelf.write_cluster(cluster, &record)?;
         Ok(record.subnet)
     }
 
@@ -179,7 +178,7 @@ impl VirtualBoxDriver {
         let there = self.host_only(cancel).await.map_err(refuse)?;
         let mended = self.mend(cluster, record.clone(), &there, cancel).await?;
         if mended != record {
-            mended.write(&self.shelf.cluster_record(cluster))?;
+            self.shelf.write_cluster(cluster, &mended)?;
         }
         Ok(mended)
     }
@@ -196,7 +195,7 @@ impl VirtualBoxDriver {
         }
         let has_it = |one: &&There| one.address.is_some_and(|net| net.trunc() == record.subnet);
         if let Some(one) = there.iter().find(has_it) {
-            return Ok(Cluster::new(record.subnet, one.wire.clone(), false));
+            return Ok(Cluster { subnet: record.subnet, wire: one.wire.clone(), is_ours: false });
         }
         let same = there.iter().find(|one| one.wire == record.wire);
         if let Some(one) = same
@@ -218,8 +217,9 @@ impl VirtualBoxDriver {
         let refuse = |error| self.refuse(&format!("make the network of cluster {cluster}"), error);
         let path = self.shelf.cluster_record(cluster);
         if self.has_nets(cancel).await.map_err(refuse)? {
-            let record = Cluster::new(net, Wire::Net(format!("skep-{cluster}")), true);
-            record.write(&path)?;
+            let record =
+                Cluster { subnet: net, wire: Wire::Net(format!("skep-{cluster}")), is_ours: true };
+            self.shelf.write_cluster(cluster, &record)?;
             let (lower, upper) = (subnet::gateway(net), host(net, 99));
             let call = Call::new(["hostonlynet", "add", "--name", record.wire.name(), "--enable"])
                 .words(["--netmask", &net.netmask().to_string()])
@@ -236,8 +236,8 @@ impl VirtualBoxDriver {
             action: format!("make the network of cluster {cluster}"),
             reason: format!("VirtualBox does not say which interface it has made: {text:?}"),
         })?;
-        let record = Cluster::new(net, Wire::Interface(name.to_owned()), true);
-        record.write(&path)?;
+        let record = Cluster { subnet: net, wire: Wire::Interface(name.to_owned()), is_ours: true };
+        self.shelf.write_cluster(cluster, &record)?;
         let addressed = async {
             self.forget_dhcp(&record.wire.network(), cancel).await.map_err(refuse)?;
             self.address(&record.wire, net, cancel).await
@@ -334,7 +334,7 @@ impl VirtualBoxDriver {
         cancel: &CancellationToken,
     ) -> Result<(), MachineError> {
         let path = self.shelf.cluster_record(cluster);
-        let Some(record) = Cluster::read(&path)? else { return Ok(()) };
+        let Some(record) = self.shelf.read_cluster::<Cluster>(cluster)? else { return Ok(()) };
         if record.is_ours {
             let _lock = self.vbox.lock(cancel).await?;
             match self.remove_wire(&record, cancel).await {

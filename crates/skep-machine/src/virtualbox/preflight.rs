@@ -282,8 +282,7 @@ async fn network(
             return vec![Check::fail(WHAT, "VirtualBox does not list any", error.reason())];
         }
     };
-    let path = driver.shelf.cluster_record(&request.cluster);
-    let record = match Cluster::read(&path) {
+    let record = match driver.shelf.read_cluster::<Cluster>(&request.cluster) {
         Ok(record) => record,
         Err(error) => return vec![Check::fail(WHAT, error.to_string(), "remove the file")],
     };

@@ -5,40 +5,43 @@ use std::time::Duration;
 
 use skep_context::Context;
 use skep_guest::{Access, Guest, GuestError, adopt};
-use skep_machine::System;
 use skep_model::Events;
 use tokio_util::sync::CancellationToken;
 
-use crate::{ClusterError, MachineRecord};
+use crate::{MachineError, System};
 
 /// Logs in to a machine whose host key skep did not make, if it answers now. One that was never
 /// talked to, as one that was imported, is trusted at first sight.
 ///
 /// # Errors
-/// [`ClusterError::Host`] naming both keys if it shows another one than then;
-/// [`ClusterError::Guest`].
-pub(crate) async fn connect(
-    machine: &MachineRecord,
+/// [`MachineError::Adopt`] naming both keys if it shows another one than then;
+/// [`MachineError::Guest`].
+pub async fn connect(
     access: &Access,
+    system: System,
     cancel: &CancellationToken,
-) -> Result<Guest, ClusterError> {
+) -> Result<Guest, MachineError> {
     let events = Events::none();
-    pin(machine, access, Context::new(&events, cancel).within(Duration::ZERO)).await?;
+    pin(access, system, Context::new(&events, cancel).within(Duration::ZERO)).await?;
     match Guest::connect(access, cancel).await {
         Ok(guest) => Ok(guest),
         Err(error) => Err(explained(access, error, cancel).await),
     }
 }
 
-pub(crate) async fn pin(
-    machine: &MachineRecord,
+/// Pins the host key that a machine shows, unless one is pinned.
+///
+/// # Errors
+/// [`MachineError::Adopt`], [`MachineError::Guest`], [`MachineError::Store`].
+pub async fn pin(
     access: &Access,
+    system: System,
     context: Context<'_>,
-) -> Result<(), ClusterError> {
+) -> Result<(), MachineError> {
     let pinned = skep_read::text(&access.known_hosts, skep_read::limit::KEY).unwrap_or_default();
     // An address that has changed since is another host's until the user says otherwise;
     // boot2docker gets its address from a server, and keeps its key.
-    if adopt::is_pin(&pinned) && machine.system() != System::Boot2docker {
+    if adopt::is_pin(&pinned) && system != System::Boot2docker {
         return Ok(());
     }
     let here = skep_guest::known_hosts_line(access.host, access.port, "");
@@ -57,14 +60,18 @@ pub(crate) async fn pin(
     Ok(skep_store::kept::write(&access.known_hosts, lines.as_bytes())?)
 }
 
-pub(crate) async fn log_in(access: &Access, context: Context<'_>) -> Result<Guest, ClusterError> {
+/// Logs in to a machine whose host key is pinned, as soon as that is possible.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn log_in(access: &Access, context: Context<'_>) -> Result<Guest, MachineError> {
     match Guest::wait(access, context).await {
         Ok(guest) => Ok(guest),
         Err(error) => Err(explained(access, error, context.cancel).await),
     }
 }
 
-async fn explained(access: &Access, error: GuestError, cancel: &CancellationToken) -> ClusterError {
+async fn explained(access: &Access, error: GuestError, cancel: &CancellationToken) -> MachineError {
     let pinned = skep_read::text(&access.known_hosts, skep_read::limit::KEY).unwrap_or_default();
     adopt::explain(access, &pinned, error, cancel).await.into()
 }
