@@ -73,3 +73,6 @@ pub async fn engine_release(
         || ClusterError::Request { reason: format!("no answer within {} s", RELEASE.as_secs()) };
     tokio::time::timeout(RELEASE, asked).await.unwrap_or_else(|_| Err(silent()))
 }
+
+#[cfg(test)]
+mod tests;

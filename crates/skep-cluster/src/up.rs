@@ -243,3 +243,6 @@ fn report(
         joined,
     }
 }
+
+#[cfg(test)]
+mod tests;
