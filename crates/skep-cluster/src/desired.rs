@@ -10,9 +10,9 @@ use skep_pki::{Anchor, CaCertificate};
 use crate::{ClusterError, ClusterRecord, MachineRecord};
 
 /// The default number of managers.
-pub const DEFAULT_MANAGERS: usize = 1;
+pub(crate) const DEFAULT_MANAGERS: usize = 1;
 /// The default number of workers.
-pub const DEFAULT_WORKERS: usize = 3;
+pub(crate) const DEFAULT_WORKERS: usize = 3;
 
 /// What the user asks of a cluster; what is left out stays as it is, or is chosen.
 #[derive(Debug, Clone, Default)]

@@ -79,7 +79,7 @@ pub async fn remember(cluster: &Cluster, cancel: &CancellationToken) -> Result<(
 ///
 /// # Errors
 /// [`ClusterError::Cancelled`].
-pub async fn survey_with(
+pub(crate) async fn survey_with(
     cluster: &Cluster,
     states: &BTreeMap<MachineName, MachineState>,
     cancel: &CancellationToken,
@@ -156,12 +156,12 @@ impl Survey {
     }
 
     /// The swarm a machine is in, if it is known to be in one.
-    pub fn swarm_of(&self, machine: &MachineName) -> Option<&Found> {
+    pub(crate) fn swarm_of(&self, machine: &MachineName) -> Option<&Found> {
         self.swarms.iter().find(|swarm| swarm.machines.contains(machine))
     }
 
     /// A machine's node in its swarm's list.
-    pub fn node_of(&self, machine: &MachineName) -> Option<&Node> {
+    pub(crate) fn node_of(&self, machine: &MachineName) -> Option<&Node> {
         let own = self.local(machine)?.node.as_ref()?;
         self.swarm_of(machine)?.nodes.as_ref()?.iter().find(|node| node.id == *own)
     }
@@ -259,7 +259,7 @@ impl Survey {
     ///
     /// # Errors
     /// [`ClusterError::SeveralSwarms`], with the machines in each.
-    pub fn only_one_swarm(&self, record: &ClusterRecord) -> Result<(), ClusterError> {
+    pub(crate) fn only_one_swarm(&self, record: &ClusterRecord) -> Result<(), ClusterError> {
         let own = record.addresses();
         let counts = |swarm: &&Found| !swarm.lacks_its_managers(&own);
         if self.swarms.iter().filter(counts).count() < 2 {

@@ -172,7 +172,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::get_json`].
-    pub async fn post_stream(
+    pub(crate) async fn post_stream(
         &self,
         path: &str,
         query: &[(&str, &str)],

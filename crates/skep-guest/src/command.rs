@@ -52,7 +52,7 @@ impl Command {
     ///
     /// It keeps file descriptor 9 for the lock: what is to outlive the script is started with
     /// `9>&-`.
-    pub fn exclusive(what: impl Into<String>, text: impl Into<String>) -> Self {
+    pub(crate) fn exclusive(what: impl Into<String>, text: impl Into<String>) -> Self {
         Self { exclusive: true, ..Self::script(what, text).as_root() }
     }
 

@@ -70,7 +70,7 @@ impl Obstacle {
     }
 
     /// Whether waiting cannot help: something has to be changed first.
-    pub fn is_final(&self) -> bool {
+    pub(crate) fn is_final(&self) -> bool {
         match self {
             Obstacle::HostKeyDiffers | Obstacle::HostKeyUnknown | Obstacle::KeyUnusable(_) => true,
             Obstacle::Refused

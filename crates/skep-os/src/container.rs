@@ -6,17 +6,13 @@
 //! volume at [`STATE`], its seed is unpacked into it before it is first started.
 
 /// The image's repository in the engine.
-pub const REPOSITORY: &str = "skep-os";
+pub(crate) const REPOSITORY: &str = "skep-os";
 
 /// The image's label that carries the whole digest.
-pub const DIGEST_LABEL: &str = "skep.os";
+pub(crate) const DIGEST_LABEL: &str = "skep.os";
 
 /// What runs as process 1.
-pub const ENTRYPOINT: &str = "/usr/sbin/skep-init";
-
-/// Asks a machine to stop its engine and end; it then ends with status 0. It is what an engine
-/// sends unless set, and an import has no way to set it.
-pub const STOP_SIGNAL: &str = "SIGTERM";
+pub(crate) const ENTRYPOINT: &str = "/usr/sbin/skep-init";
 
 /// The engine's state: images, containers, volumes and the machine's identity in the swarm. It has
 /// to be a volume, since an overlay file system does not carry another one.

@@ -121,7 +121,7 @@ impl Definition {
     }
 
     /// Options of dpkg, one each, as in `dpkg.cfg`.
-    pub fn dpkg_options(&self) -> Vec<String> {
+    pub(crate) fn dpkg_options(&self) -> Vec<String> {
         let exclude = EXCLUDED.iter().map(|path| format!("path-exclude={path}"));
         let include = INCLUDED.iter().map(|path| format!("path-include={path}"));
         exclude.chain(include).collect()

@@ -38,6 +38,3 @@ pub const ENGINE_ANSWER: u64 = 64 << 20;
 
 /// What a person answers to a question.
 pub const ANSWER: u64 = 4096;
-
-/// A file in an archive that is read whole: JSON, a kernel's text, a list of modules.
-pub const ARCHIVED: u64 = 8 << 20;

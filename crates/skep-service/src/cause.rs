@@ -110,7 +110,7 @@ pub(crate) fn telling<'a>(tasks: &'a [Task], is_new: impl Fn(&Task) -> bool) -> 
 
 /// A task's name as lists have it: `web.3`, or for one on each node `web.` and the node's
 /// identifier.
-pub fn task_name(service: &Service, task: &Task) -> String {
+pub(crate) fn task_name(service: &Service, task: &Task) -> String {
     match service.spec.mode {
         Mode::Global {} | Mode::GlobalJob {} => format!("{}.{}", service.spec.name, task.node_id),
         _ => format!("{}.{}", service.spec.name, task.slot),

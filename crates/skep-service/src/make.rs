@@ -74,7 +74,7 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::Engine`].
-    pub async fn create_from(
+    pub(crate) async fn create_from(
         &self,
         spec: &Value,
         cancel: &CancellationToken,
@@ -285,7 +285,7 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::PortInUse`], [`ServiceError::Engine`].
-    pub async fn check_ports(
+    pub(crate) async fn check_ports(
         &self,
         own: Option<&Id>,
         ports: impl Iterator<Item = PublishedPort>,

@@ -126,7 +126,7 @@ pub fn sites(service: &Service, nodes: &[Node], tasks: &[Task]) -> Vec<Site> {
 
 /// Whether a node may have tasks of the service at all: it is there, takes tasks or keeps those it
 /// has, and meets the constraints. For a service with one task on each node, it has one if so.
-pub fn is_eligible(service: &Service, node: &Node) -> bool {
+pub(crate) fn is_eligible(service: &Service, node: &Node) -> bool {
     node.state == NodeState::Ready
         && node.availability == Availability::Active
         && unmet(service, node).next().is_none()

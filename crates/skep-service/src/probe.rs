@@ -61,7 +61,7 @@ pub enum Loss {
 
 impl Loss {
     /// Whether there was an answer, which was not as expected.
-    pub fn is_answer(self) -> bool {
+    pub(crate) fn is_answer(self) -> bool {
         matches!(self, Loss::Status(_) | Loss::Content)
     }
 }

@@ -77,7 +77,7 @@ impl Stacks {
 pub const NAMESPACE_LABEL: &str = "com.docker.stack.namespace";
 
 /// The image of a service as its file has it, without the digest. docker's label.
-pub const IMAGE_LABEL: &str = "com.docker.stack.image";
+pub(crate) const IMAGE_LABEL: &str = "com.docker.stack.image";
 
 /// The network of services that name none.
 const DEFAULT_NETWORK: &str = "default";

@@ -17,7 +17,7 @@ pub const MANAGER_PORT: u16 = 2377;
 
 /// How long a join may take unless [`JoinOptions::deadline`] says otherwise. An engine that gets
 /// no answer says so after 20 s and goes on trying.
-pub const JOIN_DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const JOIN_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Where managers listen unless set: `0.0.0.0:2377`.
 fn anywhere() -> NodeAddress {

@@ -13,7 +13,7 @@ use crate::{Swarm, error::SwarmError, retry::Retry};
 const UPDATE: &str = "update the swarm";
 
 /// The shortest life of a node's certificate that managers take.
-pub const SHORTEST_EXPIRY: Duration = Duration::from_secs(3600);
+pub(crate) const SHORTEST_EXPIRY: Duration = Duration::from_secs(3600);
 
 /// An external signing authority that managers ask for nodes' certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -62,7 +62,7 @@ pub fn hosts(port: u16, found: &[String]) -> Vec<Value> {
 ///
 /// # Errors
 /// What is wrong with the text.
-pub fn hosts_of(found: Option<&str>, before: Option<&str>) -> Result<Vec<String>, String> {
+pub(crate) fn hosts_of(found: Option<&str>, before: Option<&str>) -> Result<Vec<String>, String> {
     let base = give_back_keys(found, before)?.unwrap_or_default();
     let Some(Value::Array(hosts)) = base.get("hosts") else { return Ok(Vec::new()) };
     Ok(hosts.iter().filter_map(Value::as_str).map(str::to_owned).collect())

@@ -83,7 +83,7 @@ impl System {
     }
 
     /// Whether only `/var/lib/boot2docker` is kept, and the engine reads its `profile`.
-    pub fn has_profile(self) -> bool {
+    pub(crate) fn has_profile(self) -> bool {
         matches!(self, System::Boot2docker | System::Skep)
     }
 }

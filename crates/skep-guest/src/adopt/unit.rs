@@ -7,7 +7,7 @@
 //! Source: what `systemctl cat` prints, in the format of systemd.unit(5) and systemd.service(5).
 
 /// The name of skep's drop-in; it comes after those of others.
-pub const DROP_IN: &str = "/etc/systemd/system/docker.service.d/90-skep.conf";
+pub(crate) const DROP_IN: &str = "/etc/systemd/system/docker.service.d/90-skep.conf";
 
 /// How systemd starts the engine when skep has said nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Unit {
 
     /// The text of skep's drop-in, with variables for the engine (`KEY=VALUE`); none if there is
     /// nothing to say.
-    pub fn drop_in(&self, env: &[String]) -> Option<String> {
+    pub(crate) fn drop_in(&self, env: &[String]) -> Option<String> {
         let mut lines = Vec::new();
         if self.command.as_ref().is_some_and(|command| *command != self.bare) {
             lines.push(

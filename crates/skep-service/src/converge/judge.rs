@@ -67,7 +67,7 @@ pub struct Picture<'a> {
 
 impl Picture<'_> {
     /// Slots whose task is over and gets no successor: the restart policy allows none.
-    pub fn exhausted(&self, service: &Service) -> impl Iterator<Item = &Task> {
+    pub(crate) fn exhausted(&self, service: &Service) -> impl Iterator<Item = &Task> {
         let job = service.spec.mode.is_job();
         let over = move |task: &&Task| {
             task.status.state.is_over()
@@ -78,7 +78,7 @@ impl Picture<'_> {
     }
 
     /// Tasks for which there is no node, as long as nothing else moves that could make room.
-    pub fn without_a_node(&self) -> Vec<&Task> {
+    pub(crate) fn without_a_node(&self) -> Vec<&Task> {
         let tasks = || self.slots.values().copied();
         let moves = |task: &Task| {
             let state = &task.status.state;

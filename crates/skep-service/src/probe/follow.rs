@@ -67,7 +67,7 @@ impl Services {
     ///
     /// # Errors
     /// [`ServiceError::Unknown`] if the service is removed; cancelled.
-    pub async fn until_updated(
+    pub(crate) async fn until_updated(
         &self,
         service: &Service,
         cancel: &CancellationToken,

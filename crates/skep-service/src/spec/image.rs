@@ -5,11 +5,11 @@ use serde_json::Value;
 use crate::api::Platform;
 
 /// The registry of an image without one in its name.
-pub const DEFAULT_REGISTRY: &str = "docker.io";
+pub(crate) const DEFAULT_REGISTRY: &str = "docker.io";
 
 /// The image's name with `:latest` where it has neither tag nor digest. An identifier of an image
 /// (64 hexadecimal digits) stays as it is.
-pub fn with_tag(image: &str) -> String {
+pub(crate) fn with_tag(image: &str) -> String {
     if is_pinned(image) || is_identifier(image) || tag(image).is_some() {
         return image.into();
     }
@@ -17,7 +17,7 @@ pub fn with_tag(image: &str) -> String {
 }
 
 /// Whether it names one content: `…@sha256:…`.
-pub fn is_pinned(image: &str) -> bool {
+pub(crate) fn is_pinned(image: &str) -> bool {
     image.contains('@')
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn pinned(image: &str, answer: &Value) -> Option<(String, Vec<Platfor
 }
 
 /// What the docker CLI prints where the digest could not be resolved.
-pub fn digest_warning(image: &str) -> String {
+pub(crate) fn digest_warning(image: &str) -> String {
     format!(
         "image {image} could not be accessed on a registry to record\nits digest. Each node will \
          access {image} independently,\npossibly leading to different nodes running \

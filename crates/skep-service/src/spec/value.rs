@@ -153,7 +153,7 @@ pub struct Cpus(i64);
 
 impl Cpus {
     /// In billionths of a processor.
-    pub fn nano(self) -> i64 {
+    pub(crate) fn nano(self) -> i64 {
         self.0
     }
 }

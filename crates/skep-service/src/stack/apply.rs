@@ -274,7 +274,7 @@ impl Stacks {
     ///
     /// # Errors
     /// [`ServiceError::Engine`].
-    pub async fn services_of(
+    pub(crate) async fn services_of(
         &self,
         stack: Option<&str>,
         cancel: &CancellationToken,
