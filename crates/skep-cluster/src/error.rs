@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use skep_engine::EngineError;
 use skep_guest::{GuestError, adopt::AdoptError};
 use skep_machine::{Leftover, MachineError};
-use skep_model::{Check, ClusterName, MachineName, MachineState};
+use skep_model::{Advice, Advise, Check, ClusterName, MachineName, MachineState, Reason};
 use skep_os::OsError;
 use skep_pki::{CertificateError, PkiError, printable};
 use skep_process::ProcessError;
@@ -18,13 +18,13 @@ use crate::swarms::{Doubt, Found, is_are, list};
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     /// What was asked for cannot be had.
-    #[error("{reason}")]
+    #[error("{}", .reason.text)]
     Request {
         /// What is wrong with it, and what to ask for instead.
-        reason: String,
+        reason: Reason,
     },
     /// There is no cluster of that name.
-    #[error("there is no cluster {name}: `skep up --name {name}` makes one")]
+    #[error("there is no cluster {name}")]
     NoCluster {
         /// The name.
         name: ClusterName,
@@ -40,13 +40,13 @@ pub enum ClusterError {
         known: Vec<MachineName>,
     },
     /// No cluster has a machine of that name.
-    #[error("there is no machine {machine}: `skep machine ls` lists those there are")]
+    #[error("there is no machine {machine}")]
     NoSuchMachine {
         /// What was asked for.
         machine: String,
     },
     /// Several clusters have a machine of that name.
-    #[error("which {machine}? There is one in {}: say which with --name", several(.clusters))]
+    #[error("which {machine}? There is one in {}", several(.clusters))]
     Ambiguous {
         /// What was asked for.
         machine: String,
@@ -54,10 +54,7 @@ pub enum ClusterError {
         clusters: Vec<ClusterName>,
     },
     /// A machine of that name is there already.
-    #[error(
-        "machine {machine} exists already, in cluster {cluster}: choose another name, or remove it \
-         with `skep machine rm {machine}`"
-    )]
+    #[error("machine {machine} exists already, in cluster {cluster}")]
     MachineExists {
         /// What was asked for.
         machine: MachineName,
@@ -147,12 +144,12 @@ pub enum ClusterError {
         failures: Vec<MachineFailure>,
     },
     /// A swarm would lose its quorum, or itself, and nothing was touched.
-    #[error("{reason}")]
+    #[error("{}", .reason.text)]
     Guarded {
         /// What would happen.
-        reason: String,
+        reason: Reason,
         /// What to do instead, or first.
-        fix: String,
+        fix: Advice,
     },
     /// The work was cancelled.
     #[error("interrupted")]
@@ -228,9 +225,7 @@ pub enum ClusterError {
     },
     /// The authority that machines trust is not in the store any more.
     #[error(
-        "the certificates in {} are gone, and the machines of cluster {cluster} trust no others: \
-         put them back from a backup of the store. The machines and their swarm go on without them, \
-         and `skep machine ssh` works",
+        "the certificates in {} are gone, and the machines of cluster {cluster} trust no others",
         .directory.display()
     )]
     AuthorityLost {
@@ -266,6 +261,24 @@ pub struct MachineFailure {
     pub machine: MachineName,
     /// Why.
     pub error: ClusterError,
+}
+
+impl Advise for ClusterError {
+    fn advice(&self) -> Option<Advice> {
+        match self {
+            Self::Request { reason } | Self::Guarded { reason, .. } => reason.advice(),
+            Self::NoCluster { name } => Some(Advice::MakeCluster(name.clone())),
+            Self::NoSuchMachine { .. } => Some(Advice::ListMachines),
+            Self::Ambiguous { .. } => Some(Advice::NameCluster),
+            Self::MachineExists { machine, .. } => Some(Advice::OtherMachine(machine.clone())),
+            Self::AuthorityLost { .. } => Some(Advice::RestoreAuthority),
+            Self::Machine(error) => error.advice(),
+            Self::Host(error) => error.advice(),
+            Self::Pki(PkiError::Stored { .. }) => Some(Advice::RenewCertificates),
+            Self::Os(error) => error.advice(),
+            _ => None,
+        }
+    }
 }
 
 impl ClusterError {

@@ -2,7 +2,7 @@
 
 use ipnet::Ipv4Net;
 use skep_engine::EngineError;
-use skep_model::{ClusterName, MachineName, Port};
+use skep_model::{Advice, Advise, ClusterName, MachineName, Port, Reason};
 use skep_os::{OsError, SeedError};
 use skep_store::{Resource, StoreError};
 
@@ -18,7 +18,7 @@ pub enum MachineError {
         name: String,
     },
     /// There is no machine of that name.
-    #[error("machine {machine} does not exist: `skep up` makes it again, `skep down` clears up")]
+    #[error("machine {machine} does not exist")]
     NoSuchMachine {
         /// Its name.
         machine: MachineName,
@@ -35,14 +35,14 @@ pub enum MachineError {
         cluster: ClusterName,
     },
     /// The driver could not do what was asked of one machine.
-    #[error("cannot {action} machine {machine}: {reason}")]
+    #[error("cannot {action} machine {machine}: {}", .reason.text)]
     Driver {
         /// Which machine.
         machine: MachineName,
         /// What was tried.
         action: &'static str,
         /// Why not.
-        reason: String,
+        reason: Reason,
     },
     /// No machine of the driver can do this. The text begins as docker-machine's.
     #[error("{driver} driver does not support {action}: {fix}")]
@@ -75,12 +75,12 @@ pub enum MachineError {
         source: EngineError,
     },
     /// What machines share could not be had, and no engine has to do with it.
-    #[error("cannot {action}: {reason}")]
+    #[error("cannot {action}: {}", .reason.text)]
     Host {
         /// What was tried: `make the segment of cluster demo`.
         action: String,
-        /// Why not, and what to do about it.
-        reason: String,
+        /// Why not.
+        reason: Reason,
     },
     /// Virtual machines cannot be run with what was asked for.
     #[error("virtual machines cannot be run with {accel}: {why}")]
@@ -132,6 +132,17 @@ pub enum MachineError {
     /// The work was cancelled.
     #[error("interrupted")]
     Cancelled,
+}
+
+impl Advise for MachineError {
+    fn advice(&self) -> Option<Advice> {
+        match self {
+            Self::NoSuchMachine { machine } => Some(Advice::MakeAgain(machine.clone())),
+            Self::Driver { reason, .. } | Self::Host { reason, .. } => reason.advice(),
+            Self::Os(error) => error.advice(),
+            _ => None,
+        }
+    }
 }
 
 fn instead(port: &Port, free: &Option<u16>) -> String {

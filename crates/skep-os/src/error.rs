@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use skep_model::Check;
+use skep_model::{Advice, Advise, Check};
 use skep_process::ProcessError;
 use skep_store::StoreError;
 
@@ -15,7 +15,7 @@ pub enum OsError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// Something that is needed is missing; nothing was touched.
-    #[error("the guest system cannot be built: {}: {}; {}", .0.what, .0.found, .0.fix)]
+    #[error("the guest system cannot be built: {}: {}", .0.what, .0.found)]
     Preflight(Check),
     /// The mirror does not answer, or not as a mirror of this release.
     #[error(
@@ -72,7 +72,7 @@ pub enum OsError {
         architecture: String,
     },
     /// A file is not what was built.
-    #[error("{} is damaged: {reason}; remove what it belongs to with `skep os rm {digest}`: it is built again when it is needed", .path.display())]
+    #[error("{} is damaged: {reason}", .path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -119,7 +119,7 @@ pub enum OsError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// No built system has this digest.
-    #[error("no guest system's digest starts with `{0}`: `skep os ls` shows them")]
+    #[error("no guest system's digest starts with `{0}`")]
     NotFound(String),
     /// More than one built system has this digest.
     #[error("more than one guest system's digest starts with `{0}`: give more of it")]
@@ -127,6 +127,17 @@ pub enum OsError {
     /// The work was cancelled.
     #[error("interrupted while the guest system was built; the next build starts anew")]
     Cancelled,
+}
+
+impl Advise for OsError {
+    fn advice(&self) -> Option<Advice> {
+        match self {
+            Self::Preflight(check) => check.reason().advice(),
+            Self::Damaged { digest, .. } => Some(Advice::RemoveImage(digest.clone())),
+            Self::NotFound(_) => Some(Advice::ListImages),
+            _ => None,
+        }
+    }
 }
 
 impl OsError {

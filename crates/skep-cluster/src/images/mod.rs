@@ -161,7 +161,8 @@ fn check_architecture(
                     wanted.label(),
                     wanted.architecture,
                     node.architecture
-                ),
+                )
+                .into(),
             });
         }
     }

@@ -209,7 +209,8 @@ impl ContainerDriver {
                         "the engine keeps the name {} for a container that it does not finish: \
                          restart the engine",
                         container.name
-                    ),
+                    )
+                    .into(),
                 });
             }
         }

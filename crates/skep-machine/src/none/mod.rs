@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
-use skep_model::{Check, ClusterName, MachineName, MachineState, Port};
+use skep_model::{Advice, Check, ClusterName, MachineName, MachineState, Port};
 use skep_store::{Layout, Resource, StoreError, file, read_json, write_record};
 use tokio_util::sync::CancellationToken;
 
@@ -61,7 +61,7 @@ impl NoneDriver {
         MachineError::Driver {
             machine: id.machine.clone(),
             action,
-            reason: format!("hosts without a driver cannot be {done}"),
+            reason: format!("hosts without a driver cannot be {done}").into(),
         }
     }
 }
@@ -81,7 +81,7 @@ impl Driver for NoneDriver {
             _ => Check::fail(
                 "engine's URL",
                 "there is none, and this driver makes no machines",
-                "say where the engine is with `machine create --driver none --url tcp://HOST:PORT`",
+                Advice::NameEngine,
             ),
         };
         vec![check]
@@ -105,7 +105,7 @@ impl Driver for NoneDriver {
         let cannot = |reason: String| MachineError::Driver {
             machine: id.machine.clone(),
             action: "reach",
-            reason,
+            reason: reason.into(),
         };
         let DriverOptions::None(Some(url)) = options else {
             return Err(cannot("its engine's URL is not known".into()));

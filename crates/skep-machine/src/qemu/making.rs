@@ -94,7 +94,7 @@ impl QemuDriver {
         let subnet = self.choose_subnet(wanted, taken)?;
         let refuse = |reason: String| MachineError::Host {
             action: format!("make the network of cluster {cluster}"),
-            reason,
+            reason: reason.into(),
         };
         let mut candidates =
             addresses::host_networks(&self.store, cluster).filter(|net| !loopback.contains(net));
@@ -140,7 +140,8 @@ impl QemuDriver {
                 reason: format!(
                     "its machines are on {}: leave --network out, or choose another --name",
                     record.segment.choice()
-                ),
+                )
+                .into(),
             });
         }
         let before = record.clone();

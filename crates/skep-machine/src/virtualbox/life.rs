@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use skep_model::{ClusterName, MachineName, MachineState};
+use skep_model::{ClusterName, MachineName, MachineState, Reason};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -34,18 +34,18 @@ pub(super) struct Place {
 impl Place {
     /// An error about this machine.
     pub(super) fn refuse(&self, action: &'static str, reason: impl ToString) -> MachineError {
-        MachineError::Driver {
-            machine: self.id.machine.clone(),
-            action,
-            reason: reason.to_string(),
-        }
+        self.refuse_for(action, reason.to_string().into())
+    }
+
+    fn refuse_for(&self, action: &'static str, reason: Reason) -> MachineError {
+        MachineError::Driver { machine: self.id.machine.clone(), action, reason }
     }
 
     /// An error of VirtualBox about this machine.
     pub(super) fn refuse_vbox(&self, action: &'static str, error: VBoxError) -> MachineError {
         match error {
             VBoxError::Cancelled => MachineError::Cancelled,
-            error => self.refuse(action, error.reason()),
+            error => self.refuse_for(action, error.reason()),
         }
     }
 

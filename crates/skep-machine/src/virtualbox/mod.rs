@@ -43,7 +43,7 @@ use std::{collections::BTreeMap, fmt, io, net::Ipv4Addr, path::PathBuf, time::Du
 
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
-use skep_model::{Check, ClusterName, MachineName, MachineState, Port};
+use skep_model::{Advice, Check, ClusterName, MachineName, MachineState, Port, Reason};
 use skep_store::{Layout, Resource, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -160,7 +160,7 @@ impl VirtualBoxDriver {
         let path = self.shelf.cluster_record(cluster);
         Cluster::read(&path)?.ok_or_else(|| MachineError::Host {
             action: format!("find the network of cluster {cluster}"),
-            reason: format!("{} is gone: `skep up` writes it again", path.display()),
+            reason: Reason::new(format!("{} is gone", path.display()), Advice::WriteAgain),
         })
     }
 

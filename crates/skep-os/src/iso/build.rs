@@ -7,7 +7,7 @@ use std::{
 
 use fs_err as fs;
 use sha2::{Digest, Sha256};
-use skep_model::{Check, Events, event::Span};
+use skep_model::{Check, Events, Reason, event::Span};
 use skep_process::Program;
 use tokio_util::sync::CancellationToken;
 
@@ -238,7 +238,7 @@ impl Builder {
     ) -> Result<IsoImage, OsError> {
         match self.cached_iso() {
             Ok(Some(image)) => return Ok(image),
-            Err(error @ OsError::Damaged { .. }) => events.warn("", error.to_string()),
+            Err(error @ OsError::Damaged { .. }) => events.warn("", Reason::of(&error)),
             Ok(None) => {}
             Err(error) => return Err(error),
         }

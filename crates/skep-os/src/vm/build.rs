@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use fs_err as fs;
 use sha2::{Digest, Sha256};
-use skep_model::{Check, Events, event::Span};
+use skep_model::{Check, Events, Reason, event::Span};
 use skep_process::{ProcessError, Program};
 use tokio_util::sync::CancellationToken;
 
@@ -97,7 +97,7 @@ impl Builder {
     ) -> Result<VmImage, OsError> {
         match self.cached_vm() {
             Ok(Some(image)) => return Ok(image),
-            Err(error @ OsError::Damaged { .. }) => events.warn("", error.to_string()),
+            Err(error @ OsError::Damaged { .. }) => events.warn("", Reason::of(&error)),
             Ok(None) => {}
             Err(error) => return Err(error),
         }

@@ -129,7 +129,7 @@ impl Show {
             } else if task.status.state.is_over()
                 && let Some(span) = line.span.take()
             {
-                span.failed(&line.said);
+                span.failed(line.said.as_str());
             }
         }
     }
@@ -163,7 +163,7 @@ impl Show {
                 whole.progress(format!("service {name} has converged"));
                 whole.done();
             }
-            Err(short) => whole.failed(short),
+            Err(short) => whole.failed(short.to_string()),
         }
     }
 }

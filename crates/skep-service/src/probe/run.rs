@@ -102,7 +102,7 @@ pub async fn steady(
         }
         match tally.lost() {
             0 => step.done(),
-            lost => step.failed(format_args!("{lost} of {} lost", tally.sent)),
+            lost => step.failed(format!("{lost} of {} lost", tally.sent)),
         }
         tally
     });

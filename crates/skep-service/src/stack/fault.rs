@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use skep_model::Advice;
+
 use crate::ServiceError;
 
 /// A line of a file.
@@ -29,17 +31,12 @@ pub struct Fault {
     /// What is wrong.
     pub problem: String,
     /// What to write instead; may be empty.
-    pub fix: String,
+    pub fix: Advice,
 }
 
 impl Fault {
     pub(super) fn at(place: &Place, problem: impl Into<String>) -> Self {
-        Self {
-            place: place.clone(),
-            path: String::new(),
-            problem: problem.into(),
-            fix: String::new(),
-        }
+        Self { place: place.clone(), path: String::new(), problem: problem.into(), fix: "".into() }
     }
 
     pub(super) fn of(mut self, path: impl Into<String>) -> Self {
@@ -47,7 +44,7 @@ impl Fault {
         self
     }
 
-    pub(super) fn with_fix(mut self, fix: impl Into<String>) -> Self {
+    pub(super) fn with_fix(mut self, fix: impl Into<Advice>) -> Self {
         self.fix = fix.into();
         self
     }
@@ -70,7 +67,7 @@ pub struct Obstacle {
     /// What stands in the way.
     pub problem: String,
     /// What to do about it.
-    pub fix: String,
+    pub fix: Advice,
 }
 
 /// Why something about a stack came to nothing.

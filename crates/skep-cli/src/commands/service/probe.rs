@@ -21,10 +21,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::report::{Line, Report, Watched};
 use crate::{
+    advice::worded,
     args::{Format, service::ProbeArgs},
     commands::{print, print_json_with},
     context::Context,
     failure::{Exit, Failure, one_line},
+    persona::Persona,
 };
 
 /// How long requests go on after an update has ended: old tasks are still leaving.
@@ -251,7 +253,10 @@ async fn problems(
             }
             _ => None,
         };
-        port::why(&Silent { node: node.clone(), state, ipvs }, port, at, tally)
+        worded(
+            &port::why(&Silent { node: node.clone(), state, ipvs }, port, at, tally),
+            Persona::Skep,
+        )
     });
     join_all(problem).await
 }
