@@ -62,12 +62,9 @@ impl Root {
     }
 }
 
-/// A server's certificate and key.
 #[derive(Debug, Clone)]
 pub struct Server {
-    /// The certificate as DER.
     pub der: Vec<u8>,
-    /// The certificate as PEM.
     pub pem: String,
     /// The private key, PKCS #8 in DER.
     pub key: Vec<u8>,

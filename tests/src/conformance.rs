@@ -85,7 +85,6 @@ pub const DIFFERENT: [&str; 1] = ["node ps manager1 worker1"];
 /// A docker CLI: a program, and what comes before its own arguments.
 #[derive(Debug, Clone)]
 pub struct DockerCli {
-    /// The program.
     pub program: String,
     /// Its first arguments.
     pub before: Vec<String>,
@@ -163,9 +162,7 @@ pub fn skep(words: &str, url: &str, home: &Path, now: Option<Timestamp>) -> Run 
 pub struct Screen {
     /// Its words, without the program.
     pub words: String,
-    /// Its standard output.
     pub stdout: String,
-    /// Whether it succeeded.
     pub succeeded: bool,
 }
 
@@ -213,11 +210,8 @@ pub fn none_differ(differences: &[String]) {
 /// A swarm's answers at one time, and what the docker CLI printed of them then.
 #[derive(Debug, Clone)]
 pub struct Recording {
-    /// The time.
     pub now: Timestamp,
-    /// The answers.
     pub answers: Answers,
-    /// The docker CLI's screens.
     pub screens: Vec<Screen>,
 }
 

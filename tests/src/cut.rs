@@ -33,9 +33,7 @@ pub enum Moment {
 /// What is done to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cut {
-    /// When.
     pub moment: Moment,
-    /// The signal.
     pub signal: Signal,
     /// Whether every process of its group gets it, as from a terminal, or itself alone.
     pub group: bool,
@@ -82,7 +80,6 @@ pub struct Ended {
     pub lines: Vec<String>,
     /// The steps it began, each once, in their order.
     pub steps: Vec<String>,
-    /// How long it took.
     pub took: Duration,
 }
 

@@ -32,9 +32,7 @@ const API: &str = "1.45";
 /// An answer: its status and its JSON.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// The HTTP status.
     pub status: u16,
-    /// The body.
     pub body: Value,
 }
 

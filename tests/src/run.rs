@@ -153,9 +153,7 @@ pub struct Ran {
     pub command: String,
     /// Its exit status; `None` if a signal ended it, as at its deadline.
     pub code: Option<i32>,
-    /// Its standard output.
     pub stdout: String,
-    /// Its error output.
     pub stderr: String,
 }
 

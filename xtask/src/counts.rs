@@ -14,11 +14,9 @@ pub(crate) enum Runner {
 /// What a test runner, or several, counted.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Tests that passed.
     pub(crate) passed: u64,
     /// Tests that failed, timed out or could not be started.
     pub(crate) failed: u64,
-    /// Tests that did not run.
     pub(crate) skipped: u64,
 }
 

@@ -22,7 +22,6 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(90 * 60);
 /// Where the tasks run, and their deadline.
 #[derive(Debug, Clone)]
 pub(crate) struct Work {
-    /// The checkout's root.
     pub(crate) root: PathBuf,
     /// Fires at Ctrl-C.
     pub(crate) cancel: CancellationToken,

@@ -15,7 +15,7 @@ impl Id {
         Self(text.into())
     }
 
-    /// All of it.
+    /// The whole identifier.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -23,8 +23,6 @@
 //!
 //! **Start reading** at [`Service`] and [`Node`].
 
-#![expect(missing_docs, reason = "fields and words have the names that the API gives them")]
-
 mod id;
 mod node;
 mod port;

@@ -51,7 +51,7 @@ words! {
 words! {
     /// How a node is, as its manager sees it.
     NodeState, default Unknown {
-        /// It was not heard of since its manager started.
+        /// The manager has not heard of it since the manager started.
         Unknown = "unknown",
         /// It does not answer, or left.
         Down = "down",
@@ -75,9 +75,7 @@ words! {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct ManagerStatus {
-    /// Whether it leads the group.
     pub leader: bool,
-    /// Whether the others hear it.
     pub reachability: Reachability,
     /// Where they reach it: `172.31.0.2:2377`.
     pub addr: String,
@@ -108,11 +106,8 @@ pub struct Node {
     pub message: String,
     /// Where its manager sees it: an IP address without a port.
     pub address: String,
-    /// Its part among the managers, if it has one.
     pub manager: Option<ManagerStatus>,
-    /// Its labels in the swarm.
     pub labels: BTreeMap<String, String>,
-    /// Its engine's release.
     pub engine_version: String,
     /// The labels that its engine was configured with.
     pub engine_labels: BTreeMap<String, String>,

@@ -29,7 +29,6 @@ words! {
 #[serde(default, rename_all = "PascalCase")]
 pub struct PublishedPort {
     pub protocol: PortProtocol,
-    /// The container's port.
     pub target_port: u16,
     /// The nodes' port; 0 where the swarm is to choose.
     pub published_port: u16,

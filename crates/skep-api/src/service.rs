@@ -14,17 +14,13 @@ use crate::{Id, Platform, PublishedPort, Version, or_default, word::words};
 pub struct Service {
     #[serde(rename = "ID")]
     pub id: Id,
-    /// Which change of it this is.
     pub version: Version,
     pub created_at: Option<Timestamp>,
     pub updated_at: Option<Timestamp>,
-    /// What it is meant to be.
     pub spec: ServiceSpec,
     /// What it was meant to be before the last update; there only after one.
     pub previous_spec: Option<Value>,
-    /// Where it is published.
     pub endpoint: Endpoint,
-    /// How the last update or rollback goes, or went.
     pub update_status: Option<UpdateStatus>,
     /// How many tasks run; there only when asked for (`?status=true`, API 1.41).
     pub service_status: Option<ServiceStatus>,
@@ -39,15 +35,10 @@ pub struct ServiceSpec {
     pub name: String,
     #[serde(deserialize_with = "or_default")]
     pub labels: BTreeMap<String, String>,
-    /// What each task is.
     pub task_template: TaskSpec,
-    /// How many tasks, and where.
     pub mode: Mode,
-    /// How an update goes.
     pub update_config: Option<UpdateConfig>,
-    /// How a rollback goes.
     pub rollback_config: Option<UpdateConfig>,
-    /// Its ports and how its name resolves.
     pub endpoint_spec: Option<EndpointSpec>,
 }
 
@@ -55,7 +46,6 @@ pub struct ServiceSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub enum Mode {
-    /// So many, anywhere.
     #[serde(rename_all = "PascalCase")]
     Replicated {
         /// How many; an engine that leaves it out means one.
@@ -140,7 +130,6 @@ pub struct Placement {
     pub preferences: Vec<Value>,
     /// At most so many on one node; 0 is no limit.
     pub max_replicas: u64,
-    /// The platforms the image exists for.
     #[serde(deserialize_with = "or_default")]
     pub platforms: Vec<Platform>,
 }
@@ -166,7 +155,6 @@ pub struct UpdateConfig {
 #[serde(default, rename_all = "PascalCase")]
 pub struct EndpointSpec {
     pub mode: EndpointMode,
-    /// Ports as asked for.
     #[serde(deserialize_with = "or_default")]
     pub ports: Vec<PublishedPort>,
 }
@@ -198,7 +186,6 @@ words! {
     UpdateState, default None {
         None = "",
         Updating = "updating",
-        /// After a failure.
         Paused = "paused",
         Completed = "completed",
         /// It failed and goes back.
@@ -249,9 +236,7 @@ words! {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct ServiceStatus {
-    /// That run.
     pub running_tasks: u64,
-    /// That should run.
     pub desired_tasks: u64,
     /// Of a job, that have ended well.
     pub completed_tasks: u64,

@@ -11,7 +11,6 @@ use crate::{Id, PublishedPort, TaskSpec, Version, or_default, word::words};
 pub struct Task {
     #[serde(rename = "ID")]
     pub id: Id,
-    /// Which change of it this is.
     pub version: Version,
     pub created_at: Option<Timestamp>,
     pub updated_at: Option<Timestamp>,
@@ -23,9 +22,7 @@ pub struct Task {
     /// Where; empty until it is placed.
     #[serde(rename = "NodeID")]
     pub node_id: Id,
-    /// What it does.
     pub status: TaskStatus,
-    /// What it should do.
     pub desired_state: TaskState,
     /// Of a job, which run it belongs to.
     pub job_iteration: Option<Version>,
@@ -42,7 +39,6 @@ pub struct TaskStatus {
     pub message: String,
     /// What went wrong: `task: non-zero exit (1)`, `no suitable node (…)`.
     pub err: String,
-    /// Its container.
     pub container_status: Option<ContainerStatus>,
     /// Ports that it publishes on its own node.
     pub port_status: PortStatus,
@@ -55,7 +51,6 @@ pub struct ContainerStatus {
     /// Its identifier, 64 hexadecimal digits.
     #[serde(rename = "ContainerID")]
     pub container_id: String,
-    /// How it ended.
     pub exit_code: i64,
 }
 
@@ -71,7 +66,6 @@ words! {
     /// What a task does or should do, in the order in which it happens.
     TaskState, default New {
         New = "new",
-        /// Its network resources are being had.
         Allocated = "allocated",
         /// It waits to be placed.
         Pending = "pending",
@@ -91,11 +85,11 @@ words! {
         Shutdown = "shutdown",
         /// It ended badly.
         Failed = "failed",
-        /// Its node would not have it.
+        /// Its node refused it.
         Rejected = "rejected",
         /// It is to be removed.
         Remove = "remove",
-        /// Its node has not been heard of for long.
+        /// Its node has not answered for long.
         Orphaned = "orphaned",
     }
 }

@@ -31,10 +31,8 @@ use crate::progress::Progress;
     propagate_version = false
 )]
 pub struct Cli {
-    /// What every command takes.
     #[command(flatten)]
     pub global: Global,
-    /// What is to be done.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -179,7 +177,6 @@ pub enum Command {
 /// What machines are wanted.
 #[derive(Debug, Args)]
 pub struct MachineOptions {
-    /// Which flags were given.
     #[command(flatten)]
     pub given: given::Given,
     /// How many managers [default: 1, or as many as there are]
@@ -220,7 +217,6 @@ pub struct MachineOptions {
 /// `skep up`
 #[derive(Debug, Args)]
 pub struct Up {
-    /// The machines.
     #[command(flatten)]
     pub machines: MachineOptions,
     /// A CA certificate (PEM, bundle or DER) that every machine is to trust; may be repeated
@@ -238,7 +234,6 @@ pub struct Up {
 /// `skep doctor`
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// The machines.
     #[command(flatten)]
     pub machines: MachineOptions,
     /// How the list is printed
@@ -284,7 +279,6 @@ pub enum Cert {
         /// The certificates: PEM, bundles or DER
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// The places.
         #[command(flatten)]
         target: Target,
         /// Move a node's tasks to others before its engine is restarted, and give it its availability back
@@ -293,10 +287,8 @@ pub enum Cert {
     },
     /// List the CA certificates that were installed
     Ls {
-        /// The places.
         #[command(flatten)]
         target: Target,
-        /// The format.
         #[command(flatten)]
         listing: Listing,
     },
@@ -317,10 +309,10 @@ pub enum Cert {
         /// The certificates: a file, the beginning of a fingerprint, or a part of the subject
         #[arg(required = true, value_name = "CERTIFICATE")]
         certificates: Vec<String>,
-        /// The places.
         #[command(flatten)]
         target: Target,
-        /// Move a node's tasks to others before its engine is restarted, and give it its availability back
+        /// Move a node's tasks to others before its engine is restarted, and give it its
+        /// availability back
         #[arg(long)]
         drain: bool,
     },
@@ -408,7 +400,6 @@ pub struct Nodes {
 /// `skep node drain`
 #[derive(Debug, Args)]
 pub struct DrainArgs {
-    /// The nodes.
     #[command(flatten)]
     pub nodes: Nodes,
     /// Wait until no task runs there, and every service has as many elsewhere as it had

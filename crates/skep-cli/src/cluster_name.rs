@@ -2,7 +2,7 @@
 
 use skep_model::ClusterName;
 
-/// The cluster's name if nobody says and there is not just one.
+/// The cluster's name where none is given and there is not exactly one.
 const DEFAULT_CLUSTER: &str = "skep";
 
 /// ` --name NAME`, where it has to be said.
@@ -10,7 +10,7 @@ pub(crate) fn name_option(name: &ClusterName) -> String {
     if *name == default_cluster() { String::new() } else { format!(" --name {name}") }
 }
 
-/// The cluster `up` makes if nobody says.
+/// The cluster that `up` makes where none is named.
 pub(crate) fn default_cluster() -> ClusterName {
     #[expect(clippy::expect_used, reason = "a constant that a test of this module parses")]
     DEFAULT_CLUSTER.parse().expect("the default name is a name")

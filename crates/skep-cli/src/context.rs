@@ -39,17 +39,14 @@ const RUNTIME_PATH: usize = 58;
 /// Everything a command is given besides its own arguments.
 #[derive(Debug)]
 pub struct Context {
-    /// The name this program answers under.
     pub persona: Persona,
-    /// The options of every command.
     pub global: Global,
-    /// Where steps are told.
+    /// Receives the steps.
     pub events: Events,
-    /// Ends every wait.
     pub cancel: CancellationToken,
     /// The command line as it was typed.
     pub command_line: String,
-    /// What is said to the person once the display is off the screen.
+    /// Shown to the user once the display is off the screen.
     closing: Mutex<String>,
 }
 
@@ -81,7 +78,7 @@ fn now() -> SystemTime {
 }
 
 /// Whether `$XDG_RUNTIME_DIR` can be used. It often says what is not so: after `su` and in jobs it
-/// is another user's, or a directory that nobody made.
+/// is another user's, or a directory that does not exist.
 fn is_runtime_directory(directory: &Path) -> bool {
     let own = |found: std::fs::Metadata| {
         found.is_dir() && found.uid() == rustix::process::geteuid().as_raw()
@@ -158,23 +155,23 @@ impl Context {
         Self { persona, global, events, cancel, command_line, closing: Mutex::default() }
     }
 
-    /// Says something to the person, on standard error, after everything else.
+    /// Shows a text to the user, on standard error, after everything else.
     pub fn say(&self, text: &str) {
         let mut closing = self.closing.lock().unwrap_or_else(PoisonError::into_inner);
         closing.push_str(&visible::text(text));
         closing.push('\n');
     }
 
-    /// Says something in docker-machine's words: under its name a line on standard output, at once;
-    /// under skep's nothing, for there the steps say it.
+    /// Prints docker-machine's message: under its name a line on standard output, at once;
+    /// under skep's nothing, for there the steps show it.
     pub fn message(&self, text: impl std::fmt::Display) {
         if self.persona == Persona::DockerMachine {
-            // Work does not fail for want of somebody who reads.
+            // Work does not fail because its output is not read.
             let _ = writeln!(io::stdout(), "{}", visible::text(&text.to_string()));
         }
     }
 
-    /// What was said with [`Context::say`].
+    /// The texts of [`Context::say`].
     pub fn closing(self) -> String {
         self.closing.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
@@ -221,7 +218,7 @@ impl Context {
     }
 
     /// The cluster a command is about: the one that was named, else the only one there is, else
-    /// the one that `up` makes if nobody says.
+    /// the one that `up` makes.
     ///
     /// # Errors
     /// A [`Failure`] if the store cannot be read, or it may be any of several.
@@ -257,7 +254,7 @@ impl Context {
         Ok(cluster)
     }
 
-    /// Says of a cluster that a command works with that it is being taken away.
+    /// Warns that a cluster a command works with is being removed.
     fn warn_of_removal(&self, cluster: &Cluster) {
         let name = &cluster.record().name;
         let option = name_option(name);
@@ -310,7 +307,7 @@ impl Context {
         }
     }
 
-    /// That there is no such machine, with what there is instead.
+    /// There is no such machine; with what there is instead.
     fn no_such(&self, home: &Home, machine: &str) -> Failure {
         let gone = || ClusterError::NoSuchMachine { machine: machine.into() };
         match home.clusters().unwrap_or_default().as_slice() {
@@ -382,7 +379,7 @@ impl Context {
         (variable("no_proxy"), variable("NO_PROXY"))
     }
 
-    /// How an address on the internet is reached: what the environment says of proxies.
+    /// How an address on the internet is reached: the proxies of the environment.
     pub fn network(&self) -> skep_os::import::Network {
         // An upper-case HTTP_PROXY may come from a web server's client, so by custom it is not one.
         let either = |lower, upper| variable(lower).or_else(|| variable(upper));
@@ -396,7 +393,7 @@ impl Context {
         }
     }
 
-    /// The program that started this one, by its name, where the system tells (Linux).
+    /// The program that started this one, by its name, where the system shows it (Linux).
     pub fn parent_program(&self) -> Option<String> {
         let parent = rustix::process::getppid()?.as_raw_nonzero();
         let name =
@@ -410,7 +407,7 @@ fn no_cluster() -> Failure {
 }
 
 /// Whether this program was started to go on when its terminal is closed, as `nohup` does it. Where
-/// the system does not tell (it is Linux that does) it was not.
+/// the system does not show it (only Linux does) it was not.
 pub fn is_hangup_ignored() -> bool {
     let status = skep_read::text("/proc/self/status", skep_read::limit::SYSTEM);
     status.is_ok_and(|status| ignores_hangup(&status))

@@ -20,11 +20,8 @@ use skep_swarm::{Cause, LocalNodeState, SwarmError};
 /// The exit codes, as `docs/exit-codes.md` publishes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Done.
     Done = 0,
-    /// Failed.
     Failed = 1,
-    /// The command line was not understood.
     Usage = 2,
     /// Something stands in the way, and nothing was touched.
     Preflight = 3,
@@ -32,14 +29,12 @@ pub enum Exit {
     NotConverged = 4,
     /// Done in part; the same command goes on.
     Partly = 5,
-    /// Interrupted.
     Interrupted = 130,
 }
 
 /// A command that failed.
 #[derive(Debug)]
 pub struct Failure {
-    /// The exit code.
     pub exit: Exit,
     /// What failed, in one line or a few.
     pub message: Reason,
@@ -47,7 +42,6 @@ pub struct Failure {
     pub causes: Vec<Reason>,
     /// Whether `causes` is a list, of which none caused another.
     pub several: bool,
-    /// What to do about it.
     pub fix: Option<Advice>,
     /// docker-machine's words for it, all of them, where it has some.
     pub theirs: Option<String>,
@@ -94,7 +88,7 @@ impl Failure {
         Self { fix: ways_out::of_swarm(&failure).map(Into::into), ..failure }
     }
 
-    /// Says all that is wrong, in place of a chain of causes.
+    /// Lists all that is wrong, in place of a chain of causes.
     #[must_use]
     pub(crate) fn listing<R: Into<Reason>>(self, causes: Vec<R>) -> Self {
         let causes = causes.into_iter().map(Into::into).collect();
@@ -155,7 +149,7 @@ impl Failure {
 }
 
 impl Failure {
-    /// The line for standard error where progress is told as JSON lines too.
+    /// The line for standard error where progress is written as JSON lines too.
     pub fn to_json(&self) -> String {
         let worded = |reason| advice::worded(reason, Persona::Skep);
         let line = serde_json::json!({
@@ -303,7 +297,7 @@ impl From<ClusterError> for Failure {
                 Failure::of(Exit::Preflight, &error).with_fix(fix.clone())
             }
             ClusterError::Store(StoreError::Damaged { path, .. }) => {
-                // Never that a cluster be taken down: what the file describes runs.
+                // The advice is never to take a cluster down: what the file describes runs.
                 let fix = if path.file_name().is_some_and(|name| name == "store.json") {
                     "put it back from a backup, or write {\"schema\": 1, \"id\": \"ID\"} into it: ID is \
                      what `docker ps -a --filter label=skep --format '{{.Label \"skep\"}}'` prints, the \
@@ -322,7 +316,7 @@ impl From<ClusterError> for Failure {
     }
 }
 
-/// That a machine has no say in a swarm, with what it lacks.
+/// No machine can answer for the swarm, with what each lacks.
 pub(crate) fn cannot_be_asked(error: ClusterError, exit: Exit) -> Failure {
     let failure = Failure::of(exit, &error);
     let ClusterError::NotManager { machine, .. } = &error else { return failure };

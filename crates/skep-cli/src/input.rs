@@ -33,7 +33,7 @@ pub async fn read(path: &Path, limit: u64, cancel: &CancellationToken) -> Result
     })
 }
 
-/// That something cannot be read.
+/// An input cannot be read.
 pub fn cannot(path: &Path, error: &io::Error) -> Failure {
     let name = path.display().to_string();
     let name = if name == STDIN { "standard input" } else { &name };

@@ -56,7 +56,7 @@ use crate::{
     progress::{Display, Look, Mode, Progress, docker_machine, show, terminal_size},
 };
 
-/// Runs the command that `args` (with the program's name first) says, and returns how to exit.
+/// Runs the command that `args` (with the program's name first) names, and returns how to exit.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let persona = args.first().map(|program| Persona::of_program(program)).unwrap_or_default();
@@ -81,7 +81,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     {
         Ok(()) => code(Exit::Done),
         Err(failure) => {
-            // With nobody to read it, the exit code still tells.
+            // If standard error is closed, the exit code still shows it.
             let text = if json { failure.to_json() } else { failure.render(persona, colors) };
             let _ = io::stderr().lock().write_all(text.as_bytes());
             code(failure.exit)
@@ -172,18 +172,18 @@ fn run_command(
     colors: bool,
 ) -> Result<(), Failure> {
     let look = Look { colors, size: || terminal_size(io::stderr()) };
-    // docker-machine tells steps on standard output, among its messages: in their order, so at once.
-    let told = persona == Persona::DockerMachine
+    // docker-machine prints steps on standard output, among its messages and in their order.
+    let on_stdout = persona == Persona::DockerMachine
         && cli.global.progress == Progress::Auto
         && commands::tells_steps(&cli.command);
     let mode = match cli.global.progress.mode(terminal) {
-        Mode::Live | Mode::Plain if persona == Persona::DockerMachine && !told => Mode::None,
+        Mode::Live | Mode::Plain if persona == Persona::DockerMachine && !on_stdout => Mode::None,
         mode => mode,
     };
     let shown = show(Display::new(mode, look, io::stderr(), Instant::now()))?;
-    let events = if told {
+    let events = if on_stdout {
         Events::new(|event| {
-            // Work does not fail for want of somebody who looks.
+            // Work does not fail because its output is not read.
             let _ = io::stdout().write_all(docker_machine::line(&event).as_bytes());
         })
     } else {

@@ -1,18 +1,17 @@
 //! The name the program was started under: `skep`, or `docker-machine`.
 //!
 //! The verbs are the same. As docker-machine, messages go to standard output, errors have no
-//! prefix, `virtualbox` is the driver if nobody says, and state lies where docker-machine's users
+//! prefix, `virtualbox` is the default driver, and state lies where docker-machine's users
 //! expect it: see `docs/differences.md`.
 
 use std::{ffi::OsStr, path::Path};
 
-/// Who answers.
+/// The name the program answers under.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Persona {
-    /// skep itself.
     #[default]
     Skep,
-    /// docker-machine, for its scripts and for fingers that know it.
+    /// docker-machine, for its scripts and its users' habits.
     DockerMachine,
 }
 

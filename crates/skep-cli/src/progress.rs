@@ -31,7 +31,7 @@ use crate::{persona::Persona, visible};
 /// The shortest time between two paintings of the live view: at most twelve a second.
 const FRAME: Duration = Duration::from_millis(84);
 
-/// What `--progress` says.
+/// The values of `--progress`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Progress {
     /// A live view on a terminal, plain lines elsewhere.
@@ -41,7 +41,6 @@ pub enum Progress {
     Plain,
     /// A JSON object a line.
     Json,
-    /// Nothing but warnings.
     None,
 }
 
@@ -83,14 +82,12 @@ pub enum Mode {
     Plain,
     /// A JSON object a line.
     Json,
-    /// Nothing but warnings.
     None,
 }
 
 /// How the stream a display writes to looks.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
-    /// Whether colours are wanted.
     pub colors: bool,
     /// Asks how many columns and rows the terminal has now; see [`terminal_size`].
     pub size: fn() -> (u16, u16),
@@ -99,7 +96,7 @@ pub struct Look {
 /// Shows events on one stream.
 ///
 /// A stream that cannot be written to any more (a closed pipe) makes it silent: work does not
-/// fail for want of somebody who looks.
+/// fail because its output is not read.
 #[derive(Debug)]
 pub struct Display<W> {
     out: W,
@@ -196,7 +193,7 @@ pub fn show<W: Write + Send + 'static>(mut display: Display<W>) -> io::Result<Sh
     })?;
     let sink = send.clone();
     let events = Events::new(move |event| {
-        // Nobody looks any more after `finish`: a late event is not missed.
+        // The display is gone after `finish`: a late event is not missed.
         let _ = sink.send(Message::Event(event, Instant::now()));
     });
     Ok(Shown { events, stop: send, thread: Some(thread) })
@@ -218,7 +215,7 @@ impl Drop for Shown {
     fn drop(&mut self) {
         if let Some(thread) = self.thread.take() {
             let _ = self.stop.send(Message::Finish);
-            // A display that panicked has said so itself.
+            // A display that panicked has printed that itself.
             let _ = thread.join();
         }
     }

@@ -16,10 +16,8 @@ const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 /// Why there is nothing to log in with.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
-    /// The configuration cannot be used.
     #[error("{path} is not a configuration of docker's: {reason}")]
     Damaged {
-        /// The file.
         path: String,
         /// What is wrong with it, without what is in it.
         reason: &'static str,
@@ -29,18 +27,15 @@ pub enum AuthError {
         "the credentials for {registry} are held by the program docker-credential-{helper}, which skep does not run"
     )]
     Helper {
-        /// The registry.
         registry: String,
         /// The program's name, without what they all begin with.
         helper: String,
     },
 }
 
-/// What an engine is told to log in to `registry` (a host: `docker.io`, `localhost:5000`), from the
-/// configuration in `directory`; where that has nothing, an empty `AuthConfig`, as docker sends it.
-///
-/// # Errors
-/// [`AuthError`].
+/// The credentials an engine gets to log in to `registry` (a host: `docker.io`,
+/// `localhost:5000`), from the configuration in `directory`; where that has nothing, an empty
+/// `AuthConfig`, as docker sends it.
 pub fn read(directory: Option<&Path>, registry: &str) -> Result<SecretString, AuthError> {
     let file = directory.map(|directory| directory.join("config.json"));
     let text = file.as_ref().and_then(|file| skep_read::bytes(file, skep_read::limit::RECORD).ok());

@@ -17,21 +17,15 @@ pub use init::shell_init;
 pub enum Shell {
     /// Any POSIX shell: sh, dash, ash, ksh.
     Sh,
-    /// Bash.
     Bash,
-    /// Zsh.
     Zsh,
-    /// Fish.
     Fish,
     /// Tcsh and csh.
     Tcsh,
-    /// PowerShell, also PowerShell Core.
     PowerShell,
     /// The Windows command interpreter.
     Cmd,
-    /// Nushell.
     Nu,
-    /// Emacs Lisp.
     Emacs,
 }
 
@@ -100,7 +94,6 @@ impl fmt::Display for Shell {
     Shell::ALL.map(Shell::name).join("|")
 )]
 pub struct UnknownShell {
-    /// The name.
     pub name: String,
 }
 
@@ -127,7 +120,6 @@ impl FromStr for Shell {
 /// One variable to be set, or with no value unset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
-    /// The variable's name.
     pub name: String,
     /// Its value; `None` unsets it.
     pub value: Option<String>,
@@ -140,7 +132,6 @@ pub struct Endpoint {
     pub host: String,
     /// The directory with `ca.pem`, `cert.pem` and `key.pem`.
     pub cert_path: String,
-    /// The machine's name.
     pub machine: String,
 }
 
@@ -199,9 +190,7 @@ pub fn no_proxy(lower: Option<&str>, upper: Option<&str>, address: &str) -> Sett
     "the value of {name} has the control character {character:?}, which shells cannot be told safely; use a path without it (SKEP_HOME)"
 )]
 pub struct Unsayable {
-    /// The variable's name.
     pub name: String,
-    /// The character.
     pub character: char,
 }
 

@@ -1,6 +1,6 @@
 //! Text as a person may be shown it.
 //!
-//! Names, errors and descriptions come from engines, archives, files and hosts that may be anybody's.
+//! Names, errors and descriptions come from engines, archives, files and hosts of any owner.
 //! Sent to a terminal as they are, they could move its cursor, set its title, answer for its user, or
 //! by changing the direction of writing show another text than there is. So all that is printed goes
 //! through here, and what would act and not be seen is shown as an escape: `\u{1b}`.

@@ -1,4 +1,4 @@
-//! Machines that no seed told what they are: hosts that were there before, and boot2docker. What a
+//! Machines that read no seed of skep's: hosts that were there before, and boot2docker. What a
 //! guest of skep's own does with its seed is done to them over SSH.
 
 use std::time::Duration;
@@ -11,6 +11,7 @@ use skep_guest::{
     adopt::{self, AdoptError, Found, Owner, Settings, Tls},
     wait_until_ready,
 };
+use skep_machine::first_sight;
 use skep_model::{Advice, Reason};
 use skep_pki::{Authority, needs_renewal};
 use skep_swarm::Swarm;
@@ -18,15 +19,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     ClusterError, ClusterRecord, EngineOptions, MachineRecord, ca_certificates, engine_options,
-    host_key::{log_in, pin},
-    reach::Cluster,
-    tls,
+    reach::Cluster, tls,
 };
 
 /// How long a host may take to be given back, which restarts its engine.
 const RELEASE: Duration = Duration::from_secs(90);
 
-/// What somebody allowed to be done to a host.
+/// What the user allowed to be done to a host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Allowed {
     /// An engine is installed where there is none.
@@ -55,10 +54,10 @@ pub(crate) async fn adopt(
     context: Context<'_>,
 ) -> Result<Engine, ClusterError> {
     let Context { events, cancel, .. } = context;
-    let told = engine_settings(&machine.engine)?;
+    let settings = engine_settings(&machine.engine)?;
     let access = cluster.access(machine)?;
-    pin(machine, &access, context).await?;
-    let guest = log_in(&access, context).await?;
+    first_sight::pin(&access, machine.system(), context).await?;
+    let guest = first_sight::log_in(&access, context).await?;
     let step = events.step(&machine.name, "looking at the host");
     let found = async {
         let found = adopt::look(&guest, cancel).await?;
@@ -75,8 +74,10 @@ pub(crate) async fn adopt(
 
     let new = found.owner.is_none();
     let adoption = Adoption { cluster, machine, authority, allowed, context };
-    let taken = Box::pin(adoption.take(guest, found, told)).await;
+    let taken = Box::pin(adoption.take(guest, found, settings)).await;
+    // One that was ours before keeps what it has: the next `provision` goes on from there.
     if taken.is_err() && new {
+        // Also after Ctrl-C: a host must not stay half taken.
         let cancel = CancellationToken::new();
         let step = events.step(&machine.name, "giving the host back");
         match tokio::time::timeout(RELEASE, Box::pin(release(cluster, machine, &cancel))).await {
@@ -87,7 +88,7 @@ pub(crate) async fn adopt(
     taken
 }
 
-/// Gives a host back, as far as it can be told; a warning says if it could not.
+/// Gives a host back, as far as that can be known; a warning says if it failed.
 pub(crate) async fn give_back(cluster: &Cluster, machine: &MachineRecord, context: Context<'_>) {
     let Context { events, cancel, .. } = context;
     let released = Box::pin(release(cluster, machine, cancel));
@@ -115,7 +116,7 @@ pub(crate) async fn release(
     Ok(())
 }
 
-/// A host that may be taken, and what is wanted of it.
+/// A host that may be taken, and what it is to become.
 #[derive(Debug, Clone, Copy)]
 struct Adoption<'a> {
     cluster: &'a Cluster,
@@ -132,12 +133,12 @@ impl Adoption<'_> {
         found: Found,
         (env, daemon): (Vec<String>, Map<String, Value>),
     ) -> Result<Engine, ClusterError> {
-        let Context { timeout, events, cancel } = self.context;
+        let Context { events, cancel, .. } = self.context;
         let name = &self.machine.name;
         let found = if found.engine.is_some() {
             found
         } else {
-            adopt::install(&guest, &found, events, cancel).await?;
+            adopt::install(&guest, &found, self.context).await?;
             adopt::look(&guest, cancel).await?
         };
         let step = events.step(name, "writing the engine's settings");
@@ -149,7 +150,7 @@ impl Adoption<'_> {
             options: daemon,
         };
         let written = async {
-            // First of all whose machine it is, which stands among the settings.
+            // The owner comes first, which stands among the settings.
             let changed = adopt::apply(&guest, &found, &settings, cancel).await?;
             Ok::<_, ClusterError>(adopt::rename(&guest, &found, cancel).await? || changed)
         };
@@ -162,11 +163,11 @@ impl Adoption<'_> {
             step.end_with(restarted)?;
         }
         let guest = self.let_user_in(guest, &found).await?;
-        wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?;
+        wait_until_ready(&guest, &[Requirement::engine()], self.context).await?;
         self.cluster.engine(self.machine, cancel).await
     }
 
-    /// New TLS files, if those that are there are due or were issued by somebody else.
+    /// New TLS files, if those that are there are due or were issued by another authority.
     fn tls(&self, found: &Found) -> Result<Option<Tls>, ClusterError> {
         let names = tls::server_names(self.cluster, self.machine)?;
         let now = self.cluster.home().settings().now;
@@ -181,7 +182,7 @@ impl Adoption<'_> {
         Ok(Some(Tls { ca: ours.to_owned(), certificate, key }))
     }
 
-    /// Only who is root, or in the engine's group, may use its socket. A login has the groups it had
+    /// Only root and the engine's group may use its socket. A login has the groups it had
     /// when it began, so it begins again.
     async fn let_user_in(&self, guest: Guest, found: &Found) -> Result<Guest, ClusterError> {
         let cancel = self.context.cancel;
@@ -192,11 +193,11 @@ impl Adoption<'_> {
         let access = guest.access().clone();
         drop(guest);
         Guest::close_master(&access, cancel).await?;
-        log_in(&access, self.context).await
+        Ok(first_sight::log_in(&access, self.context).await?)
     }
 }
 
-/// Refuses a host that is somebody else's: another store's machine, or a node of another swarm.
+/// Refuses a host with another owner: another store's machine, or a node of another swarm.
 async fn refuse(
     cluster: &Cluster,
     machine: &MachineRecord,
@@ -248,7 +249,7 @@ async fn refuse(
 }
 
 /// Whether this store has the machine that a host says it is. One that was never finished, or not
-/// cleared up after, is nobody's.
+/// cleared up after, has no owner.
 fn is_recorded(cluster: &Cluster, owner: &Owner) -> bool {
     let Ok(name) = owner.cluster.parse() else { return false };
     let record = ClusterRecord::load(cluster.home(), &name);

@@ -1,4 +1,4 @@
-//! Whom a host belongs to, what its engine is told, and when its key is believed.
+//! The owner of a host, its engine's settings, and when its key is trusted.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -17,7 +17,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// A cluster with one machine, a host on loopback that nobody answers for.
+    /// A cluster with one machine, a host on loopback at which no process listens.
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let settings = home::Settings {
@@ -31,7 +31,7 @@ impl Bench {
         let home = Home::open(settings).unwrap();
         let mut record = ClusterRecord::new("demo".parse().unwrap(), DriverKind::Ssh);
         let mut machine = MachineRecord::new("box".parse().unwrap(), None, 0, record.driver);
-        // Port 1 of this address is nobody's.
+        // No process listens on port 1 of this address.
         let address = "127.81.0.1".parse().unwrap();
         let user = "root".into();
         let host = Host { address, ssh_port: 1, engine_port: 2376, user };
@@ -58,9 +58,9 @@ impl Bench {
 
     async fn pinned(&self) -> Result<String, ClusterError> {
         let access = self.cluster.access(self.machine()).unwrap();
-        let timeout = Duration::ZERO;
-        pin(self.machine(), &access, Context::new(&Events::none(), &self.cancel).within(timeout))
-            .await?;
+        let events = Events::none();
+        let context = Context::new(&events, &self.cancel).within(Duration::ZERO);
+        first_sight::pin(&access, self.machine().system(), context).await?;
         Ok(std::fs::read_to_string(&access.known_hosts).unwrap())
     }
 }
@@ -84,7 +84,7 @@ async fn a_host_that_is_somebodys_is_not_taken() {
         owned(store, "demo", "box2"),
         in_swarm.clone(),
     ];
-    // The second one is not recorded, so nobody has it.
+    // The second one is not recorded, so it has no owner.
     let mut said = Vec::new();
     for found in &others {
         said.push(bench.refusal(found, Allowed::default()).await.unwrap_or("taken".into()));
@@ -121,7 +121,7 @@ async fn a_host_has_one_name_in_a_store() {
 #[tokio::test]
 async fn a_key_that_is_pinned_is_not_looked_at_again() {
     let bench = Bench::new();
-    // Nobody answers there, so there is nothing to believe.
+    // No process listens there, so there is no key to trust.
     let error = bench.pinned().await.unwrap_err();
     assert!(matches!(error, ClusterError::Guest(GuestError::Unreachable { .. })), "{error}");
     let access = bench.cluster.access(bench.machine()).unwrap();

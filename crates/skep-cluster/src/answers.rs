@@ -7,21 +7,18 @@ use skep_model::{MachineName, MachineState};
 
 use crate::{ClusterError, MachineFailure, MachineRecord, reach::Cluster};
 
-/// What an operation on several machines is given.
+/// What an operation on several machines takes.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'a> {
-    /// The cluster.
     pub cluster: &'a Cluster,
-    /// The machines that are meant; all if empty.
     pub machines: &'a [String],
-    /// What the operation travels with.
+    /// The events, cancellation and time limit of the operation.
     pub context: Context<'a>,
 }
 
 /// One machine's answer.
 #[derive(Debug)]
 pub struct Answer<T> {
-    /// Which machine.
     pub machine: MachineName,
     /// What it answered, or why it did not.
     pub result: Result<T, ClusterError>,
@@ -56,7 +53,7 @@ impl<'a> Scope<'a> {
         Answer { machine: machine.name.clone(), result: span.end_with(worked.await) }
     }
 
-    /// The machines that are meant and run, and those that do not: nobody waits for what is off.
+    /// The machines that are meant and run, and those that do not: what is off is not waited for.
     pub(crate) async fn running(
         &self,
     ) -> Result<(Vec<&'a MachineRecord>, Vec<(MachineName, MachineState)>), ClusterError> {
@@ -66,7 +63,7 @@ impl<'a> Scope<'a> {
         for machine in self.meant()? {
             match states.get(&machine.name).copied().unwrap_or(MachineState::Absent) {
                 MachineState::Running => running.push(machine),
-                // Of an engine's URL nobody knows whether it runs.
+                // Whether an engine that is known by its URL runs is not known.
                 _ if !machine.system().has_login() => running.push(machine),
                 state => off.push((machine.name.clone(), state)),
             }

@@ -1,4 +1,4 @@
-//! The CA certificates of one machine, brought to what is wished of it.
+//! The CA certificates of one machine, brought to the desired ones.
 
 use std::collections::BTreeSet;
 
@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{ClusterError, ClusterRecord, MachineRecord, reach::Cluster, trust::Given};
 
-/// Brings a machine to what is wished by now: what is missing is installed, what is not wished any
-/// more and skep has given it, or is named in `besides`, is removed. The engine is its caller's to
-/// restart, if that is due.
+/// Brings a machine to the certificates desired by now: what is missing is installed, what is not
+/// desired any more and skep has given it, or is named in `besides`, is removed. The caller
+/// restarts the engine, if that is due.
 pub(crate) async fn bring_up_to_date(
     cluster: &Cluster,
     machine: &MachineRecord,
@@ -23,12 +23,12 @@ pub(crate) async fn bring_up_to_date(
     cancel: &CancellationToken,
 ) -> Result<Changed, ClusterError> {
     let home = cluster.home();
-    // Another command may have changed the wish since this one began.
+    // Another command may have changed the record since this one began.
     let record = ClusterRecord::load(home, &cluster.record().name)?;
     let record = record.unwrap_or_else(|| cluster.record().clone());
     let machine = record.machine(machine.name.as_str()).unwrap_or(machine);
-    let wished = record.wished(machine);
-    let names: BTreeSet<AnchorName> = wished.iter().map(Anchor::name).collect();
+    let desired = record.anchors_of(machine);
+    let names: BTreeSet<AnchorName> = desired.iter().map(Anchor::name).collect();
     let mut given = Given::load(home, &record, &machine.name).unwrap_or_default();
     let mut unwanted: Vec<AnchorName> = given.may_have.difference(&names).cloned().collect();
     for name in besides {
@@ -41,7 +41,7 @@ pub(crate) async fn bring_up_to_date(
         given.may_have.extend(names.iter().cloned());
         given.save(home, &record, &machine.name)?;
     }
-    let changed = certificate::bring_up_to_date(guest, &wished, &unwanted, cancel).await?;
+    let changed = certificate::bring_up_to_date(guest, &desired, &unwanted, cancel).await?;
     let now = Given::just(names);
     if now != given {
         now.save(home, &record, &machine.name)?;
@@ -49,8 +49,8 @@ pub(crate) async fn bring_up_to_date(
     Ok(changed)
 }
 
-/// As [`bring_up_to_date`], as a step, where there is anything to say. Returns whether the engine is to
-/// be restarted.
+/// As [`bring_up_to_date`], as a step, where there is anything to do. Returns whether the engine is
+/// to be restarted.
 pub(crate) async fn install(
     cluster: &Cluster,
     machine: &MachineRecord,
@@ -65,23 +65,22 @@ pub(crate) async fn install(
     Ok(step.end_with(changed)?.restart_due)
 }
 
-/// Whether there is anything to say to a machine about certificates: something is wished, or was.
+/// Whether there may be anything to do on a machine: certificates are desired, or were.
 fn has_any(cluster: &Cluster, machine: &MachineRecord) -> Result<bool, ClusterError> {
     let home = cluster.home();
     let record = ClusterRecord::load(home, &cluster.record().name)?;
     let record = record.as_ref().unwrap_or(cluster.record());
     let machine = record.machine(machine.name.as_str()).unwrap_or(machine);
     let given = Given::load(home, record, &machine.name).unwrap_or_default();
-    Ok(!given.may_have.is_empty() || !record.wished(machine).is_empty())
+    Ok(!given.may_have.is_empty() || !record.anchors_of(machine).is_empty())
 }
 
-/// Forgets what a machine that is gone had: one that is made in its place has what is wished.
+/// Forgets what a machine that is gone had: one that is made in its place gets what is desired.
 pub(crate) fn forget(cluster: &Cluster, machine: &MachineRecord) -> Result<(), ClusterError> {
-    let files = cluster.home().layout().cluster(cluster.record().name.as_str());
-    Ok(skep_store::file::remove(&files.machine(machine.name.as_str()).trust())?)
+    Ok(skep_store::file::remove(&cluster.files(&machine.name).trust())?)
 }
 
-/// Brings a machine that was just started to what is wished by now, and lets its engine read it:
+/// Brings a machine that was just started to what is desired by now, and lets its engine read it:
 /// whatever changed while it was off. Its tasks, if it has any yet, have only just begun.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! CA certificates on the machines of a cluster: the same operation on all that are meant, at
 //! once.
 //!
-//! What is wished is recorded before any machine is touched, and each machine is then brought to
+//! What is desired is recorded before any machine is touched, and each machine is then brought to
 //! it: the certificates first, on all at once; then the engines that have to read them, in the order
 //! of [`restarts`]. A machine that is off is not waited for: it is brought up to date
 //! when it is started (`ca_certificates::catch_up`), and by `up`. Machines made later have everything from their
@@ -19,19 +19,19 @@ use crate::{
     answers::{Answer, Answers, Scope},
     ca_certificates::bring_up_to_date,
     restarts,
-    trust::{self, Given, Whose},
+    trust::{self, Given, Which},
 };
 
 impl Scope<'_> {
-    /// Changes what is wished, and brings the machines that run to it, under the cluster's lock,
+    /// Changes what is desired, and brings the machines that run to it, under the cluster's lock,
     /// which the caller has.
     async fn change<T>(
         &self,
         step: &str,
         besides: &[AnchorName],
         restart: Option<Drain>,
-        change: impl FnOnce(&mut ClusterRecord, Whose<'_>),
-        told: impl Fn(Changed) -> T,
+        change: impl FnOnce(&mut ClusterRecord, Which<'_>),
+        summary: impl Fn(Changed) -> T,
     ) -> Result<Answers<T>, ClusterError> {
         let (running, off) = self.running().await?;
         let home = self.cluster.home();
@@ -40,8 +40,8 @@ impl Scope<'_> {
         let mut record = record.ok_or_else(|| ClusterError::NoCluster { name: name.clone() })?;
         trust::note_before(home, &record)?;
         let names: Vec<_> = self.meant()?.into_iter().map(|machine| machine.name.clone()).collect();
-        let whose = if self.machines.is_empty() { Whose::All } else { Whose::These(&names) };
-        change(&mut record, whose);
+        let which = if self.machines.is_empty() { Which::All } else { Which::These(&names) };
+        change(&mut record, which);
         record.save(home)?;
 
         let each = running.iter().map(|machine| {
@@ -67,11 +67,11 @@ impl Scope<'_> {
                 }
             }
         }
-        let told = |answer: Answer<Changed>| Answer {
+        let summarize = |answer: Answer<Changed>| Answer {
             machine: answer.machine,
-            result: answer.result.map(&told),
+            result: answer.result.map(&summary),
         };
-        Ok(Answers { answers: changed.into_iter().map(told).collect(), off })
+        Ok(Answers { answers: changed.into_iter().map(summarize).collect(), off })
     }
 }
 
@@ -106,15 +106,15 @@ pub async fn install(
 ) -> Result<Answers<Installed>, ClusterError> {
     let _lock = scope.cluster.home().lock(&scope.cluster.record().name)?;
     let restart = registry.is_none().then_some(Drain(drain));
-    let change = |record: &mut ClusterRecord, whose: Whose<'_>| {
-        record.wish(certificates, registry, whose);
+    let change = |record: &mut ClusterRecord, which: Which<'_>| {
+        record.add_anchors(certificates, registry, which);
     };
-    let told = |changed: Changed| {
+    let summary = |changed: Changed| {
         let names = Anchor::all_for(certificates, registry).into_iter().map(|one| one.name());
         let new = names.filter(|name| changed.new.contains(name)).count();
         Installed { new, repaired: changed.repaired }
     };
-    scope.change("installing CA certificates", &[], restart, change, told).await
+    scope.change("installing CA certificates", &[], restart, change, summary).await
 }
 
 /// The certificates that were installed on each machine that runs.
@@ -129,7 +129,6 @@ pub async fn list(scope: Scope<'_>) -> Result<Answers<Vec<Listed>>, ClusterError
 /// What a removal came to.
 #[derive(Debug)]
 pub struct Removal {
-    /// The certificates that were meant.
     pub named: Vec<AnchorName>,
     /// How many were removed from each machine that runs, and which do not.
     pub machines: Answers<usize>,
@@ -151,7 +150,7 @@ pub async fn remove(
     let (known, unknown) = known(&scope, registry).await?;
     let mut named: Vec<AnchorName> = Vec::new();
     for selector in selectors {
-        // A whole fingerprint is one certificate's, whoever knows it: an interrupted removal may have
+        // A whole fingerprint is one certificate's, known or not: an interrupted removal may have
         // left nothing of it but an engine that is to be restarted.
         let is_whole = |text: &str| text.len() == 64 && text.chars().all(|c| c.is_ascii_hexdigit());
         let meant = meant_by(&scope, &known, selector)?;
@@ -164,14 +163,18 @@ pub async fn remove(
         }
     }
     if named.is_empty() {
-        // Where nobody knows it, a machine that could not be asked may have it.
+        // Where no machine is known to have it, one that could not be asked may.
         let (answers, off) = (unknown, Vec::new());
         return Ok(Removal { named, machines: Answers { answers, off } });
     }
     let restart = registry.is_none().then_some(Drain(drain));
-    let change = |record: &mut ClusterRecord, whose: Whose<'_>| record.wish_no_more(&named, whose);
-    let told = |changed: Changed| changed.gone.iter().filter(|name| named.contains(name)).count();
-    let machines = scope.change("removing CA certificates", &named, restart, change, told).await?;
+    let change = |record: &mut ClusterRecord, which: Which<'_>| {
+        record.remove_anchors(&named, which);
+    };
+    let summary =
+        |changed: Changed| changed.gone.iter().filter(|name| named.contains(name)).count();
+    let machines =
+        scope.change("removing CA certificates", &named, restart, change, summary).await?;
     Ok(Removal { named, machines })
 }
 
@@ -187,10 +190,10 @@ async fn known(
     let (home, record) = (scope.cluster.home(), scope.cluster.record());
     let mut known: Vec<Known> = Vec::new();
     for machine in scope.meant()? {
-        let wished = record.wished(machine).into_iter();
-        let wished = wished.filter(|anchor| anchor.registry.as_ref() == registry);
+        let desired = record.anchors_of(machine).into_iter();
+        let desired = desired.filter(|anchor| anchor.registry.as_ref() == registry);
         known.extend(
-            wished.map(|anchor| {
+            desired.map(|anchor| {
                 (anchor.certificate.fingerprint().to_owned(), Some(anchor.certificate))
             }),
         );

@@ -1,5 +1,5 @@
-//! Certificates over the fake driver, whose machines run or are off and cannot be logged in to: what
-//! is promised about the wish, and about who is waited for.
+//! Certificates over the fake driver, whose machines run or are off and cannot be logged in to:
+//! what is promised about the desired certificates, and about which machines are waited for.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -71,7 +71,7 @@ impl Bench {
         remove(scope, &[selector.to_owned()], None, false).await
     }
 
-    /// Who lacks what and still has what.
+    /// The machines that lack a certificate or still have one.
     fn behind(&self) -> Vec<String> {
         let behind = behind(&self.home, self.cluster().record());
         let line = |one: trust::Behind| {
@@ -82,10 +82,10 @@ impl Bench {
         behind.into_iter().map(line).collect()
     }
 
-    fn wished(&self, machine: &str) -> usize {
+    fn desired(&self, machine: &str) -> usize {
         let cluster = self.cluster();
         let machine = cluster.machine(machine).unwrap();
-        cluster.record().wished(machine).len()
+        cluster.record().anchors_of(machine).len()
     }
 }
 
@@ -102,13 +102,13 @@ async fn nobody_waits_for_what_is_off_and_it_is_known_to_be_behind() {
     let installed = bench.install(2, &[]).await;
     assert!(installed.answers.is_empty(), "{installed:?}");
     assert_eq!(names(&installed.off), ["manager1 Stopped", "worker1 Stopped"]);
-    assert_eq!(bench.wished("worker1"), 3);
+    assert_eq!(bench.desired("worker1"), 3);
     assert_eq!(bench.behind(), ["manager1 -CN=RootC +", "worker1 -CN=RootC +"]);
 
-    // By a part of its name, though nobody can be asked; what it had is remembered.
+    // By a part of its name, though no machine can be asked; what it had is remembered.
     let removal = bench.remove("roota").await.unwrap();
     assert_eq!(removal.named.len(), 1);
-    assert_eq!(bench.wished("worker1"), 2);
+    assert_eq!(bench.desired("worker1"), 2);
     let had = &roots()[0].fingerprint()[..4];
     assert_eq!(
         bench.behind(),
@@ -132,11 +132,11 @@ async fn what_is_wished_of_one_machine_is_that_ones() {
     bench.stop("worker1").await;
     let installed = bench.install(2, &["worker1".to_owned()]).await;
     assert_eq!(names(&installed.off), ["worker1 Stopped"]);
-    assert_eq!((bench.wished("manager1"), bench.wished("worker1")), (2, 3));
+    assert_eq!((bench.desired("manager1"), bench.desired("worker1")), (2, 3));
     assert_eq!(bench.behind(), ["worker1 -CN=RootC +"]);
 }
 
-/// A machine that runs and cannot be reached fails, and the wish stands all the same.
+/// A machine that runs and cannot be reached fails, and the record stays as desired.
 #[tokio::test]
 async fn the_wish_is_recorded_before_any_machine_is_asked() {
     let bench = Bench::new().await;
@@ -144,7 +144,7 @@ async fn the_wish_is_recorded_before_any_machine_is_asked() {
     let installed = bench.install(2, &[]).await;
     assert_eq!(names(&installed.off), ["worker1 Stopped"]);
     assert!(matches!(installed.answers.as_slice(), [Answer { result: Err(_), .. }]));
-    assert_eq!(bench.wished("manager1"), 3);
+    assert_eq!(bench.desired("manager1"), 3);
     assert_eq!(bench.behind().len(), 2);
 }
 
@@ -155,9 +155,14 @@ async fn a_damaged_note_is_no_dead_end() {
     bench.stop("manager1").await;
     bench.stop("worker1").await;
     bench.install(2, &[]).await;
-    let path = bench.home.layout().cluster("demo").machine("worker1").trust();
+    let path = bench
+        .home
+        .layout()
+        .cluster(&"demo".parse().unwrap())
+        .machine(&"worker1".parse().unwrap())
+        .trust();
     std::fs::write(&path, "not json").unwrap();
     assert_eq!(bench.behind().len(), 2);
     bench.remove("rootc").await.unwrap();
-    assert_eq!(bench.wished("worker1"), 2);
+    assert_eq!(bench.desired("worker1"), 2);
 }

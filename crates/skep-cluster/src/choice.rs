@@ -18,11 +18,8 @@ pub const DRIVERS: [DriverKind; 2] = [DriverKind::Container, DriverKind::Qemu];
 /// What every driver found, and which one `auto` takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
-    /// The driver, if any can be used.
     pub driver: Option<DriverKind>,
-    /// Why this one, or why none.
     pub reason: String,
-    /// Every driver's checks.
     pub checks: Vec<(DriverKind, Vec<Check>)>,
 }
 
@@ -82,7 +79,7 @@ impl Choice {
     /// The driver with its checks.
     ///
     /// # Errors
-    /// [`ClusterError::Preflight`] with everybody's checks if no driver can be used.
+    /// [`ClusterError::Preflight`] with the checks of every driver if none can be used.
     pub fn taken(self) -> Result<(DriverKind, Vec<Check>), ClusterError> {
         let Self { driver, mut checks, .. } = self;
         let place = driver.and_then(|driver| checks.iter().position(|(kind, _)| *kind == driver));

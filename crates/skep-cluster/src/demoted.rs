@@ -6,10 +6,10 @@
 //! 16 s), begins as a manager that the others may not know, and can stay like that for good. The
 //! managers' list shows nothing of it; the role in the node's own certificate does.
 
-use std::{convert::Infallible, ops::ControlFlow, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
 use futures_util::future::join_all;
-use skep_context::{after, poll_until};
+use skep_context::{after, poll_until, when};
 use skep_guest::{Command, Guest};
 use skep_model::Role;
 use skep_swarm::{Node, NodeState};
@@ -19,7 +19,6 @@ use crate::{ClusterError, MachineRecord, reach::Cluster};
 
 /// How long an engine may take: longer than the two rounds of 16 s after which it gives up.
 const PATIENCE: Duration = Duration::from_secs(40);
-/// How often the certificate is looked at.
 const INTERVAL: Duration = Duration::from_millis(100);
 
 impl Cluster {
@@ -34,10 +33,7 @@ impl Cluster {
         join_all(machines.map(|machine| async move {
             let Ok((guest, look)) = self.certificate(machine, cancel).await else { return };
             let Ok(_) = poll_until(cancel, INTERVAL, after(PATIENCE), async || {
-                Ok::<_, Infallible>(match is_managers(&guest, &look, cancel).await {
-                    true => ControlFlow::Continue(()),
-                    false => ControlFlow::Break(()),
-                })
+                Ok::<_, Infallible>(when(!is_managers(&guest, &look, cancel).await))
             })
             .await;
         }))
@@ -50,7 +46,7 @@ impl Cluster {
         by_id.or_else(|| machines.iter().find(|machine| machine.name.as_str() == node.hostname))
     }
 
-    /// The guest of a machine, and the command that shows whose certificate its node has.
+    /// The guest of a machine, and the command that prints its node's certificate.
     async fn certificate(
         &self,
         machine: &MachineRecord,
@@ -64,7 +60,6 @@ impl Cluster {
     }
 }
 
-/// Whether a node's certificate is a manager's.
 async fn is_managers(guest: &Guest, look: &Command, cancel: &CancellationToken) -> bool {
     // docs.docker.com, "Manage swarm security with PKI": the organizational unit is the role.
     let subject = guest.run(look, cancel).await;

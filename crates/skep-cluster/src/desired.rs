@@ -9,27 +9,22 @@ use skep_pki::{Anchor, CaCertificate};
 
 use crate::{ClusterError, ClusterRecord, MachineRecord};
 
-/// How many managers a cluster has if nobody says.
+/// The default number of managers.
 pub const DEFAULT_MANAGERS: usize = 1;
-/// How many workers a cluster has if nobody says.
+/// The default number of workers.
 pub const DEFAULT_WORKERS: usize = 3;
 
-/// What a person asks of a cluster; what is left out stays as it is, or is chosen.
+/// What the user asks of a cluster; what is left out stays as it is, or is chosen.
 #[derive(Debug, Clone, Default)]
 pub struct Desired {
-    /// The driver of its machines.
     pub driver: Option<DriverKind>,
     /// How virtual machines are run, where that driver is `qemu`.
     pub qemu: qemu::Options,
-    /// How many managers.
     pub managers: Option<usize>,
-    /// How many workers.
     pub workers: Option<usize>,
-    /// The network of its machines.
     pub subnet: Option<Ipv4Net>,
     /// CA certificates that every machine trusts from its first moment.
     pub ca_certificates: Vec<CaCertificate>,
-    /// How big each machine is.
     pub size: Size,
     /// The ports every machine answers on at its host address, in addition to those it does.
     pub publish: Vec<Port>,
@@ -41,11 +36,11 @@ impl Desired {
     /// The record of the cluster as it is to be, from the one of the cluster as it is.
     ///
     /// `made` are the machines that exist: those the driver knows, or that the journal says were
-    /// made. Only they, and machines that were made by themselves, bind a new wish: a machine that
-    /// an `up` has only written down is changed or dropped as asked.
+    /// made. Only they, and machines that were made by themselves, bind a new request: a machine
+    /// that an `up` has only written down is changed or dropped as asked.
     ///
     /// # Errors
-    /// [`ClusterError::Request`] naming what cannot be had: no manager, too many machines, fewer
+    /// [`ClusterError::Request`] naming what is impossible: no manager, too many machines, fewer
     /// machines than there are, another driver, subnet or size than they have. The record is then
     /// as it was.
     pub fn apply_to(
@@ -406,7 +401,7 @@ mod tests {
         let error = |desired: Desired, record: &mut ClusterRecord| {
             let before = record.clone();
             let error = desired.apply_to(record, &made).unwrap_err().to_string();
-            assert_eq!(*record, before, "a refused wish changes nothing");
+            assert_eq!(*record, before, "a refused request changes nothing");
             error
         };
         let sized =
@@ -426,15 +421,15 @@ mod tests {
         let mut record = fresh();
         apply(asking(Some(3), Some(3)), &mut record).unwrap();
         record.subnet = Some("192.168.99.0/24".parse().unwrap());
-        let wishes = [
+        let requests = [
             asking(Some(2), None),
             asking(None, Some(2)),
             Desired { driver: Some(DriverKind::Qemu), ..Desired::default() },
             Desired { subnet: Some("192.168.9.0/24".parse().unwrap()), ..Desired::default() },
             Desired { size: Size { cpus: Some(1), ..Size::default() }, ..Desired::default() },
         ];
-        for wish in wishes {
-            let advice = apply(wish, &mut record).unwrap_err().advice();
+        for request in requests {
+            let advice = apply(request, &mut record).unwrap_err().advice();
             let ends_it = matches!(
                 advice,
                 Some(Advice::RemoveCluster(_) | Advice::GoOnRemoving(_) | Advice::All(_))

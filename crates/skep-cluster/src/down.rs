@@ -13,7 +13,7 @@ use crate::{
     choice::DRIVERS,
     environment, locks,
     pending::await_coming,
-    reach::{self, Cluster},
+    reach::Cluster,
     unfinished::{self, Begun},
 };
 
@@ -43,7 +43,7 @@ pub async fn down(
 }
 
 /// As [`down`]; with `without`, only if the cluster has no machine besides these, which are gone:
-/// somebody else may have made one in it since the caller has looked.
+/// another command may have made one in it since the caller has looked.
 pub(crate) async fn take_away(
     home: &Home,
     name: &ClusterName,
@@ -51,7 +51,7 @@ pub(crate) async fn take_away(
     context: Context<'_>,
 ) -> Result<Removed, ClusterError> {
     let Context { events, cancel, .. } = context;
-    let files = home.layout().cluster(name.as_str());
+    let files = home.layout().cluster(name);
     let known = files.directory().exists();
     // One that was killed in its last moment has left nothing but a directory on its way out.
     if !known && let Some(rest) = skep_store::file::being_removed(files.directory()) {
@@ -69,14 +69,14 @@ pub(crate) async fn take_away(
             return Ok(Removed::Nothing);
         }
         Ok(None) if without.is_some() => {
-            // Somebody else was first; all there may be is what was made for our own locks.
+            // Another command was first; all there may be is what was made for our own locks.
             skep_store::file::remove_dir_at_once(files.directory())?;
             return Ok(Removed::Nothing);
         }
         loaded => loaded.ok().flatten(),
     };
     let recorded = record.iter().flat_map(|record| &record.machines).map(|machine| &machine.name);
-    // One that is being made by itself is not taken away under the hands of who makes it.
+    // One that is being made by itself is not taken away while a command makes it.
     let _machines = locks::machines(home, name, recorded)?;
     let kinds = match &record {
         Some(record) => vec![record.driver],
@@ -96,7 +96,7 @@ pub(crate) async fn take_away(
         return Ok(Removed::Nothing);
     }
     let journal = Journal::open(&files.journal())?;
-    let work = Work { journal: &journal, events, cancel };
+    let work = Work { journal: &journal, context };
     let mut existed = 0;
     for driver in &drivers {
         // Before anything goes: `status` must not advise to mend what is being taken away.
@@ -127,6 +127,7 @@ pub(crate) async fn take_away(
         // A context that stays points nowhere and hides nothing; the step says that it stayed.
         let _ = step.end_with(environment::remove_context(docker_context, cancel).await);
     }
+    // Last, by labels and by the journal: it finds what failed above, and what no record knows.
     let mut left = Vec::new();
     for driver in &drivers {
         left.extend(remove_rest(driver.as_ref(), name, work).await?);
@@ -146,7 +147,7 @@ fn has_others(record: &ClusterRecord, these: &[MachineName]) -> bool {
     record.machines.iter().any(|machine| !these.contains(&machine.name))
 }
 
-/// Gives the hosts that were there before back to whom they belong. One that does not answer is
+/// Gives the hosts that were there before back to their owners. One that does not answer is
 /// forgotten all the same.
 async fn give_hosts_back(
     home: &Home,
@@ -171,10 +172,10 @@ async fn remove(
     driver: &dyn Driver,
     work: Work<'_>,
 ) {
-    let step = work.events.step(machine, "removing");
-    // A master that cannot be asked to end does so by itself once its machine is gone.
-    let _ = Guest::forget(&reach::access(home, cluster, machine, None), work.cancel).await;
+    let step = work.context.events.step(machine, "removing");
     let id = MachineId { cluster: cluster.clone(), machine: machine.clone() };
+    // A master that cannot be asked to end does so by itself once its machine is gone.
+    let _ = Guest::forget(&home.login(&id).access(None), work.context.cancel).await;
     match driver.remove(&id, work).await {
         Ok(()) => step.done(),
         Err(error) => step.failed(Reason::of(&error)),

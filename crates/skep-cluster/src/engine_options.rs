@@ -1,4 +1,4 @@
-//! What a machine's engine is told beyond skep's own settings: docker-machine's `--engine-…`.
+//! The settings of a machine's engine beyond skep's own: docker-machine's `--engine-…`.
 //!
 //! docker-machine writes them into the engine's command line; here they become keys of its
 //! `daemon.json`, which has the same names with lists in the plural. Source of the names: dockerd's
@@ -21,9 +21,7 @@ pub struct EngineOptions {
     pub labels: Vec<String>,
     /// Anything else, `FLAG=VALUE`.
     pub opts: Vec<String>,
-    /// Mirrors of Docker Hub.
     pub registry_mirrors: Vec<String>,
-    /// The storage driver.
     pub storage_driver: Option<String>,
     /// Further names in its certificate.
     pub tls_sans: Vec<String>,
@@ -66,11 +64,11 @@ const TEXTS: [&str; 9] = [
     "swarm-default-advertise-addr",
 ];
 
-/// What skep sets itself, as flags: the engine refuses to start if it is told one thing twice.
+/// What skep sets itself, as flags: the engine refuses to start if a setting is there twice.
 const RESERVED: [&str; 9] =
     ["host", "hosts", "H", "tls", "tlsverify", "tlscacert", "tlscert", "tlskey", "config-file"];
 
-/// Looks at the values an engine is to be told, before there is one to refuse them; whether each has
+/// Looks at an engine's settings, before there is one to refuse them; whether each has
 /// a place in `daemon.json` is asked with [`daemon_json`].
 ///
 /// # Errors

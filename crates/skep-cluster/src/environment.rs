@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{ClusterError, ClusterRecord, MachineRecord, reach::Cluster};
 
-/// What the docker CLI has to be told to talk to one machine's engine.
+/// What the docker CLI needs to talk to one machine's engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineAccess {
     /// `DOCKER_HOST`.
@@ -22,7 +22,7 @@ pub struct EngineAccess {
     pub certificates: PathBuf,
 }
 
-/// What the docker CLI has to be told. Renews the client certificate where it is due.
+/// What the docker CLI needs. Renews the client certificate where it is due.
 ///
 /// # Errors
 /// [`ClusterError::Pki`], or [`ClusterError::Request`] for a machine not made yet.

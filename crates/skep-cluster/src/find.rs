@@ -32,7 +32,7 @@ pub fn everything(home: &Home) -> Result<Everything, ClusterError> {
 }
 
 /// The cluster that has the machine `name`. Of several, it is the one called `preferred`, which is
-/// the one that other commands take if nobody says.
+/// the one that other commands take by default.
 ///
 /// # Errors
 /// [`ClusterError::NoSuchMachine`] if none has it; [`ClusterError::Ambiguous`] if several have, and

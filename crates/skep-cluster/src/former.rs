@@ -2,8 +2,8 @@
 //!
 //! An engine that leaves a swarm and joins again is a new node: its old one stays in the list as
 //! down, for ever, a manager's counts against the quorum, and what was set on it (labels,
-//! availability) is gone without a word. So whoever lets a machine join hands over what was set,
-//! and takes the old node off the list.
+//! availability) is gone without a word. So a command that lets a machine join hands over what was
+//! set, and takes the old node off the list.
 
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
@@ -51,9 +51,6 @@ impl Cluster {
 }
 
 /// Takes a node that never comes back off the list, out of the managers first if it is one.
-///
-/// # Errors
-/// [`SwarmError`].
 pub(crate) async fn remove(
     swarm: &Swarm,
     node: &Node,
@@ -65,9 +62,6 @@ pub(crate) async fn remove(
 }
 
 /// Makes a node a worker if it is a manager, and waits until it is none any more.
-///
-/// # Errors
-/// [`SwarmError`].
 pub(crate) async fn demote(
     swarm: &Swarm,
     node: &Node,
@@ -81,7 +75,7 @@ pub(crate) async fn demote(
 }
 
 /// The nodes that a machine used to be, the newest first: of its name, and at its address or known
-/// by ID from before. A host of that name elsewhere, which somebody else has joined, is not ours.
+/// by ID from before. A host of that name elsewhere, which another user has joined, is not ours.
 pub(crate) fn former<'a>(
     record: &ClusterRecord,
     machine: &MachineRecord,
@@ -110,8 +104,8 @@ fn is_at(node: &Node, address: Ipv4Addr) -> bool {
 }
 
 /// What the former nodes had that the new one has not. Labels are taken from all of them, the
-/// newest deciding, and so is an availability that somebody has set: one that joins by hand comes
-/// as active, which nobody has asked for. What the new node was given already stays.
+/// newest deciding, and so is an availability that was set: one that joins by hand comes
+/// as active without having been asked to. What the new node was given already stays.
 fn handed_over(own: &Node, former: &[&Node]) -> NodeUpdate {
     let mut labels = BTreeMap::new();
     for node in former.iter().rev() {

@@ -42,7 +42,7 @@ use crate::{
     survey::{self, Part, Survey},
 };
 
-/// Machines that may be taken away: what the engines said, and who is meant.
+/// Machines that may be taken away: what the engines said, and which are meant.
 #[derive(Debug, Default)]
 pub struct Cleared {
     pub(crate) survey: Survey,
@@ -211,7 +211,7 @@ fn judge_removal(
             )
         }
         Judgement::Refuse { .. } => {
-            // Nobody can be made a worker without a quorum, so those that go stay counted.
+            // No node can be made a worker without a quorum, so those that go stay counted.
             let left = managers.reachable - managers.lost();
             let had = managers.reachable >= needed(managers.members);
             let then = if had { "could be changed any more" } else { "can be changed" };
@@ -306,7 +306,6 @@ fn judge_restart(nodes: &[Node], targets: &[NodeId], locks: bool) -> Verdict {
     }
 }
 
-/// The managers that the others do not hear.
 fn missing(nodes: &[Node]) -> String {
     let missing = nodes
         .iter()

@@ -9,14 +9,14 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use skep_machine::{
-    Driver, DriverOptions,
+    Driver, DriverOptions, Login, MachineId,
     container::{self, ContainerDriver},
     none::NoneDriver,
     qemu::QemuDriver,
     ssh::SshDriver,
     virtualbox::{self, VirtualBoxDriver},
 };
-use skep_model::{ClusterName, MachineName};
+use skep_model::ClusterName;
 use skep_pki::{
     Authority,
     store::{AUTHORITY_KEY, load_or_create},
@@ -31,7 +31,6 @@ const SCHEMA: u64 = 1;
 /// What comes from outside: environment, clock and process, read by the binary.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The store's root.
     pub root: PathBuf,
     /// A short directory of the user's own for sockets; made if missing.
     pub runtime: PathBuf,
@@ -39,9 +38,9 @@ pub struct Settings {
     pub host_root: PathBuf,
     /// The unix socket of the host's Docker Engine, or why there is none.
     pub docker_socket: container::Socket,
-    /// The time.
+    /// When the command began.
     pub now: SystemTime,
-    /// What other processes are told of this one: `process 4711, skep up`.
+    /// How this process names itself to others: `process 4711, skep up`.
     pub holder: String,
 }
 
@@ -62,9 +61,6 @@ struct StoreRecord {
 
 impl Home {
     /// Opens the store at the settings' root, making it if it is not there.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     pub fn open(settings: Settings) -> Result<Self, StoreError> {
         own_directory(&settings.runtime)?;
         let layout = Layout::new(&settings.root);
@@ -102,8 +98,8 @@ impl Home {
         Ok(Self { layout, settings, store, given: None })
     }
 
-    /// The same store with a driver of the caller's own, whatever kind is asked for: another way
-    /// of having machines, or [`skep_machine::fake`] in a test.
+    /// The same store with a driver of the caller's own, whatever kind is asked for:
+    /// another driver, or [`skep_machine::fake`] in a test.
     #[must_use]
     pub fn with_driver(self, driver: Arc<dyn Driver>) -> Self {
         Self { given: Some(driver), ..self }
@@ -114,41 +110,38 @@ impl Home {
         &self.layout
     }
 
-    /// What came from outside.
+    /// The settings it was opened with.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// What tells this store from every other.
+    /// Distinguishes this store from every other.
     pub(crate) fn id(&self) -> &str {
         &self.store
     }
 
-    /// The names of the store's clusters, in order. A directory whose name is no cluster's is not
-    /// one.
+    /// The names of the store's clusters, in order.
     ///
     /// # Errors
     /// [`StoreError::Io`].
     pub fn clusters(&self) -> Result<Vec<ClusterName>, StoreError> {
-        let names = skep_store::file::names(&self.layout.clusters())?;
-        Ok(names.into_iter().filter_map(|name| name.parse().ok()).collect())
+        self.layout.cluster_names()
     }
 
-    /// The authority that vouches for the engines' TCP endpoints, made with the store's first
-    /// cluster, with a client certificate that is valid now.
+    /// The authority that issues the certificates of the engines' TCP endpoints, made with the
+    /// store's first cluster, with a client certificate that is valid now.
     ///
     /// # Errors
     /// [`ClusterError::AuthorityLost`] where machines trust one that is not there any more: another
-    /// one in its place would lock everybody out of them without a word. [`ClusterError::Pki`].
+    /// one in its place would lock every user out of them without a word. [`ClusterError::Pki`].
     pub fn authority(&self) -> Result<Authority, ClusterError> {
         let directory = self.layout.certs();
         if directory.exists() {
             skep_pki::store::restore_key(&directory)?;
         }
         if !directory.join(AUTHORITY_KEY).exists() {
-            // A machine's files are written once there is an authority that vouches for it.
-            let trusts_one =
-                |name: &ClusterName| self.layout.cluster(name.as_str()).machines().exists();
+            // A machine's files are written once there is an authority that has signed them.
+            let trusts_one = |name: &ClusterName| self.layout.cluster(name).machines().exists();
             if let Some(cluster) = self.clusters()?.into_iter().find(trusts_one)
                 // Another command may have made both since: the authority before the machine.
                 && !directory.join(AUTHORITY_KEY).exists()
@@ -164,7 +157,7 @@ impl Home {
     /// # Errors
     /// [`StoreError::Locked`] if another command is at it.
     pub fn lock(&self, cluster: &ClusterName) -> Result<Lock, StoreError> {
-        let path = self.layout.cluster(cluster.as_str()).lock();
+        let path = self.layout.cluster(cluster).lock();
         Lock::try_acquire(&path, &format!("cluster {cluster}"), &self.settings.holder)
     }
 
@@ -193,8 +186,8 @@ impl Home {
             }
             DriverOptions::Qemu(options) => Arc::new(QemuDriver::new(
                 root,
-                self.layout.clone(),
-                self.settings.runtime.clone(),
+                &self.layout,
+                &self.settings.runtime,
                 &self.store,
                 os,
                 options,
@@ -213,22 +206,9 @@ impl Home {
         }
     }
 
-    /// The control socket of a machine's SSH master, and the local end of its engine's socket.
-    /// Socket paths are short (108 bytes on Linux), so a digest stands for the names.
-    pub(crate) fn sockets(
-        &self,
-        cluster: &ClusterName,
-        machine: &MachineName,
-    ) -> (PathBuf, PathBuf) {
-        let mut digest = Sha256::new();
-        for part in [&self.store, cluster.as_str(), machine.as_str()] {
-            digest.update(part);
-            digest.update([0]);
-        }
-        let name: String =
-            digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        let directory: &Path = &self.settings.runtime;
-        (directory.join(format!("{name}.ssh")), directory.join(format!("{name}.sock")))
+    /// How a machine is logged in to.
+    pub(crate) fn login(&self, id: &MachineId) -> Login {
+        Login::new(&self.layout, &self.settings.runtime, &self.store, id)
     }
 }
 
@@ -236,8 +216,8 @@ fn has_entries(directory: &Path) -> bool {
     fs_err::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some())
 }
 
-/// Makes the directory of the sockets, or makes sure that nobody else can get at what is in it:
-/// whoever connects to a socket there has the machine.
+/// Makes the directory of the sockets, or makes sure that no other user can get at what is in it:
+/// a process that connects to a socket there has the machine.
 fn own_directory(directory: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::MetadataExt as _;
     create_private_dir(directory)?;

@@ -1,5 +1,5 @@
-//! Whether a machine's engine was ever let into a swarm, which its disk knows when the engine does
-//! not tell: one whose node cannot start shows no node ID, a manager's no more than that of a join
+//! Whether a machine's engine was ever let into a swarm, which its disk shows when the engine does
+//! not: one whose node cannot start shows no node ID, a manager's no more than that of a join
 //! that never got anywhere.
 
 use std::time::Duration;
@@ -14,7 +14,6 @@ use crate::{ClusterError, MachineRecord, reach::Cluster};
 /// without it forgets its swarm by itself (`loadPersistentState` of moby).
 const CERTIFICATE: &str = "swarm/certificates/swarm-node.crt";
 
-/// How long looking may take.
 const LOOK: Duration = Duration::from_secs(15);
 
 impl Cluster {

@@ -23,11 +23,11 @@
 //!
 //! | step | file |
 //! |---|---|
-//! | wish | [`desired`] → [`record`]: what is asked for becomes what the store keeps |
+//! | request | [`desired`] → [`record`]: what is asked for becomes what the store keeps |
 //! | plan | `up::plan`: what the engines say, what the driver can; the last chance to refuse |
 //! | make | `provision::plan`, `provision::make`: keys, seed, machine, switched on |
-//! | ready | `provision::ready`: logged in to, and the engine answers |
-//! | provision | `provision`, [`adopt`], `tls`, `ca_certificates`: what no seed could tell it |
+//! | ready | [`skep_machine::Waiter`]: logged in to, and the engine answers |
+//! | provision | `provision`, [`adopt`], `tls`, `ca_certificates`: what no seed could contain |
 //! | join | `up::join`, `up::founding`: nodes of one swarm |
 //!
 //! Beside it:
@@ -35,14 +35,15 @@
 //! - [`home`]: one store with everything that comes from outside (paths, time), handed in.
 //! - [`choice`]: which driver `auto` takes, and why.
 //! - [`down`], [`status`]: take a cluster away, show how it is.
-//! - [`survey`]: what the engines say of their part in a swarm, asked before a wish is written.
+//! - [`survey`]: what the engines say of their part in a swarm, asked before the record changes.
 //! - [`guard`]: whether a manager can be taken away; asked before anything takes one away.
 //! - [`power`]: switch machines on and off; `locks`: which command waits for which.
 //! - [`machines`]: one machine by itself, made, provisioned, removed; [`import`]: docker-machine's.
 //! - [`find`]: a machine by its name, whatever cluster it is in.
 //! - [`reach`]: from a machine's name to its guest, its engine, and a manager of its swarm.
 //! - [`answers`]: the same question to several machines; [`images`]: images without a registry.
-//! - [`restarts`]: engines restarted in an order that services outlive; [`trust`]: who trusts what.
+//! - [`restarts`]: engines restarted in an order that services outlive; [`trust`]: which machine
+//!   trusts what.
 //! - [`published`]: where this host reaches what a machine publishes.
 //! - [`certificates`], [`environment`]: CA certificates on every machine; the docker CLI's way in.
 //!
@@ -66,11 +67,9 @@ mod former;
 mod forward;
 pub mod guard;
 pub mod home;
-mod host_key;
 mod identity;
 pub mod images;
 pub mod import;
-mod keys;
 mod locks;
 pub mod machines;
 mod pending;

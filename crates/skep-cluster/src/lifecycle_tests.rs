@@ -66,7 +66,7 @@ impl Bench {
     }
 
     fn cluster_directory(&self) -> PathBuf {
-        self.home.layout().cluster("demo").directory().to_owned()
+        self.home.layout().cluster(&self.name).directory().to_owned()
     }
 }
 
@@ -158,7 +158,7 @@ async fn machines_that_were_never_made_are_dropped_with_what_the_store_has_of_th
     let record = ClusterRecord::load(&bench.home, &bench.name).unwrap().unwrap();
     let names: Vec<_> = record.machines.iter().map(|machine| machine.name.as_str()).collect();
     assert_eq!(names, ["manager1"]);
-    assert!(!bench.home.layout().cluster("demo").machine("worker1").directory().exists());
+    assert!(!bench.cluster_directory().join("machines/worker1").exists());
     let other = Desired { size: Size { cpus: Some(1), ..Size::default() }, ..Desired::default() };
     let ended = up(&bench.home, &bench.name, &other, context).await;
     assert!(matches!(ended, Err(ClusterError::Request { .. })), "manager1 was made");
@@ -169,8 +169,8 @@ async fn what_an_unfinished_up_made_is_all_taken_down() {
     let bench = Bench::new();
     let record = |bench: &Bench| ClusterRecord::load(&bench.home, &bench.name).unwrap();
     bench.cancel_after_creation().await;
-    assert_eq!(record(&bench).unwrap().machines.len(), 2, "the wish is kept for the next `up`");
-    let journal = Journal::open(&bench.home.layout().cluster("demo").journal()).unwrap();
+    assert_eq!(record(&bench).unwrap().machines.len(), 2, "it is kept for the next `up`");
+    let journal = Journal::open(&bench.home.layout().cluster(&bench.name).journal()).unwrap();
     assert!(!journal.outstanding().unwrap().is_empty());
     let bench = bench.again();
     assert!(matches!(bench.down().await.unwrap(), Removed::Machines(_)));
@@ -201,7 +201,7 @@ async fn a_damaged_record_does_not_stand_in_the_way_of_down() {
     let bench = Bench::new();
     bench.cancel_after_creation().await;
     let bench = bench.again();
-    let record = bench.home.layout().cluster("demo").record();
+    let record = bench.home.layout().cluster(&bench.name).record();
     fs_err::write(skep_store::kept::place(&record), "{").unwrap();
     fs_err::write(record, "{").unwrap();
     assert!(matches!(bench.down().await.unwrap(), Removed::Machines(_)));
@@ -243,7 +243,7 @@ async fn every_file_of_the_store_may_be_damaged_or_lost() {
     let layout = bench.home.layout().clone();
     let before = Cluster::open(&bench.home, &bench.name).unwrap();
     let authority = fs_err::read(layout.certs().join("ca-key.pem")).unwrap();
-    let journal = layout.cluster("demo").journal();
+    let journal = layout.cluster(&bench.name).journal();
     let mut all = Vec::new();
     files(layout.root(), &mut all);
     assert!(all.len() > 14, "{all:?}");
@@ -333,7 +333,7 @@ async fn half_down(bench: &Bench, stays: &str) {
 #[tokio::test]
 async fn a_removal_that_was_begun_is_known_until_it_is_finished_or_given_up() {
     let bench = Bench::new();
-    // Nobody waits for its machines, which nobody can log in to; they are made.
+    // Its machines are not waited for, since they cannot be logged in to; they are made.
     let _ = bench.up().await;
     assert_eq!(removal(&bench.home, &bench.name), None, "it is an `up` that is unfinished");
     half_down(&bench, "manager1").await;
@@ -352,13 +352,13 @@ async fn a_removal_that_was_begun_is_known_until_it_is_finished_or_given_up() {
 #[tokio::test]
 async fn what_is_left_of_a_lost_swarm_is_removed_before_it_is_made_anew() {
     let bench = Bench::new();
-    // Nobody waits for its machines, which nobody can log in to; they are made.
+    // Its machines are not waited for, since they cannot be logged in to; they are made.
     let _ = bench.up().await;
     half_down(&bench, "worker1").await;
-    let files = bench.home.layout().cluster("demo");
+    let files = bench.home.layout().cluster(&bench.name);
     let journal = || Journal::open(&files.journal()).unwrap();
     assert_eq!(journal().leaving().unwrap().len(), 1, "worker1 was asked to go");
-    // As far as an `up` of machines that nobody can log in to gets.
+    // As far as an `up` of machines that cannot be logged in to gets.
     let _ = bench.up().await;
     assert_eq!(journal().leaving().unwrap(), []);
     assert_eq!(journal().uncertain().unwrap(), []);

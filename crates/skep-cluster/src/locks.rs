@@ -4,20 +4,21 @@
 //!
 //! - A *cluster's* lock is held while its record changes and while what its machines share is
 //!   prepared. Commands about the whole cluster (`up`, `down`) hold it from their beginning to
-//!   their end, and refuse to begin if somebody has it.
-//! - A *machine's* lock is held by whoever works on that machine. `up` and `down` take those of all
-//!   machines, after the cluster's.
+//!   their end, and refuse to begin if another command has it.
+//! - A *machine's* lock is held by the command that works on that machine. `up` and `down` take
+//!   those of all machines, after the cluster's.
 //!
-//! So machines can be made by themselves at the same time (`docker-machine create a & docker-machine
-//! create b &`): each waits for the cluster's lock, which the other has for a moment, and then works
-//! under its own machine's. An `up` or `down` in between finds that lock held and touches nothing.
-//! Whoever wants both takes the cluster's first; who has a machine's and wants the cluster's waits
-//! for it with a deadline, and those who have it never wait for a machine's, so nobody waits in a
-//! circle.
+//! So machines can be made by themselves at the same time (`docker-machine create a &
+//! docker-machine create b &`): each waits for the cluster's lock, which the other has for a
+//! moment, and then works under its own machine's. An `up` or `down` in between finds that lock
+//! held and touches nothing. A command that needs both takes the cluster's first; one that has a
+//! machine's and needs the cluster's waits for it with a deadline, and those that have it never
+//! wait for a machine's, so there is no circle of waiting commands.
 //!
 //! The journal is shared by those who work at the same time. Each has it open for appending, and a
 //! line is one write, so lines neither mix nor overwrite each other. What it says as a whole is
-//! only relied on by those who hold all locks: nobody is between an intent and its outcome then.
+//! only relied on by those who hold all locks: no command is between an intent and its outcome
+//! then.
 
 use std::{ops::ControlFlow, time::Duration};
 
@@ -27,7 +28,7 @@ use skep_store::{Lock, StoreError};
 
 use crate::{ClusterError, Home};
 
-/// How often a lock that somebody has is tried again.
+/// How often a lock that another command has is tried again.
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Waits for a cluster's lock, at most as long as a machine may take.
@@ -55,27 +56,27 @@ pub(crate) async fn cluster(
     step.end_with(ended)
 }
 
-/// Takes the lock of one machine.
 pub(crate) fn machine(
     home: &Home,
     cluster: &ClusterName,
     machine: &MachineName,
 ) -> Result<Lock, StoreError> {
-    let path = home.layout().cluster(cluster.as_str()).machine_lock(machine.as_str());
+    let path = home.layout().cluster(cluster).machine_lock(machine);
     Lock::try_acquire(&path, &format!("machine {machine}"), &home.settings().holder)
 }
 
-/// Removes the file of the lock of a machine that is gone, unless somebody has it: whoever waits for
-/// it makes it anew.
+/// Removes the file of the lock of a machine that is gone, unless a command has it: one that waits
+/// for it makes it anew.
 pub(crate) fn remove_machine_lock(
     home: &Home,
     cluster: &ClusterName,
     name: &MachineName,
 ) -> Result<(), StoreError> {
     match machine(home, cluster, name) {
-        // Removed while it is held: who has opened it meanwhile sees that it is no longer there.
+        // Removed while it is held: a command that opened it meanwhile sees that it is no longer
+        // there.
         Ok(_held) => {
-            let path = home.layout().cluster(cluster.as_str()).machine_lock(name.as_str());
+            let path = home.layout().cluster(cluster).machine_lock(name);
             skep_store::file::remove(&path)
         }
         Err(StoreError::Locked { .. }) => Ok(()),

@@ -1,13 +1,13 @@
 //! One machine by itself: made, provisioned anew, removed, as docker-machine does it.
 //!
-//! A machine that is made here has no role: it joins a swarm when somebody says so
+//! A machine that is made here has no role: it joins a swarm when the user says so
 //! (`skep swarm join`, or `docker swarm join` in it), and `up` leaves its membership alone.
 //! Machines of one driver share a cluster, and so a network: see `docs/design/0007`.
 
 mod create;
-mod goodbye;
 mod half_made;
 mod keep;
+mod leave;
 mod mark;
 mod new;
 mod remove;
@@ -47,7 +47,7 @@ pub async fn swarm_part(
     Ok(Swarm::new(&engine).local(cancel).await?)
 }
 
-/// The release of a machine's engine, without waiting longer than it takes to be told that there
+/// The release of a machine's engine, without waiting longer than it takes to find out that there
 /// is none.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ use skep_machine::{
 use skep_model::{
     Advice, Advise as _, ClusterName, Event, Events, MachineName, Reason, Size, Transition,
 };
+use skep_store::layout::ClusterLayout;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -67,7 +68,7 @@ impl Bench {
         self.make(&self.home, engine(name, at)).await
     }
 
-    /// Begins to make a fake machine, which nobody can log in to, and interrupts it there.
+    /// Begins to make a fake machine, which cannot be logged in to, and interrupts it there.
     async fn interrupted(&self, name: &str) -> ClusterError {
         let cancel = self.cancel.clone();
         let events = Events::new(move |event| {
@@ -91,6 +92,10 @@ impl Bench {
             record.machines.push(MachineRecord::new(name.parse().unwrap(), None, place, driver));
         }
         record.save(&self.home).unwrap();
+    }
+
+    fn files(&self, cluster: &str) -> ClusterLayout {
+        self.home.layout().cluster(&cluster.parse().unwrap())
     }
 
     fn cluster(&self, home: &Home, name: &str) -> Cluster {
@@ -152,7 +157,7 @@ async fn an_engine_is_taken_by_its_url_and_forgotten() {
     assert_eq!(left.machines.len(), 1, "the other one stays");
     let cluster = bench.cluster(&bench.home, "skep");
     remove(&cluster, &names(&["web2"]), false, bench.context(&options)).await.unwrap();
-    assert!(!bench.home.layout().cluster("skep").directory().exists(), "the last one was that");
+    assert!(!bench.files("skep").directory().exists(), "the last one was that");
 }
 
 #[tokio::test]
@@ -170,7 +175,7 @@ async fn what_cannot_be_done_to_a_url_is_said() {
     assert!(text.contains("hosts without a driver cannot be stopped"), "{text}");
     let now = bench.context(&events).within(Duration::ZERO);
     power(&cluster, &web1, Power::On, false, now).await.unwrap();
-    // Nobody listens there, which is all that is wrong with it.
+    // No process listens there, which is all that is wrong with it.
     let status = status(&cluster, &bench.cancel).await.unwrap();
     assert!(status.are_alone() && !status.is_as_desired());
     assert!(status.machines[0].engine.is_err());
@@ -287,7 +292,7 @@ async fn a_name_that_is_taken_meanwhile_leaves_no_cluster_behind() {
     };
     let (made, ()) = tokio::join!(made, other);
     assert!(matches!(made, Err(ClusterError::MachineExists { .. })), "{made:?}");
-    assert!(!bench.home.layout().cluster("skep").directory().exists());
+    assert!(!bench.files("skep").directory().exists());
 }
 
 #[tokio::test]
@@ -297,7 +302,7 @@ async fn an_interrupted_create_leaves_nothing() {
     assert!(error.is_cancelled(), "{error:?}");
     let cluster = "skep".parse().unwrap();
     assert!(bench.driver.resources(&cluster).await.unwrap().is_empty());
-    assert!(!bench.home.layout().cluster("skep").directory().exists());
+    assert!(!bench.files("skep").directory().exists());
 }
 
 #[tokio::test]
@@ -308,7 +313,7 @@ async fn an_interrupted_create_leaves_the_others_alone() {
     let record = bench.record("skep").unwrap();
     assert_eq!(record.machines.len(), 1);
     assert_eq!(record.machines[0].name.as_str(), "b");
-    assert!(!bench.home.layout().cluster("skep").machine("a").directory().exists());
+    assert!(!bench.files("skep").machine(&"a".parse().unwrap()).directory().exists());
 }
 
 #[tokio::test]
@@ -354,7 +359,7 @@ async fn a_machine_is_forgotten_by_force() {
     assert!(said.contains("may still be there"), "{said}");
 }
 
-/// The fake driver's machines have no engines, so nobody can be asked about these.
+/// The fake driver's machines have no engines, so none can be asked about these.
 #[tokio::test]
 async fn a_manager_that_nobody_can_ask_about_is_kept() {
     let bench = Bench::new();
@@ -497,8 +502,8 @@ async fn machines_are_found_in_whatever_cluster_they_are() {
             ("a".to_owned(), vec!["one".to_owned(), "manager1".to_owned()])
         ]
     );
-    // A machine may be in a record that nobody can read: that is said, not that there is none.
-    let record = bench.home.layout().cluster("b").record();
+    // A machine may be in a record that cannot be read: that is reported, not that there is none.
+    let record = bench.files("b").record();
     fs_err::write(skep_store::kept::place(&record), "{").unwrap();
     fs_err::write(record, "{").unwrap();
     assert_eq!(of("one", None).unwrap(), "a");
@@ -549,7 +554,7 @@ async fn a_create_that_was_killed_is_made_anew_by_the_same_and_a_whole_machine_i
     let home = bench.fake();
     // As a killed create leaves it: written down, and marked.
     bench.write("skep", DriverKind::Container, &["web1"]);
-    let mark = home.layout().cluster("skep").making("web1");
+    let mark = bench.files("skep").making(&"web1".parse().unwrap());
     skep_store::write_private(&mark, b"{\"schema\": 1}").unwrap();
     {
         let name = "skep".parse().unwrap();
@@ -580,10 +585,10 @@ async fn the_last_machine_is_named_until_its_cluster_is_gone() {
     assert!(remove(&cluster, &names(&["web1", "web2"]), false, context).await.is_err());
     assert_eq!(bench.record("skep").unwrap().machines.len(), 2);
     remove(&cluster, &names(&["web1"]), false, bench.context(&events)).await.unwrap();
-    let locks = home.layout().cluster("skep").machine_lock("web1");
+    let locks = bench.files("skep").machine_lock(&"web1".parse().unwrap());
     assert!(!locks.exists(), "the lock of a machine that is gone stays");
     remove(&bench.cluster(&home, "skep"), &names(&["web2"]), false, bench.context(&events))
         .await
         .unwrap();
-    assert!(!home.layout().cluster("skep").directory().exists());
+    assert!(!bench.files("skep").directory().exists());
 }

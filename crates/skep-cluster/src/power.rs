@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use skep_context::Context;
+use skep_context::{Context, pause};
 use skep_guest::{Command, Guest, GuestError, Requirement, wait_until_ready};
 use skep_machine::{Driver, MachineError, MachineId, System};
 use skep_model::{Events, MachineName};
@@ -15,7 +15,7 @@ use crate::{
     reach::Cluster,
 };
 
-/// How often is looked whether a host that was told to start again has begun to.
+/// How often is looked whether a host that was asked to start again has begun to.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// How long another command may keep a cluster's lock.
@@ -105,7 +105,7 @@ async fn switch(
     driver: &dyn Driver,
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let Context { timeout, events, cancel } = context;
+    let Context { events, cancel, .. } = context;
     let id = MachineId { cluster: cluster.record().name.clone(), machine: machine.name.clone() };
     let system = machine.system();
     if let (Power::Again, System::Found) = (power, system) {
@@ -124,13 +124,13 @@ async fn switch(
     if !system.has_login() {
         return Ok(());
     }
-    let guest = Guest::wait(&cluster.access(machine)?, timeout, events, cancel).await?;
-    wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?;
+    let guest = Guest::wait(&cluster.access(machine)?, context).await?;
+    wait_until_ready(&guest, &[Requirement::engine()], context).await?;
     ca_certificates::catch_up(cluster, machine, &guest, context).await
 }
 
 /// Does something to a machine as a step. Where there is only a URL nothing is done, and no step
-/// told.
+/// is shown.
 async fn at(
     events: &Events,
     machine: &MachineRecord,
@@ -154,6 +154,8 @@ async fn reboot(
     let Context { timeout, events, cancel } = context;
     let access = cluster.access(machine)?;
     let step = events.step(&machine.name, "restarting");
+    let silent = Events::none();
+    let quiet = Context { events: &silent, ..context };
     let rebooted = async {
         let guest = Guest::connect(&access, cancel).await?;
         let before = guest.run(&boot(), cancel).await?.text();
@@ -167,18 +169,18 @@ async fn reboot(
             // A master whose host is gone would be waited for.
             let _ = Guest::close_master(&access, cancel).await;
             let left = end.saturating_duration_since(Instant::now());
-            let guest = Guest::wait(&access, left, &Events::none(), cancel).await?;
+            let guest = Guest::wait(&access, quiet.within(left)).await?;
             match guest.run(&boot(), cancel).await {
                 Ok(output) if output.text() != before => return Ok(guest),
                 Err(error @ GuestError::Cancelled { .. }) => return Err(error),
                 // On its way down; or the connection went with it.
                 Ok(_) | Err(_) => {}
             }
-            let _ = tokio::time::timeout(LOOK, cancel.cancelled()).await;
+            pause(cancel, LOOK).await;
         }
     };
     let guest = step.end_with(rebooted.await)?;
-    wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?;
+    wait_until_ready(&guest, &[Requirement::engine()], context).await?;
     ca_certificates::catch_up(cluster, machine, &guest, context).await
 }
 

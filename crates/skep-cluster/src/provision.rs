@@ -1,36 +1,33 @@
 //! One machine, from its record to an engine that answers. Each step knows those before it:
 //!
 //! ```text
-//!  plan     what its driver is told to make, with its keys and its seed
+//!  plan     what its driver is to make, with its keys and its seed
 //!  make     made, or found, and switched on
-//!  ready    logged in to, and its engine answers
-//!  here     what a seed could not tell it: certificates wished since, a host that was there before
+//!  here     waited for, and given what a seed could not contain: later certificates, a host that
+//!           was there before
 //! ```
 
 mod make;
 mod plan;
-mod ready;
 
 use skep_engine::Engine;
 use skep_guest::certificate::restart_engine;
-use skep_machine::System;
+use skep_machine::{System, Waiter};
 use skep_model::MachineState;
 
-pub(crate) use self::{make::Maker, ready::Waiter};
+pub(crate) use self::make::Maker;
 use crate::{
     ClusterError, MachineRecord,
     adopt::{self, Allowed},
     tls,
 };
 
-/// Brings machines up.
 #[derive(Clone, Copy)]
 pub(crate) struct MachineProvisioner<'a> {
     pub(crate) maker: Maker<'a>,
     pub(crate) allowed: Allowed,
 }
 
-/// A machine that is up.
 pub(crate) struct Provisioned {
     pub(crate) engine: Engine,
     /// Whether its engine, which ran before, is to be restarted once all are up: what it has to read
@@ -49,7 +46,7 @@ impl<'a> MachineProvisioner<'a> {
         self.finish(machine, state).await
     }
 
-    /// Waits for a machine that was switched on, and tells it what it does not know yet.
+    /// Waits for a machine that was switched on, and brings it what its seed does not contain.
     pub(crate) async fn finish(
         &self,
         machine: &MachineRecord,
@@ -60,9 +57,8 @@ impl<'a> MachineProvisioner<'a> {
             return Ok(Provisioned { engine, restart_due: false });
         }
         let Maker { cluster, authority, context, .. } = self.maker;
-        let waiter = self.waiter();
-        let guest = waiter.log_in(machine).await?;
-        let engine = waiter.engine(machine, &guest).await?;
+        let guest = self.waiter(machine).ready(&cluster.access(machine)?).await?;
+        let engine = cluster.engine(machine, context.cancel).await?;
         // One that was made before these certificates were asked for; a new one has them in its seed.
         let due = state.exists()
             && tls::update(cluster, machine, authority, &guest, false, context).await?;
@@ -75,13 +71,13 @@ impl<'a> MachineProvisioner<'a> {
         Ok(Provisioned { engine, restart_due })
     }
 
-    /// Waits for machines, each as long as it runs.
-    pub(crate) fn waiter(&self) -> Waiter<'a> {
+    /// Waits for a machine, as long as it runs.
+    pub(crate) fn waiter(&self, machine: &MachineRecord) -> Waiter<'a> {
         let Maker { cluster, driver, context, .. } = self.maker;
-        Waiter { cluster, driver, context }
+        Waiter { driver, id: cluster.id(machine), context }
     }
 
-    /// Tells a machine over SSH what another one's seed has told it.
+    /// Configures a machine over SSH as another one is by its seed.
     async fn adopt(&self, machine: &MachineRecord) -> Result<Engine, ClusterError> {
         let Maker { cluster, authority, context, .. } = self.maker;
         // It is long, and not every machine goes that way.
@@ -90,6 +86,6 @@ impl<'a> MachineProvisioner<'a> {
             // Whether a host runs is asked of its sshd, which has a limit for those who only look.
             return adopted.await;
         }
-        self.waiter().while_it_runs(machine, adopted).await?
+        self.waiter(machine).while_it_runs(adopted).await?
     }
 }

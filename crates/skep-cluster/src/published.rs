@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{ClusterError, MachineRecord, reach::Cluster};
 
-/// How long looking at a machine's kernel may take.
 const LOOK: Duration = Duration::from_secs(15);
 
 impl Cluster {

@@ -11,15 +11,14 @@ use std::{
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use skep_engine::{Engine, EngineError};
 use skep_guest::{Access, Guest};
-use skep_machine::{DriverOptions, MachineId, Reach, System};
+use skep_machine::{DriverOptions, Login, MachineId, Reach, System, first_sight};
 use skep_model::{Advice, ClusterName, MachineName, Reason, Role};
+use skep_store::layout::MachineLayout;
 use skep_swarm::Swarm;
 use tokio_util::sync::CancellationToken;
 
-use crate::{ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord, host_key, keys};
+use crate::{ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord};
 
-/// The user every guest is logged in to as.
-pub const USER: &str = "docker";
 /// How long a manager is asked alone before the next one is asked as well.
 const HEAD_START: Duration = Duration::from_millis(500);
 /// How long one engine may take to answer a greeting.
@@ -44,7 +43,6 @@ impl Cluster {
         }
     }
 
-    /// A cluster from its record.
     pub(crate) fn new(home: &Home, record: ClusterRecord) -> Self {
         Self { home: home.clone(), record }
     }
@@ -54,9 +52,14 @@ impl Cluster {
         &self.home
     }
 
-    /// What the store keeps of it.
+    /// The record it was opened with.
     pub fn record(&self) -> &ClusterRecord {
         &self.record
+    }
+
+    /// Where the files of one of its machines are.
+    pub(crate) fn files(&self, machine: &MachineName) -> MachineLayout {
+        self.home.layout().cluster(&self.record.name).machine(machine)
     }
 
     /// Its machine of a name.
@@ -82,6 +85,11 @@ impl Cluster {
     /// What its driver knows a machine by.
     pub(crate) fn id(&self, machine: &MachineRecord) -> MachineId {
         MachineId { cluster: self.record.name.clone(), machine: machine.name.clone() }
+    }
+
+    /// How one of its machines is logged in to.
+    pub(crate) fn login(&self, machine: &MachineRecord) -> Login {
+        self.home.login(&self.id(machine))
     }
 
     pub(crate) fn cluster_address(
@@ -124,10 +132,9 @@ impl Cluster {
             });
         }
         let reach = self.reach(machine)?;
-        let files = self.home.layout().cluster(self.record.name.as_str());
-        let files = files.machine(machine.name.as_str());
-        keys::mend_login(&files, &machine.name, &reach, machine.system())?;
-        let access = access(&self.home, &self.record.name, &machine.name, Some(reach));
+        let login = self.login(machine);
+        login.mend(reach, machine.system())?;
+        let access = login.access(Some(reach));
         Ok(match &machine.options {
             DriverOptions::Ssh(Some(host)) => Access { user: host.user.clone(), ..access },
             _ => access,
@@ -146,7 +153,8 @@ impl Cluster {
         let access = self.access(machine)?;
         match machine.system() {
             System::Found | System::Boot2docker => {
-                Box::pin(host_key::connect(machine, &access, cancel)).await
+                let connected = first_sight::connect(&access, machine.system(), cancel);
+                Ok(Box::pin(connected).await?)
             }
             System::Skep | System::Nothing => Ok(Guest::connect(&access, cancel).await?),
         }
@@ -175,7 +183,7 @@ impl Cluster {
     }
 
     /// The engine of a manager that answers and has a say in the swarm, and its machine: the
-    /// managers of the record are tried in order, then everybody else, for roles may have been
+    /// managers of the record are tried in order, then all other machines, for roles may have been
     /// changed since; each a moment after the one before, if that has not answered.
     ///
     /// # Errors
@@ -194,7 +202,8 @@ impl Cluster {
                 asked.push(async move { (machine, self.manager_engine(machine, cancel).await) });
             });
             let answer = match more {
-                // One that stays silent, as a machine does that is off, holds nobody up for long.
+                // One that stays silent, as a machine does that is off, delays the rest by this
+                // much only.
                 Some(()) => match tokio::time::timeout(HEAD_START, asked.next()).await {
                     Ok(answer) => answer,
                     Err(_elapsed) => continue,
@@ -226,31 +235,9 @@ impl Cluster {
     ) -> Result<Engine, ClusterError> {
         let engine = self.engine(machine, cancel).await?;
         let local = Swarm::new(&engine).local(cancel).await?;
-        if local.is_manager {
+        if local.answers_for_swarm() {
             return Ok(engine);
         }
         Err(ClusterError::NotManager { machine: machine.name.clone(), local: Box::new(local) })
-    }
-}
-
-/// How to log in to a machine; without its reach, enough to close its SSH master.
-pub(crate) fn access(
-    home: &Home,
-    cluster: &ClusterName,
-    machine: &MachineName,
-    reach: Option<Reach>,
-) -> Access {
-    let reach = reach.unwrap_or(Reach::direct(Ipv4Addr::UNSPECIFIED));
-    let files = home.layout().cluster(cluster.as_str()).machine(machine.as_str());
-    let (control, engine) = home.sockets(cluster, machine);
-    Access {
-        machine: machine.to_string(),
-        host: reach.host,
-        port: reach.ssh,
-        user: USER.into(),
-        key: files.ssh_key(),
-        known_hosts: files.known_hosts(),
-        control,
-        engine,
     }
 }

@@ -21,11 +21,8 @@ pub const SCHEMA: u64 = 1;
 // Its own implementations, below, also see to the drivers of its machines.
 #[serde(remote = "Self")]
 pub struct ClusterRecord {
-    /// The version of this format.
     pub schema: u64,
-    /// The cluster's name.
     pub name: ClusterName,
-    /// The driver of its machines.
     pub driver: DriverKind,
     /// The network of its machines; known once it has been made.
     pub subnet: Option<Ipv4Net>,
@@ -53,7 +50,6 @@ pub struct ClusterRecord {
 /// One machine of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineRecord {
-    /// Its name.
     pub name: MachineName,
     /// What it is to do in the swarm, or was last seen to do. A machine without one was made by
     /// itself (`skep machine create`), and joins nothing by itself.
@@ -74,7 +70,6 @@ pub struct MachineRecord {
     /// Its driver, which is the cluster's, with what that is configured with for it.
     #[serde(default = "stored::none", skip_serializing_if = "stored::is_none", with = "stored")]
     pub options: DriverOptions,
-    /// What its engine is told.
     #[serde(default, skip_serializing_if = "is_default")]
     pub engine: EngineOptions,
     /// The certificates it alone is to trust, besides the cluster's.
@@ -107,7 +102,7 @@ impl MachineRecord {
         }
     }
 
-    /// What it runs.
+    /// Its guest system.
     pub fn system(&self) -> System {
         self.options.features().system
     }
@@ -214,7 +209,7 @@ impl ClusterRecord {
     /// # Errors
     /// As [`skep_store::read_json`].
     pub fn load(home: &Home, name: &ClusterName) -> Result<Option<Self>, StoreError> {
-        skep_store::read_json(&home.layout().cluster(name.as_str()).record(), SCHEMA)
+        skep_store::read_json(&home.layout().cluster(name).record(), SCHEMA)
     }
 
     /// Writes the record.
@@ -222,7 +217,7 @@ impl ClusterRecord {
     /// # Errors
     /// As [`skep_store::write_record`].
     pub fn save(&self, home: &Home) -> Result<(), StoreError> {
-        skep_store::write_record(&home.layout().cluster(self.name.as_str()).record(), self)
+        skep_store::write_record(&home.layout().cluster(&self.name).record(), self)
     }
 
     /// The machine of a name.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | no tasks, or there is no swarm | all engines at once, managers too |
 //! | tasks | workers without any at once; then managers, one by one; then nodes with tasks, one by one |
-//! | nobody can tell | one by one |
+//! | no manager answers | one by one |
 //!
 //! Where tasks run, the next engine waits until the node is ready again and every service that had
 //! tasks there has as many as before. So a service of several tasks is never down as a whole. With
@@ -60,7 +60,7 @@ pub async fn engines(
     .await
 }
 
-/// Does something that restarts, or may restart, engines to machines in order, after it was said
+/// Does something that restarts, or may restart, engines to machines in order, after a warning of
 /// what that interrupts. After a failure where tasks run, machines that have tasks are left alone.
 ///
 /// # Errors
@@ -132,7 +132,7 @@ pub(crate) async fn in_order<T>(
     Ok(answers)
 }
 
-/// What every restart here is given.
+/// What every restart here takes.
 #[derive(Clone, Copy)]
 struct Restart<'a> {
     cluster: &'a Cluster,
@@ -165,8 +165,10 @@ impl Restart<'_> {
             }
             let before = self.engine_process(machine).await;
             let done = work(machine).await?;
+            // An engine that `work` left alone has kept its tasks: there is nothing to wait for.
             let restarted = before.is_none() || self.engine_process(machine).await != before;
             self.see_ready(&world, [machine.name.as_str()]).await?;
+            // Tasks that were drained run elsewhere by now, and nothing moves them back.
             if restarted && !drains {
                 self.see_tasks_back(&load).await?;
             }
@@ -177,11 +179,12 @@ impl Restart<'_> {
         done.and_then(|done| back.map(|()| done))
     }
 
-    /// What tells one run of an engine from another.
+    /// Distinguishes one run of an engine from another.
     async fn engine_process(&self, machine: &MachineRecord) -> Option<String> {
         if !machine.system().has_login() {
             return None;
         }
+        // On some hosts they are two directories: see `skep_guest::adopt::profile`.
         let script = "cat /run/docker.pid /var/run/docker.pid 2>/dev/null || :";
         let ask = skep_guest::Command::script("asking which engine runs", script).as_root();
         let guest = self.cluster.guest(machine, self.context.cancel).await.ok()?;
@@ -263,7 +266,7 @@ impl Restart<'_> {
                 Ok(missing) if missing.is_empty() => return Ok(ControlFlow::Break(())),
                 Ok(missing) => missing.join(", "),
                 Err(error) if error.is_cancelled() => return Err(ClusterError::Cancelled),
-                // Whoever was asked may be the one that was restarted.
+                // The manager that was asked may be the one that was restarted.
                 Err(error) => error.to_string(),
             };
             step.progress(&missing);
@@ -297,6 +300,7 @@ impl Restart<'_> {
         let mut missing = Vec::new();
         for service in &all {
             let Some(before) = load.services.get(&service.id) else { continue };
+            // A service that was scaled down meanwhile is whole with what it wants now.
             let wanted = (*before).min(picture::replicas(service).unwrap_or(*before));
             let there = counts.get(&service.id).copied().unwrap_or_default();
             if there < wanted {

@@ -1,4 +1,4 @@
-//! What is true of a cluster, asked of everybody at once.
+//! The state of a cluster, by its driver, its engines and its swarm, all asked at once.
 
 use std::{
     collections::BTreeMap,
@@ -25,7 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// A cluster as it is.
 #[derive(Debug)]
 pub struct Status {
-    /// Its machines, in the record's order.
     pub machines: Vec<MachineStatus>,
     /// Nodes of the swarm that run on no machine of the record, or on one of the same name that
     /// was made anew.
@@ -37,11 +36,9 @@ pub struct Status {
 /// One machine as it is.
 #[derive(Debug)]
 pub struct MachineStatus {
-    /// Which machine.
     pub name: MachineName,
     /// The role it was made for, or was last seen to have.
     pub role: Option<Role>,
-    /// What its driver says.
     pub state: MachineState,
     /// Its address for this host, once it has one.
     pub address: Option<IpAddr>,
@@ -202,7 +199,7 @@ async fn rows(
     }
 }
 
-/// Where in the list a machine's node is: by the ID that its engine tells, or by the one it was
+/// Where in the list a machine's node is: by the ID that its engine reports, or by the one it was
 /// last seen to have; a machine that was never seen as a node by its name.
 fn place_of(nodes: &[NodeRow], machine: &MachineRecord, part: Option<&Part>) -> Option<usize> {
     let local = part.and_then(Part::local);

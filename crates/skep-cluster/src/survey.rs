@@ -1,10 +1,10 @@
 //! What the engines of a cluster's machines say of their own part in a swarm, all asked at once.
 //!
-//! The record says what was wished for. Whoever is about to write a wish, found a swarm, take a
+//! The record says what was asked for. A command that is about to change it, found a swarm, take a
 //! manager away or give advice asks the engines first: machines may have been made nodes by hand
 //! (`docker swarm init` inside them, as the walkthrough does), or promoted, or have left.
 //!
-//! A machine is matched with its node by the node's ID, which its engine tells, and by nothing
+//! A machine is matched with its node by the node's ID, which its engine reports, and by nothing
 //! else as long as it answers: several nodes may have one name.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -22,14 +22,12 @@ use crate::{ClusterError, ClusterRecord, Home, MachineRecord, reach::Cluster, sw
 /// How long one engine may take to answer. An emulated machine on a busy host takes seconds.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// One machine's part, as far as it can be told.
+/// One machine's part, as far as it is known.
 #[derive(Debug)]
 pub enum Part {
     /// The machine does not run, so its engine cannot be asked.
     Off(MachineState),
-    /// It runs and does not answer.
     Silent(Box<ClusterError>),
-    /// What its engine says.
     Known(Box<LocalState>),
 }
 
@@ -48,14 +46,13 @@ impl Part {
 pub struct Survey {
     /// Each machine's part, in the record's order.
     pub parts: Vec<(MachineName, Part)>,
-    /// The swarms they are in; more than one is a fault that somebody has to decide about.
+    /// The swarms they are in; more than one is a fault that the user has to decide about.
     pub swarms: Vec<Found>,
-    /// The engines that answered.
     engines: BTreeMap<MachineName, Engine>,
 }
 
 /// Asks the engines of all machines that run. Takes as long as the slowest, and not longer than
-/// a deadline of its own; who does not answer is [`Part::Silent`].
+/// a deadline of its own; an engine that does not answer is [`Part::Silent`].
 ///
 /// # Errors
 /// [`ClusterError::Machine`] if the driver cannot say which run; [`ClusterError::Cancelled`].
@@ -65,7 +62,7 @@ pub async fn survey(cluster: &Cluster, cancel: &CancellationToken) -> Result<Sur
     survey_with(cluster, &states, cancel).await
 }
 
-/// Writes down what the engines say now, which whoever has changed it by name wants kept: roles and
+/// Writes down what the engines say now, for a command that has just changed it: roles and
 /// nodes of machines that may be off the next time. While another command changes the cluster, that
 /// one will.
 ///
@@ -137,7 +134,7 @@ async fn ask(
     let engine = cluster.engine(machine, cancel).await?;
     let swarm = Swarm::new(&engine);
     let local = swarm.local(cancel).await?;
-    // Without a quorum a manager refuses, which is told by there being no list.
+    // Without a quorum a manager refuses, which shows as there being no list.
     let nodes = if local.is_manager { swarm.nodes(cancel).await.ok() } else { None };
     Ok((engine, local, nodes))
 }
@@ -187,7 +184,7 @@ impl Survey {
     }
 
     /// Writes what was found into the record: which machines are nodes, and of which role.
-    pub fn tell(&self, record: &mut ClusterRecord) {
+    pub fn update(&self, record: &mut ClusterRecord) {
         if let [only] = self.swarms.as_slice()
             && only.id.is_some()
         {
@@ -214,7 +211,7 @@ impl Survey {
     ) -> Result<(), StoreError> {
         let Some(before) = ClusterRecord::load(home, name)? else { return Ok(()) };
         let mut record = before.clone();
-        self.tell(&mut record);
+        self.update(&mut record);
         also(&mut record);
         if record == before { Ok(()) } else { record.save(home) }
     }
@@ -261,7 +258,7 @@ impl Survey {
     /// answer do not count: with these back, they may turn out to be in the other one.
     ///
     /// # Errors
-    /// [`ClusterError::SeveralSwarms`], with who is in which.
+    /// [`ClusterError::SeveralSwarms`], with the machines in each.
     pub fn only_one_swarm(&self, record: &ClusterRecord) -> Result<(), ClusterError> {
         let own = record.addresses();
         let counts = |swarm: &&Found| !swarm.lacks_its_managers(&own);
@@ -277,8 +274,8 @@ impl Survey {
 
 /// Sorts the machines into the swarms they are in.
 ///
-/// Managers that know their swarm's ID decide first. Anybody else belongs where a list has its
-/// node, or where a manager it knows of is; who fits nowhere is in a swarm of its own, whose
+/// Managers that know their swarm's ID decide first. Any other machine belongs where a list has its
+/// node, or where a manager it knows of is; one that fits nowhere is in a swarm of its own, whose
 /// managers are not among the machines that answered.
 fn group(
     record: &ClusterRecord,
@@ -344,7 +341,7 @@ impl Group {
             self.found.id.clone_from(&local.cluster);
         }
         self.known.extend(local.node.clone());
-        // An address that was never spoken with has an empty ID, which is nobody's.
+        // An address that was never spoken with has an empty ID, which is no node's.
         let managers = local.managers.iter().map(|manager| &manager.node);
         self.known.extend(managers.filter(|node| !node.as_str().is_empty()).cloned());
         let hosts = local.managers.iter().filter_map(|manager| manager.address.rsplit_once(':'));

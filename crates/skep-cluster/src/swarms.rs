@@ -10,7 +10,6 @@ use skep_swarm::{Node, Quorum};
 pub struct Found {
     /// Its ID, if a manager that has a quorum was asked.
     pub id: Option<String>,
-    /// The machines in it.
     pub machines: Vec<MachineName>,
     /// Those of them that say they are managers.
     pub managers: Vec<MachineName>,
@@ -54,7 +53,6 @@ pub enum Doubt {
     ManagersAway(Vec<MachineName>),
     /// The managers that are there cannot decide anything.
     NoQuorum {
-        /// How many there are, and how many the swarm has.
         quorum: Quorum,
         /// Those that could bring it back, given the swarm's unlock key.
         locked: Vec<MachineName>,

@@ -1,4 +1,4 @@
-//! The TLS files of a machine's engine: whom they name, when they are due, and new ones.
+//! The TLS files of a machine's engine: the names in them, when they are due, and new ones.
 
 use secrecy::ExposeSecret;
 use skep_context::Context;
@@ -61,7 +61,7 @@ pub(crate) fn server_names(
     Ok(names)
 }
 
-/// Brings the certificates of a machine of skep's own to what is wished: those it trusts, and its
+/// Brings the certificates of a machine of skep's own to what is desired: those it trusts, and its
 /// engine's own, if that is due or is to be renewed. Returns whether its engine is to be restarted.
 pub(crate) async fn update(
     cluster: &Cluster,

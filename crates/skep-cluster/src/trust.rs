@@ -1,10 +1,10 @@
 //! Which CA certificates machines are to trust, and which they have.
 //!
-//! - What is wished stands in the cluster's record, for all machines or for one, and is changed before
-//!   any machine is touched.
-//! - What a machine has been given stands in a file of its own, written by whoever has told it. So
-//!   who is behind can be told without asking a machine, and a certificate that was removed while a
-//!   machine was off is known to be there still.
+//! - What is desired stands in the cluster's record, for all machines or for one, and is changed
+//!   before any machine is touched.
+//! - What a machine has been given stands in a file of its own, written by the command that gave
+//!   it. So a machine that is behind is known without asking it, and a certificate that was removed
+//!   while a machine was off is known to be there still.
 
 use std::collections::BTreeSet;
 
@@ -33,11 +33,11 @@ impl Given {
         Self { schema: SCHEMA, may_have: names.clone(), confirmed: names }
     }
 
-    /// What is known of a machine; none if nothing is: then it has what was wished when it was made,
-    /// and skep has not told it anything since.
+    /// What is known of a machine; none if nothing is: then it has what was desired when it was
+    /// made, and skep has not changed it since.
     pub(crate) fn load(home: &Home, record: &ClusterRecord, machine: &MachineName) -> Option<Self> {
-        let path = home.layout().cluster(record.name.as_str()).machine(machine.as_str()).trust();
-        // One that is damaged says nothing, and is written anew when the machine is told again.
+        let path = home.layout().cluster(&record.name).machine(machine).trust();
+        // One that is damaged says nothing, and is written anew with the next change.
         skep_store::read_json(&path, SCHEMA).unwrap_or_else(|_| Some(Self::default()))
     }
 
@@ -47,15 +47,14 @@ impl Given {
         record: &ClusterRecord,
         machine: &MachineName,
     ) -> Result<(), StoreError> {
-        let path = home.layout().cluster(record.name.as_str()).machine(machine.as_str()).trust();
+        let path = home.layout().cluster(&record.name).machine(machine).trust();
         skep_store::write_json(&path, &Self { schema: SCHEMA, ..self.clone() })
     }
 }
 
-/// A machine that does not have what is wished.
+/// A machine that does not have what is desired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Behind {
-    /// Which machine.
     pub machine: MachineName,
     /// What it lacks, by subject.
     pub lacks: Vec<String>,
@@ -69,21 +68,21 @@ impl std::fmt::Display for Behind {
         let parts = parts.into_iter().filter(|(_, list)| !list.is_empty());
         let parts: Vec<_> =
             parts.map(|(verb, list)| format!("{verb} {}", list.join(", "))).collect();
-        write!(f, "its CA certificates are not those that are wished: it {}", parts.join(" and "))
+        write!(f, "its CA certificates are not the desired ones: it {}", parts.join(" and "))
     }
 }
 
-/// The machines that do not have the certificates that are wished, as far as the store knows: no
+/// The machines that do not have the certificates that are desired, as far as the store knows: no
 /// machine is asked. Each is brought up to date when it is started, and by `up`.
 ///
 pub fn behind(home: &Home, record: &ClusterRecord) -> Vec<Behind> {
     let mut behind = Vec::new();
     for machine in &record.machines {
         let Some(given) = Given::load(home, record, &machine.name) else { continue };
-        let wished = record.wished(machine);
-        let lacks = wished.iter().filter(|anchor| !given.confirmed.contains(&anchor.name()));
+        let desired = record.anchors_of(machine);
+        let lacks = desired.iter().filter(|anchor| !given.confirmed.contains(&anchor.name()));
         let lacks: Vec<_> = lacks.map(|anchor| anchor.certificate.subject().to_owned()).collect();
-        let names: BTreeSet<AnchorName> = wished.iter().map(Anchor::name).collect();
+        let names: BTreeSet<AnchorName> = desired.iter().map(Anchor::name).collect();
         let still_has = given.may_have.difference(&names).map(ToString::to_string);
         let still_has: Vec<_> = still_has.collect();
         if !lacks.is_empty() || !still_has.is_empty() {
@@ -94,58 +93,56 @@ pub fn behind(home: &Home, record: &ClusterRecord) -> Vec<Behind> {
 }
 
 /// Notes what each machine has as of now, where that is not known yet: to be called before what is
-/// wished changes.
+/// desired changes.
 pub(crate) fn note_before(home: &Home, record: &ClusterRecord) -> Result<(), StoreError> {
     for machine in &record.machines {
-        let files = home.layout().cluster(record.name.as_str()).machine(machine.name.as_str());
-        // One that has never been made gets what is wished then.
+        let files = home.layout().cluster(&record.name).machine(&machine.name);
+        // One that has never been made gets what is desired then.
         if files.directory().exists() && Given::load(home, record, &machine.name).is_none() {
-            let names = record.wished(machine).iter().map(Anchor::name).collect();
+            let names = record.anchors_of(machine).iter().map(Anchor::name).collect();
             Given::just(names).save(home, record, &machine.name)?;
         }
     }
     Ok(())
 }
 
-/// What is wished changes: for these machines, or for all.
+/// The machines for which the desired certificates change: these, or all.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Whose<'a> {
-    /// Every machine, also those that are made later.
+pub(crate) enum Which<'a> {
     All,
-    /// These.
     These(&'a [MachineName]),
 }
 
 impl ClusterRecord {
     /// The certificates that a machine is to trust.
-    pub(crate) fn wished(&self, machine: &MachineRecord) -> Vec<Anchor> {
-        let mut wished = Anchor::all_for(&self.ca_certificates, None);
-        wished.extend(self.registry_certificates.iter().cloned());
-        wished.retain(|anchor| !machine.without.contains(&anchor.name()));
+    pub(crate) fn anchors_of(&self, machine: &MachineRecord) -> Vec<Anchor> {
+        let mut desired = Anchor::all_for(&self.ca_certificates, None);
+        desired.extend(self.registry_certificates.iter().cloned());
+        desired.retain(|anchor| !machine.without.contains(&anchor.name()));
         for own in &machine.certificates {
-            add_once(&mut wished, own);
+            add_once(&mut desired, own);
         }
-        wished
+        desired
     }
 
-    /// Wishes certificates.
-    pub(crate) fn wish(
+    /// Adds certificates to the desired ones.
+    pub(crate) fn add_anchors(
         &mut self,
         certificates: &[CaCertificate],
         registry: Option<&Registry>,
-        whose: Whose<'_>,
+        which: Which<'_>,
     ) {
         for anchor in Anchor::all_for(certificates, registry) {
             let name = anchor.name();
-            match whose {
-                Whose::All => {
+            match which {
+                Which::All => {
                     self.add_for_all(&anchor);
                     for machine in &mut self.machines {
                         machine.certificates.retain(|own| *own != anchor);
                         machine.without.retain(|other| *other != name);
                     }
                 }
-                Whose::These(names) => {
+                Which::These(names) => {
                     let for_all = self.is_for_all(&name);
                     for machine in meant(&mut self.machines, names) {
                         machine.without.retain(|other| *other != name);
@@ -158,11 +155,11 @@ impl ClusterRecord {
         }
     }
 
-    /// Wishes certificates no more.
-    pub(crate) fn wish_no_more(&mut self, anchors: &[AnchorName], whose: Whose<'_>) {
+    /// Takes certificates off the desired ones.
+    pub(crate) fn remove_anchors(&mut self, anchors: &[AnchorName], which: Which<'_>) {
         for name in anchors {
-            match whose {
-                Whose::All => {
+            match which {
+                Which::All => {
                     if name.registry.is_none() {
                         self.ca_certificates.retain(|own| own.fingerprint() != name.fingerprint);
                     }
@@ -172,7 +169,7 @@ impl ClusterRecord {
                         machine.without.retain(|other| other != name);
                     }
                 }
-                Whose::These(names) => {
+                Which::These(names) => {
                     let for_all = self.is_for_all(name);
                     for machine in meant(&mut self.machines, names) {
                         machine.certificates.retain(|own| !own.is_named(name));

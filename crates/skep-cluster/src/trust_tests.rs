@@ -23,8 +23,8 @@ fn record() -> ClusterRecord {
     record
 }
 
-fn wished(record: &ClusterRecord, machine: usize) -> Vec<String> {
-    let anchors = record.wished(&record.machines[machine]);
+fn desired(record: &ClusterRecord, machine: usize) -> Vec<String> {
+    let anchors = record.anchors_of(&record.machines[machine]);
     let mut names: Vec<_> = anchors
         .iter()
         .map(|anchor| {
@@ -48,26 +48,26 @@ fn one_machine_may_be_wished_more_or_less_than_all() {
     let mut record = record();
     let m1 = ["m1".parse().unwrap()];
     let registry: Registry = "reg:5000".parse().unwrap();
-    record.wish(&roots()[..2], None, Whose::All);
-    record.wish(&roots()[2..], None, Whose::These(&m1));
-    record.wish(&roots()[..1], Some(&registry), Whose::All);
-    assert_eq!(wished(&record, 0), ["A", "A@reg:5000", "B", "C"]);
-    assert_eq!(wished(&record, 1), ["A", "A@reg:5000", "B"]);
+    record.add_anchors(&roots()[..2], None, Which::All);
+    record.add_anchors(&roots()[2..], None, Which::These(&m1));
+    record.add_anchors(&roots()[..1], Some(&registry), Which::All);
+    assert_eq!(desired(&record, 0), ["A", "A@reg:5000", "B", "C"]);
+    assert_eq!(desired(&record, 1), ["A", "A@reg:5000", "B"]);
     // The registry's goes alone, and from one machine only.
-    record.wish_no_more(&[name(0, Some(&registry)), name(1, None)], Whose::These(&m1));
-    assert_eq!(wished(&record, 0), ["A", "C"]);
-    assert_eq!(wished(&record, 1), ["A", "A@reg:5000", "B"]);
+    record.remove_anchors(&[name(0, Some(&registry)), name(1, None)], Which::These(&m1));
+    assert_eq!(desired(&record, 0), ["A", "C"]);
+    assert_eq!(desired(&record, 1), ["A", "A@reg:5000", "B"]);
     // It is what a record keeps.
     let text = serde_json::to_string(&record).unwrap();
     assert_eq!(serde_json::from_str::<ClusterRecord>(&text).unwrap(), record);
     // For all is for all again.
-    record.wish(&roots()[1..], None, Whose::All);
-    assert_eq!(wished(&record, 0), ["A", "B", "C"]);
+    record.add_anchors(&roots()[1..], None, Which::All);
+    assert_eq!(desired(&record, 0), ["A", "B", "C"]);
     assert!(record.machines[0].certificates.is_empty());
 }
 
 proptest! {
-    /// Whatever is wished, in whichever order: the last word about a certificate on a machine counts.
+    /// Whatever changes, in whichever order: the last change of a certificate on a machine counts.
     #[test]
     fn the_last_word_counts(
         words in prop::collection::vec((any::<bool>(), 0usize..3, 0usize..3, any::<bool>()), 0..20)
@@ -75,25 +75,25 @@ proptest! {
         let registry: Registry = "reg".parse().unwrap();
         let mut record = record();
         let mut model: [BTreeSet<String>; 2] = Default::default();
-        for (wish, root, whose, for_registry) in words {
+        for (add, root, which, for_registry) in words {
             let registry = for_registry.then_some(&registry);
             let label = format!("{}{}", ["A", "B", "C"][root], if for_registry { "@reg" } else { "" });
             let names: Vec<MachineName> =
-                [vec!["m1", "m2"], vec!["m1"], vec!["m2"]][whose].iter().map(|name| name.parse().unwrap()).collect();
-            let meant = if whose == 0 { Whose::All } else { Whose::These(&names) };
-            if wish {
-                record.wish(&roots()[root..=root], registry, meant);
+                [vec!["m1", "m2"], vec!["m1"], vec!["m2"]][which].iter().map(|name| name.parse().unwrap()).collect();
+            let meant = if which == 0 { Which::All } else { Which::These(&names) };
+            if add {
+                record.add_anchors(&roots()[root..=root], registry, meant);
             } else {
-                record.wish_no_more(&[name(root, registry)], meant);
+                record.remove_anchors(&[name(root, registry)], meant);
             }
             for (place, set) in model.iter_mut().enumerate() {
-                if whose == 0 || whose == place + 1 {
-                    if wish { set.insert(label.clone()); } else { set.remove(&label); }
+                if which == 0 || which == place + 1 {
+                    if add { set.insert(label.clone()); } else { set.remove(&label); }
                 }
             }
         }
         for (place, set) in model.iter().enumerate() {
-            prop_assert_eq!(wished(&record, place), set.iter().cloned().collect::<Vec<_>>());
+            prop_assert_eq!(desired(&record, place), set.iter().cloned().collect::<Vec<_>>());
         }
     }
 }

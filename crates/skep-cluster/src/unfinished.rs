@@ -9,9 +9,9 @@
 //! - What the journal says is *going* was asked to be removed, and its driver may be at it still.
 //!   That is finished, so that nothing vanishes under the hands of the `up`.
 //! - A machine is what is on its disk, and a swarm is what is on its managers' disks. As long as
-//!   more than half of these are there, the cluster is made whole around them: whoever interrupts a
-//!   `down` may have meant another cluster. With fewer the swarm is lost, and the rest of it, which
-//!   would be in the new one's way, is removed as it was asked for.
+//!   more than half of these are there, the cluster is made whole around them: a user who
+//!   interrupts a `down` may have meant another cluster. With fewer the swarm is lost, and the rest
+//!   of it, which would be in the new one's way, is removed as it was asked for.
 
 use std::collections::BTreeSet;
 
@@ -21,20 +21,17 @@ use skep_context::Context;
 use skep_guest::Guest;
 use skep_machine::{Driver, MachineId, Work};
 use skep_model::{ClusterName, MachineName, Role};
-use skep_store::{Journal, Layout, StoreError};
+use skep_store::{Journal, StoreError, layout::ClusterLayout};
 
-use crate::{ClusterError, ClusterRecord, Home, MachineFailure, locks, pending, reach};
+use crate::{ClusterError, ClusterRecord, Home, MachineFailure, locks, pending};
 
 /// The newest schema of `unfinished.json` this program knows.
 const SCHEMA: u64 = 1;
 
-/// Which command was begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Begun {
-    /// `up`.
     Up,
-    /// `down`.
     Down,
 }
 
@@ -42,24 +39,21 @@ pub(crate) enum Begun {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Unfinished {
     schema: u64,
-    /// Which.
     pub(crate) command: Begun,
-    /// How many machines there were.
     #[serde(default)]
     pub(crate) machines: usize,
 }
 
 /// What was begun with a cluster and has not ended well. A mark that cannot be read is none: the
-/// engines say what there is, and whoever begins something writes it anew.
+/// engines say what there is, and a command that begins something writes it anew.
 pub(crate) fn load(home: &Home, cluster: &ClusterName) -> Option<Unfinished> {
-    let path = home.layout().cluster(cluster.as_str()).unfinished();
+    let path = home.layout().cluster(cluster).unfinished();
     skep_store::read_json(&path, SCHEMA).ok().flatten()
 }
 
 /// How many machines the cluster had whose directory is on its way out.
 pub(crate) fn machines_in(directory: &std::path::Path) -> usize {
-    let name = Layout::new("").cluster("x").unfinished();
-    let path = directory.join(name.file_name().unwrap_or_default());
+    let path = ClusterLayout::at(directory).unfinished();
     let begun = skep_store::read_json::<Unfinished>(&path, SCHEMA).ok().flatten();
     begun.map_or(0, |begun| begun.machines)
 }
@@ -74,24 +68,20 @@ pub(crate) fn begin(
     command: Begun,
     machines: usize,
 ) -> Result<(), StoreError> {
-    let path = home.layout().cluster(cluster.as_str()).unfinished();
+    let path = home.layout().cluster(cluster).unfinished();
     skep_store::write_json(&path, &Unfinished { schema: SCHEMA, command, machines })
 }
 
 /// Writes down that it has ended well. The cluster's lock is held.
-///
-/// # Errors
-/// [`StoreError`].
 pub(crate) fn end(home: &Home, cluster: &ClusterName) -> Result<(), StoreError> {
-    skep_store::file::remove(&home.layout().cluster(cluster.as_str()).unfinished())
+    skep_store::file::remove(&home.layout().cluster(cluster).unfinished())
 }
 
 /// A removal of a cluster that was begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Removal {
-    /// A command is at it; who, in the words of its lock.
+    /// A command is at it; which, in the words of its lock.
     UnderWay(String),
-    /// It was interrupted.
     Interrupted,
 }
 
@@ -118,7 +108,7 @@ pub(crate) async fn resume(
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
     let Context { events, cancel, .. } = context;
-    let files = home.layout().cluster(name.as_str());
+    let files = home.layout().cluster(name);
     let is_down = || load(home, name).is_some_and(|begun| begun.command == Begun::Down);
     let nothing_leaves = || Journal::leaving_in(&files.journal()).is_ok_and(|all| all.is_empty());
     if !is_down() && nothing_leaves() {
@@ -136,14 +126,15 @@ pub(crate) async fn resume(
     let _machines =
         locks::machines(home, name, record.machines.iter().map(|machine| &machine.name))?;
     let journal = Journal::open(&files.journal())?;
-    let work = Work { journal: &journal, events, cancel };
+    let work = Work { journal: &journal, context };
     pending::complete(driver, name, work).await?;
     if !is_down() {
         return Ok(());
     }
     // A connection to what is gone would be waited for.
     join_all(record.machines.iter().map(|machine| async {
-        let _ = Guest::forget(&reach::access(home, name, &machine.name, None), cancel).await;
+        let id = MachineId { cluster: name.clone(), machine: machine.name.clone() };
+        let _ = Guest::forget(&home.login(&id).access(None), cancel).await;
     }))
     .await;
     let disks = driver.disks(name).await?;
@@ -176,7 +167,7 @@ async fn remove_rest(
     driver: &dyn Driver,
     work: Work<'_>,
 ) -> Result<(), ClusterError> {
-    let step = work.events.step("", "finishing the removal that was begun");
+    let step = work.context.events.step("", "finishing the removal that was begun");
     let each = record.machines.iter().map(|machine| async {
         let id = MachineId { cluster: record.name.clone(), machine: machine.name.clone() };
         let removed = driver.remove(&id, work).await;
@@ -184,7 +175,7 @@ async fn remove_rest(
             .map_err(|error| MachineFailure { machine: machine.name.clone(), error: error.into() })
     });
     let failures: Vec<_> = join_all(each).await.into_iter().filter_map(Result::err).collect();
-    if work.cancel.is_cancelled() {
+    if work.context.cancel.is_cancelled() {
         return step.end_with(Err(ClusterError::Cancelled));
     }
     if !failures.is_empty() {
@@ -192,6 +183,7 @@ async fn remove_rest(
         return step.end_with(Err(ClusterError::NotRemoved { failures, of }));
     }
     step.done();
+    // Its swarm is lost with its managers' disks; what is made next is in another one.
     record.swarm = None;
     for machine in &mut record.machines {
         machine.node = None;

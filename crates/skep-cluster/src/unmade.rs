@@ -9,10 +9,10 @@ use skep_store::Journal;
 use crate::{ClusterError, ClusterRecord, Desired, Home};
 
 /// The machines of a record that exist: the driver knows them, or the journal says that they were
-/// made and are not gone (somebody else may have taken one away).
+/// made and are not gone (a user may have removed one outside of skep).
 ///
-/// What the journal is uncertain of is none of them yet: whoever wants to know for sure settles
-/// that first ([`crate::pending`]).
+/// What the journal is uncertain of is none of them yet: a caller that has to know for sure
+/// completes that first ([`crate::pending`]).
 ///
 /// # Errors
 /// [`ClusterError::Store`] if the journal cannot be read.
@@ -21,7 +21,7 @@ pub(crate) async fn made(
     driver: &dyn Driver,
     record: &ClusterRecord,
 ) -> Result<BTreeSet<MachineName>, ClusterError> {
-    let journal = home.layout().cluster(record.name.as_str()).journal();
+    let journal = home.layout().cluster(&record.name).journal();
     let journalled = Journal::made_in(&journal)?;
     // A driver that cannot say so now says why in its preflight.
     let states = driver.states(&record.name).await.unwrap_or_default();
@@ -32,9 +32,9 @@ pub(crate) async fn made(
     Ok(record.machines.iter().map(|machine| &machine.name).filter(exists).cloned().collect())
 }
 
-/// Takes away what is left of a wish that another one replaces, before that is written down: parts
-/// of machines that are dropped, and the network if no machine exists and another driver or subnet
-/// is wanted. The cluster's lock is held.
+/// Takes away what is left of a request that another one replaces, before that is written down:
+/// parts of machines that are dropped, and the network if no machine exists and another driver or
+/// subnet is asked for. The cluster's lock is held.
 ///
 /// # Errors
 /// Whatever keeps something of it; nothing is forgotten then.
@@ -52,7 +52,7 @@ pub(crate) async fn clear(
         if moves || wanted.machine(machine.name.as_str()).is_none() {
             let id = MachineId { cluster: name.clone(), machine: machine.name.clone() };
             driver.remove(&id, work).await?;
-            let files = home.layout().cluster(name.as_str()).machine(machine.name.as_str());
+            let files = home.layout().cluster(name).machine(&machine.name);
             skep_store::file::remove_dir_at_once(files.directory())?;
         }
     }

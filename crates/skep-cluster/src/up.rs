@@ -6,14 +6,14 @@
 //!      ┌──────────────┼──────────────┐
 //!   manager1       worker1   …    workerN        each: keys, seed, create, start, SSH, engine
 //!      │              │              │
-//!   init ──tokens──► join     …    join          nobody waits for more than it needs
+//!   init ──tokens──► join     …    join          none waits for more than it needs
 //!      └──────────────┼──────────────┘
 //!              every node ready
 //! ```
 //!
 //! Whatever is already so is passed over, so `up` is also what resumes an interrupted `up` and
 //! what repairs a cluster: machines that are gone are made again, stopped ones started, nodes that
-//! fell out of the swarm joined again. The engines are asked first: a swarm that somebody made by
+//! fell out of the swarm joined again. The engines are asked first: a swarm that was made by
 //! hand is this cluster's, with the roles its nodes have.
 
 mod founding;
@@ -48,13 +48,11 @@ use crate::{
 /// What `up` did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// The cluster as it now is.
     pub record: ClusterRecord,
-    /// Machines that were not there before.
     pub created: Vec<MachineName>,
     /// Machines that were there and did not run.
     pub started: Vec<MachineName>,
-    /// Whether it finished what an earlier command had begun.
+    /// An earlier command had begun, and this one finished it.
     pub resumed: bool,
     /// Machines that became nodes of the swarm, those that were just made among them.
     pub joined: Vec<MachineName>,
@@ -75,9 +73,12 @@ pub async fn up(
     context: Context<'_>,
 ) -> Result<Report, ClusterError> {
     let Context { events, cancel, .. } = context;
-    let files = home.layout().cluster(name.as_str());
+    let files = home.layout().cluster(name);
     let fresh = !files.directory().exists();
+    // First what cannot be called back: a machine on its way out must not be asked, or counted as
+    // one that is there.
     unfinished::resume(home, name, context).await?;
+    // Before the desired state is written: docs/design/0008 says what the other order has cost.
     let found = ask_engines(home, name, cancel).await?;
     let (_, record) = wanted(home, name, desired, &found).await?;
     if unfinished::load(home, name).is_none() {
@@ -102,13 +103,14 @@ pub async fn up(
         trust::note_before(home, &there)?;
     }
     let journal = Journal::open(&files.journal())?;
-    let work = Work { journal: &journal, events, cancel };
+    let work = Work { journal: &journal, context };
     if !before.machines.is_empty() {
         pending::complete(home.driver(before.driver).as_ref(), name, work).await?;
         // What was on its way has come, and is a machine now that binds.
         (_, record) = wanted(home, name, desired, &found).await?;
         unmade::clear(home, &before, &record, desired, work).await?;
     }
+    // Before anything is made: `down` looks for what the record names.
     record.save(home)?;
     let resumes = unfinished::load(home, name).is_some();
     unfinished::begin(home, name, Begun::Up, 0)?;
@@ -118,6 +120,7 @@ pub async fn up(
         // made for the cluster, and none is to stay.
         skep_store::file::remove_dir_at_once(files.directory())?;
     }
+    // Written once more, since the network is known only now, and every address follows from it.
     record.subnet = prepared?;
     record.save(home)?;
     let authority = home.authority()?;
@@ -133,17 +136,17 @@ pub async fn up(
         context,
     };
     let provisioner = MachineProvisioner { maker, allowed: Allowed::default() };
-    let waiter = provisioner.waiter();
     let machines = &cluster.record().machines;
     let bring = |machine| {
-        let (provisioner, membership, waiter) = (&provisioner, &membership, &waiter);
+        let (provisioner, membership) = (&provisioner, &membership);
         let state = state_of(&states, machine);
         async move {
             let mut due = None;
             let joined = async {
                 let Provisioned { engine, restart_due } = provisioner.bring(machine, state).await?;
                 due = restart_due.then(|| machine.name.clone());
-                waiter.while_it_runs(machine, membership.join(machine, engine)).await??;
+                let join = membership.join(machine, engine);
+                provisioner.waiter(machine).while_it_runs(join).await??;
                 // One that a `machine create` was killed over is whole now.
                 Ok(machines::is_whole(home, name, &machine.name)?)
             };
@@ -163,6 +166,7 @@ pub async fn up(
         return Err(ClusterError::Cancelled);
     }
     if let Some(doubt) = membership.doubt() {
+        // Each machine that waited for a swarm fails with the same doubt, which is said once.
         failures.retain(|failure| !matches!(failure.error, ClusterError::NoSwarm { .. }));
         return Err(ClusterError::NoSwarm {
             cluster: name.clone(),
@@ -176,6 +180,7 @@ pub async fn up(
         let text = format!("a node is still drained by an interrupted command: {error}");
         events.warn("", Reason::about(text, &error));
     }
+    // Only once all are up: the order of restarts follows from what runs where.
     for answer in restarts::engines(&cluster, &due, false, context).await? {
         let machine = answer.machine;
         failures.extend(answer.result.err().map(|error| MachineFailure { machine, error }));
@@ -183,10 +188,13 @@ pub async fn up(
     let ready = membership.until_ready(&failures, context.timeout);
     match membership.entry_machine().and_then(|name| cluster.record().machine(name.as_str())) {
         None => ready.await?,
-        // Whoever is asked may be switched off meanwhile.
-        Some(asked) => match waiter.while_it_runs(asked, ready).await {
+        // The manager that is asked may be switched off meanwhile.
+        Some(asked) => match provisioner.waiter(asked).while_it_runs(ready).await {
             Ok(ready) => ready?,
-            Err(error) => failures.push(MachineFailure { machine: asked.name.clone(), error }),
+            Err(error) => {
+                let (machine, error) = (asked.name.clone(), error.into());
+                failures.push(MachineFailure { machine, error });
+            }
         },
     }
     if failures.is_empty() {

@@ -13,11 +13,14 @@
 //! let context = Context::new(&events, &cancel).within(Duration::from_secs(5));
 //!
 //! let mut answers = ["connection refused", "no banner yet", "ready"].into_iter();
-//! let look = async || {
-//!     Ok::<_, Infallible>(match answers.next() {
-//!         Some("ready") | None => ControlFlow::Break("ready"),
-//!         Some(missing) => ControlFlow::Continue(missing),
-//!     })
+//! let look = || {
+//!     let answer = answers.next();
+//!     async move {
+//!         Ok::<_, Infallible>(match answer {
+//!             Some("ready") | None => ControlFlow::Break("ready"),
+//!             Some(missing) => ControlFlow::Continue(missing),
+//!         })
+//!     }
 //! };
 //! let polled = poll_until(&cancel, Duration::from_millis(1), context.deadline(), look).await?;
 //! assert_eq!(polled, Polled::Met("ready"));
@@ -26,7 +29,9 @@
 //! ```
 //!
 //! - [`Context`]: where steps are shown, what ends every wait, and how long one may last.
-//! - [`poll_until`]: the one loop that looks again and again until something is so.
+//! - [`poll_until`]: the one loop that looks again and again until something is so; [`pause`] is for
+//!   loops that know more, as how long to wait this time.
+//! - [`cancellable`]: work that is given up when it is cancelled.
 //!
 //! The clock is tokio's: a test that pauses it sees every deadline pass at once.
 //!
@@ -35,11 +40,15 @@
 //!
 //! **Start reading** at [`Context`].
 
+mod cancellable;
+
 use std::{ops::ControlFlow, time::Duration};
 
 use skep_model::Events;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+pub use cancellable::{Cancelled, cancellable};
 
 /// What an operation is given besides its subject.
 #[derive(Debug, Clone, Copy)]
@@ -97,6 +106,19 @@ pub enum Polled<T, W> {
     Cancelled(W),
 }
 
+impl<T, W> Polled<T, W> {
+    /// What was waited for, or else what was missing in the end.
+    ///
+    /// # Errors
+    /// What was missing.
+    pub fn met(self) -> Result<T, W> {
+        match self {
+            Polled::Met(met) => Ok(met),
+            Polled::Late(missing) | Polled::Cancelled(missing) => Err(missing),
+        }
+    }
+}
+
 /// Looks every `interval` whether something is so, until `deadline`: [`ControlFlow::Break`] says that
 /// it is, [`ControlFlow::Continue`] what is missing. It is looked at least once.
 ///
@@ -104,12 +126,16 @@ pub enum Polled<T, W> {
 ///
 /// # Errors
 /// Those of `look`, which end the wait.
-pub async fn poll_until<T, W, E>(
+pub async fn poll_until<T, W, E, L>(
     cancel: &CancellationToken,
     interval: Duration,
     deadline: Instant,
-    mut look: impl AsyncFnMut() -> Result<ControlFlow<T, W>, E>,
-) -> Result<Polled<T, W>, E> {
+    mut look: impl FnMut() -> L,
+) -> Result<Polled<T, W>, E>
+where
+    // Not `AsyncFnMut`, whose futures the compiler takes for not `Send`.
+    L: Future<Output = Result<ControlFlow<T, W>, E>>,
+{
     loop {
         let was_cancelled = cancel.is_cancelled();
         let missing = match look().await? {
@@ -122,9 +148,19 @@ pub async fn poll_until<T, W, E>(
         if Instant::now() >= deadline {
             return Ok(Polled::Late(missing));
         }
-        // Cut short by a cancellation.
-        let _ = tokio::time::timeout(interval, cancel.cancelled()).await;
+        let left = deadline.saturating_duration_since(Instant::now());
+        pause(cancel, interval.min(left)).await;
     }
+}
+
+/// Lets time pass between two looks; a cancellation cuts it short.
+pub async fn pause(cancel: &CancellationToken, time: Duration) {
+    let _ = tokio::time::timeout(time, cancel.cancelled()).await;
+}
+
+/// What a look says that finds out nothing but whether something is so.
+pub fn when(it_is_so: bool) -> ControlFlow<(), ()> {
+    if it_is_so { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
 #[cfg(test)]
@@ -139,9 +175,9 @@ mod tests {
         mut look: impl FnMut(u32) -> Result<ControlFlow<u32, u32>, ()>,
     ) -> (Result<Polled<u32, u32>, ()>, u32) {
         let mut looks = 0;
-        let polled = poll_until(cancel, INTERVAL, after(time), async || {
+        let polled = poll_until(cancel, INTERVAL, after(time), || {
             looks += 1;
-            look(looks)
+            std::future::ready(look(looks))
         });
         let polled = polled.await;
         (polled, looks)

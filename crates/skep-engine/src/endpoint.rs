@@ -20,7 +20,6 @@ pub enum Endpoint {
     Tcp(String),
     /// Another host by SSH: `user@host:22`.
     Ssh(String),
-    /// A named pipe of Windows.
     Pipe(String),
     /// A socket that an init system handed to the engine; no client can use it.
     Descriptor(String),
@@ -33,28 +32,15 @@ pub enum EndpointError {
     #[error(
         "`{text}` names no Docker Engine: `{scheme}` is not a scheme; write unix:///path/to/docker.sock"
     )]
-    UnknownScheme {
-        /// The whole text.
-        text: String,
-        /// What stands before `://`.
-        scheme: String,
-    },
+    UnknownScheme { text: String, scheme: String },
     /// Nothing follows its scheme, or a unix socket's path is not absolute.
     #[error("`{text}` names no Docker Engine: {needed} must follow the scheme")]
-    Incomplete {
-        /// The whole text.
-        text: String,
-        /// What is missing.
-        needed: &'static str,
-    },
+    Incomplete { text: String, needed: &'static str },
     /// It is not on this host's unix socket.
     #[error(
         "the Docker Engine at {endpoint} is not reached through a unix socket of this host, which is the only way supported here; unset DOCKER_HOST or set it to unix:///path/to/docker.sock"
     )]
-    NotLocal {
-        /// Where it is.
-        endpoint: Endpoint,
-    },
+    NotLocal { endpoint: Endpoint },
 }
 
 impl Endpoint {

@@ -76,8 +76,8 @@ impl Engine {
         Self { deadline, ..self.clone() }
     }
 
-    /// The same engine, on the same connections, with each request telling it who asks a registry:
-    /// an `AuthConfig` as JSON in URL-safe base64, which becomes `X-Registry-Auth`. Requests of
+    /// The same engine, on the same connections, with a registry's credentials in each request: an
+    /// `AuthConfig` as JSON in URL-safe base64, which becomes `X-Registry-Auth`. Requests of
     /// [`Engine::docker`] do not carry it. A text that cannot be a header is left out.
     #[must_use]
     pub fn with_registry_auth(&self, auth: &SecretString) -> Self {
@@ -89,7 +89,7 @@ impl Engine {
         Self { registry_auth: header, ..self.clone() }
     }
 
-    /// Whether requests tell who asks a registry.
+    /// Whether requests carry a registry's credentials.
     pub fn has_registry_auth(&self) -> bool {
         self.registry_auth.is_some()
     }
@@ -183,9 +183,9 @@ impl Engine {
         serde_json::from_slice(&answer.body).map_err(|error| EngineError::json(&name, &error))
     }
 
-    /// Posts `pieces` to `path` as they come, and returns the whole answer. There is no deadline: how
-    /// long it takes is up to whoever gives the pieces. An answer that comes before the last piece
-    /// ends it.
+    /// Posts `pieces` to `path` as they come, and returns the whole answer. There is no deadline:
+    /// how long it takes is up to the sender of the pieces. An answer that comes before the last
+    /// piece ends it.
     ///
     /// # Errors
     /// As [`Engine::get_json`].

@@ -10,7 +10,7 @@ use crate::{
 /// Why a request to a Docker Engine came to nothing. Bodies of requests never appear in one.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// What was said of where the engine is names none that can be used.
+    /// `DOCKER_HOST` names no endpoint that can be used.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     /// There is nothing at the socket's path.
@@ -18,85 +18,53 @@ pub enum EngineError {
         "there is no Docker Engine at {}: no such socket; install Docker Engine (Debian: `apt install docker.io`) and start it",
         .socket.display()
     )]
-    NoSocket {
-        /// The socket's path.
-        socket: PathBuf,
-    },
-    /// The socket is there and nobody listens on it.
+    NoSocket { socket: PathBuf },
+    /// The socket is there and no process listens on it.
     #[error(
         "the Docker Engine at {} does not run: connection refused; start it with `sudo systemctl start docker` or `sudo service docker start`",
         .socket.display()
     )]
-    Refused {
-        /// The socket's path.
-        socket: PathBuf,
-    },
+    Refused { socket: PathBuf },
     /// The socket may not be used by this user.
     #[error(
         "no permission to use the Docker Engine at {}: join its group with `sudo usermod -aG docker $USER` and log in again, or use sudo",
         .socket.display()
     )]
-    Denied {
-        /// The socket's path.
-        socket: PathBuf,
-    },
+    Denied { socket: PathBuf },
     /// Something answered that is not a Docker Engine.
     #[error("what answers at {} is not a Docker Engine: {found}", .socket.display())]
-    NotAnEngine {
-        /// The socket's path.
-        socket: PathBuf,
-        /// What was seen instead.
-        found: String,
-    },
+    NotAnEngine { socket: PathBuf, found: String },
     /// The engine is older than skep can work with.
     #[error(
         "the Docker Engine at {} is too old: it speaks API {found}, and {} or newer is needed; upgrade it to Docker Engine 20.10 or newer",
         .socket.display(), version::MINIMUM
     )]
-    TooOld {
-        /// The socket's path.
-        socket: PathBuf,
-        /// The newest API version it speaks.
-        found: ApiVersion,
-    },
-    /// The engine did not answer in time.
+    TooOld { socket: PathBuf, found: ApiVersion },
     #[error(
         "the Docker Engine at {} did not answer `{request}` within {} s: {reason}",
         .socket.display(), .deadline.as_secs_f32()
     )]
     Deadline {
-        /// The socket's path.
         socket: PathBuf,
         /// What was asked: method and path, never a body.
         request: String,
-        /// How long it had.
         deadline: Duration,
-        /// What it looked like at the end.
+        /// What the last try saw.
         reason: String,
     },
-    /// The work was cancelled.
     #[error("`{request}` was interrupted")]
-    Cancelled {
-        /// What was asked: method and path.
-        request: String,
-    },
+    Cancelled { request: String },
     /// The connection failed in another way, or broke off before the answer was complete.
     #[error("the connection to the Docker Engine at {} broke off during `{request}`", .socket.display())]
     Broken {
-        /// The socket's path.
         socket: PathBuf,
-        /// What was asked: method and path.
         request: String,
-        /// What the system said.
         #[source]
         source: io::Error,
     },
-    /// The engine refused.
     #[error("the Docker Engine refused `{request}` ({status}): {message}")]
     Api {
-        /// What was asked: method and path.
         request: String,
-        /// The HTTP status.
         status: u16,
         /// The engine's message, join tokens and unlock keys masked.
         message: String,
@@ -104,7 +72,6 @@ pub enum EngineError {
     /// The answer, or the request, is not the JSON it should be.
     #[error("unexpected JSON in `{request}` at line {line}, column {column}: {expected}")]
     Json {
-        /// What was asked: method and path.
         request: String,
         /// Line of the JSON, from 1.
         line: usize,

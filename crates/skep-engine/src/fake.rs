@@ -1,5 +1,5 @@
-//! An engine for tests of what asks engines: it answers from a script, and what it was asked can
-//! be read back. Part of this crate with the feature `fake` only.
+//! An engine for tests: it answers from a script, and the requests it received can be read back.
+//! Part of this crate with the feature `fake` only.
 //!
 //! # Panics
 //! Everything here panics where the test's own setting fails.
@@ -50,7 +50,7 @@ pub struct Asked {
     pub request: String,
     /// The body, if it is JSON.
     pub body: Value,
-    /// What says who asks a registry; empty where nothing does.
+    /// The value of `X-Registry-Auth`; empty without one.
     pub registry_auth: String,
 }
 
@@ -68,7 +68,7 @@ struct State {
 /// An engine of API 1.41 that answers from a script; it ends with the test's runtime.
 #[derive(Debug)]
 pub struct FakeEngine {
-    /// The engine, as whoever is tested is given it.
+    /// The engine that is handed to the tested code.
     pub engine: Engine,
     state: Arc<State>,
     _directory: TempDir,
@@ -115,7 +115,7 @@ impl FakeEngine {
         Self { engine, state, _directory: directory }
     }
 
-    /// What it was asked after the greeting.
+    /// The requests it received after the greeting.
     pub fn asked(&self) -> Vec<Asked> {
         self.state.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

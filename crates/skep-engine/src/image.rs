@@ -28,12 +28,10 @@ pub struct ImageSummary {
 pub struct Image {
     /// As in [`ImageSummary::id`].
     pub id: String,
-    /// `nginx:1.26`
     #[serde(deserialize_with = "or_empty")]
     pub repo_tags: Vec<String>,
     /// In the words of Go: `amd64`, `arm64`.
     pub architecture: String,
-    /// `linux`
     pub os: String,
     /// Bytes.
     pub size: u64,
@@ -85,7 +83,7 @@ impl Engine {
     }
 
     /// Takes the images of an archive in, with their names: a name that another image has moves.
-    /// It takes as long as it takes: whoever calls has a deadline of their own.
+    /// There is no deadline: the caller has one of its own.
     ///
     /// # Errors
     /// As [`Engine::post_json`]; [`EngineError::Api`] also where the engine says in the middle of

@@ -25,7 +25,6 @@ pub struct EngineInfo {
     /// Its version alone: `12`.
     #[serde(rename = "OSVersion")]
     pub os_version: String,
-    /// The kernel's release.
     pub kernel_version: String,
     /// `1` or `2`; empty where the engine does not say.
     pub cgroup_version: String,
@@ -40,7 +39,6 @@ pub struct EngineInfo {
     /// Where the engine keeps its data, on the engine's host.
     #[serde(rename = "DockerRootDir")]
     pub data_root: String,
-    /// Processors.
     #[serde(rename = "NCPU")]
     pub processors: u32,
     /// Memory, in bytes.
@@ -51,7 +49,6 @@ pub struct EngineInfo {
     /// What the engine itself warns of: `WARNING: No swap limit support`.
     #[serde(deserialize_with = "null_is_default")]
     pub warnings: Vec<String>,
-    /// Its part in a swarm.
     pub swarm: SwarmInfo,
 }
 

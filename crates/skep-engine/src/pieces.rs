@@ -8,7 +8,6 @@ use hyper::body::{Bytes, Frame};
 /// Pieces of an archive.
 pub type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
-/// A body of pieces.
 pub(crate) fn frames(
     pieces: Pieces,
 ) -> Pin<Box<dyn Stream<Item = io::Result<Frame<Bytes>>> + Send>> {

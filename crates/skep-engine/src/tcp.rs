@@ -1,8 +1,8 @@
 //! An engine's release, asked over TCP.
 //!
 //! Everything else is asked through a unix socket, which needs no handshake for each request. One
-//! question is worth a handshake: what runs there, of an engine that nobody is logged in beside,
-//! in a list of many machines.
+//! question is worth a handshake: the release of an engine without an SSH session beside it, in a
+//! list of many machines.
 
 use std::{
     io,
@@ -28,7 +28,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::EngineError;
 
-/// What is asked.
 const REQUEST: &str = "GET /version";
 
 /// The longest answer that is read, in bytes; an engine's has about a thousand.
@@ -50,9 +49,7 @@ pub enum Security {
 pub struct ClientFiles {
     /// The certificate of the authority that the engine's comes from.
     pub authority: PathBuf,
-    /// The client's certificate.
     pub certificate: PathBuf,
-    /// The client's private key.
     pub key: PathBuf,
 }
 
@@ -61,11 +58,9 @@ pub struct ClientFiles {
 pub struct TcpEndpoint {
     /// A host name, or an address without brackets.
     pub host: String,
-    /// The port.
     pub port: u16,
     /// Who is trusted there, and how this side proves itself.
     pub certificates: ClientFiles,
-    /// What is spoken there.
     pub security: Security,
 }
 

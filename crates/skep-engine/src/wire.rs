@@ -33,7 +33,7 @@ use crate::{
     version::ApiVersion,
 };
 
-/// How much of an engine's refusal is told, in bytes.
+/// How much of an engine's refusal an error repeats, in bytes.
 const LONGEST_REFUSAL: usize = 8 * 1024;
 
 /// The body of a bollard request, written out because bollard does not export its name.
@@ -49,19 +49,17 @@ pub(crate) struct Wire {
     socket: Arc<Path>,
 }
 
-/// A request about to be made.
 pub(crate) struct Ask<'a> {
     pub(crate) method: Method,
     /// From the root, without a version: `/nodes`.
     pub(crate) path: &'a str,
     pub(crate) query: &'a [(&'a str, &'a str)],
     pub(crate) body: Option<Vec<u8>>,
-    /// Who asks a registry, for requests in which the engine asks one.
+    /// A registry's credentials, for requests in which the engine asks one.
     pub(crate) registry_auth: Option<HeaderValue>,
 }
 
 impl<'a> Ask<'a> {
-    /// A request without a body.
     pub(crate) fn new(method: Method, path: &'a str, query: &'a [(&'a str, &'a str)]) -> Self {
         Self { method, path, query, body: None, registry_auth: None }
     }
@@ -72,7 +70,6 @@ impl<'a> Ask<'a> {
     }
 }
 
-/// An answer with its whole body.
 pub(crate) struct Answer {
     pub(crate) head: Response<()>,
     pub(crate) body: Bytes,
@@ -104,9 +101,9 @@ impl Wire {
         self.in_time(&name, deadline, cancel, work).await
     }
 
-    /// Makes a request and reads the head of its answer; the body is read by whoever asked.
+    /// Makes a request and reads the head of its answer; the body is read by the caller.
     ///
-    /// A refusal has its whole body read here, so that its reason is told.
+    /// A refusal has its whole body read here, so that an error can give its reason.
     pub(crate) async fn open(
         &self,
         version: Option<ApiVersion>,
@@ -136,7 +133,6 @@ impl Wire {
         self.client.request(request).await.map_err(|error| self.failed(name, &error))
     }
 
-    /// Reads an answer to its end.
     async fn whole(&self, response: Response<Incoming>, name: &str) -> Result<Answer, EngineError> {
         let (parts, body) = response.into_parts();
         let limit = usize::try_from(limit::ENGINE_ANSWER).unwrap_or(usize::MAX);
@@ -246,7 +242,7 @@ impl Wire {
         EngineError::Broken { socket: self.path(), request: request.to_owned(), source }
     }
 
-    /// What a failed request means, told by the innermost cause.
+    /// What a failed request means, by its innermost cause.
     fn failed(&self, request: &str, error: &ClientError) -> EngineError {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
         while let Some(error) = cause {
@@ -290,7 +286,6 @@ impl Answer {
         Err(self.refused(request))
     }
 
-    /// The engine's refusal.
     fn refused(&self, request: &str) -> EngineError {
         #[derive(serde::Deserialize)]
         struct Refusal {
@@ -313,7 +308,7 @@ impl Answer {
     }
 }
 
-/// A refusal as long as an error may be; how much it was is said.
+/// A refusal as long as an error may be, with its whole length where it is cut.
 fn cut(message: &str) -> String {
     if message.len() <= LONGEST_REFUSAL {
         return message.to_owned();
@@ -348,7 +343,7 @@ mod tests {
 
     #[test]
     fn a_socket_of_another_group_says_which_group_to_join() {
-        // Tests may run as root, whom no socket refuses.
+        // Tests may run as root, which no socket refuses.
         let denied = io::Error::from(io::ErrorKind::PermissionDenied);
         let error = Wire::new(Path::new("/run/docker.sock")).failed_io("GET /_ping", &denied);
         assert!(matches!(error, EngineError::Denied { .. }), "{error:?}");

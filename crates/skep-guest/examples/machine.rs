@@ -8,6 +8,7 @@
 
 use std::{error::Error, path::PathBuf, time::Duration};
 
+use skep_context::Context;
 use skep_guest::{Access, Command, Guest, Requirement, wait_until_ready};
 use skep_model::{Event, Events};
 use tokio_util::sync::CancellationToken;
@@ -38,11 +39,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     });
     let cancel = CancellationToken::new();
-    let guest = Guest::wait(&access, Duration::from_secs(30), &events, &cancel).await?;
-    let needs = Requirement::of_a_guest();
-    if let Err(error) =
-        wait_until_ready(&guest, &needs, Duration::from_secs(5), &events, &cancel).await
-    {
+    let context = Context::new(&events, &cancel);
+    let guest = Guest::wait(&access, context.within(Duration::from_secs(30))).await?;
+    let soon = context.within(Duration::from_secs(5));
+    if let Err(error) = wait_until_ready(&guest, &Requirement::of_a_guest(), soon).await {
         eprintln!("{error}");
     }
     let command = Command::new(next()?).args(words);

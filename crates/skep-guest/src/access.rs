@@ -33,7 +33,6 @@ pub struct Access {
     pub host: IpAddr,
     /// The port its sshd is reached at.
     pub port: u16,
-    /// The user to log in as.
     pub user: String,
     /// The private key, mode 0600, without a passphrase.
     pub key: PathBuf,

@@ -85,7 +85,7 @@ impl Command {
     }
 
     /// Sets how long the command may take. The machine ends it soon after that by itself, also
-    /// when nobody waits for it any longer.
+    /// when no client waits for it any longer.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
@@ -108,7 +108,7 @@ impl Command {
         &self.stdin
     }
 
-    /// How long it may take, waiting for its turn included.
+    /// How long it may take, waiting for the lock included.
     pub(crate) fn time(&self) -> Duration {
         if self.exclusive { self.deadline + exclusive::WAIT } else { self.deadline }
     }

@@ -12,7 +12,6 @@ use tokio_util::{io::SyncIoBridge, sync::CancellationToken};
 
 use crate::{Command, Guest, GuestError};
 
-/// How long a copy may take.
 const COPY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How much of a copy is under way at a time, in bytes.
@@ -63,7 +62,7 @@ impl Guest {
         });
         let mut said = Vec::new();
         let ended = self.stream(&command, &mut there, &mut sink(), &mut said, cancel).await;
-        // Whoever packs must not wait for a machine that no longer takes anything.
+        // The packing thread must not wait for a machine that no longer takes anything.
         drop(there);
         let packed = pack.await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
         let code = ended.map_err(|stop| self.stopped(&command, stop, &said))?;
@@ -143,7 +142,6 @@ impl Guest {
     }
 }
 
-/// What a path in the machine is.
 enum Kind {
     Directory,
     Other,

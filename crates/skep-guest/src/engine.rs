@@ -43,8 +43,8 @@ impl Guest {
 
     /// Makes sure that connections to the local unix socket `here` (mode 0600, at most
     /// [`MAX_SOCKET_PATH`](crate::access::MAX_SOCKET_PATH) bytes) come out at the unix socket
-    /// `there` in the machine, for as long as the SSH master lives. A file at `here` that nobody
-    /// listens on is replaced.
+    /// `there` in the machine, for as long as the SSH master lives. A file at `here` that no
+    /// process listens on is replaced.
     ///
     /// # Errors
     /// [`GuestError::Master`] if the master cannot listen there, [`GuestError::Local`],

@@ -10,115 +10,75 @@ use crate::{obstacle::Obstacle, unmet::Unmet};
 /// Why something inside a machine could not be done. Each names the machine.
 #[derive(Debug, thiserror::Error)]
 pub enum GuestError {
-    /// There is no way in.
     #[error("cannot log in to {machine} at {address}: {obstacle}{} ({})", waited_text(.waited), .obstacle.hint())]
     Unreachable {
-        /// Which machine.
         machine: String,
         /// Where its sshd should be.
         address: SocketAddr,
-        /// What stood in the way last.
         obstacle: Obstacle,
         /// How long was waited for it to go away, if there was a wait.
         waited: Option<Duration>,
     },
     /// A path of the [`Access`](crate::Access) that `ssh` could not take.
     #[error("{} {reason}", .path.display())]
-    BadPath {
-        /// The path.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
+    BadPath { path: PathBuf, reason: &'static str },
     /// A user that cannot be logged in as.
     #[error("the user name `{user}` {reason}")]
     BadUser {
         /// The name, with control characters escaped.
         user: String,
-        /// What is wrong with it.
         reason: &'static str,
     },
-    /// A key could not be made.
     #[error("cannot make an SSH key")]
     Key(#[source] ssh_key::Error),
-    /// The local `ssh` could not be run.
     #[error("cannot start an SSH connection to {machine}")]
     Ssh {
-        /// Which machine.
         machine: String,
-        /// What became of `ssh`.
         #[source]
         source: ProcessError,
     },
-    /// The SSH master refused to do something.
     #[error("the SSH connection to {machine} cannot {action}")]
     Master {
-        /// Which machine.
         machine: String,
         /// What it was asked for: `run a command`.
         action: &'static str,
-        /// What it said.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The connection broke while something was going on.
     #[error("the connection to {machine} broke during {what}; whether it was done is not known")]
-    Lost {
-        /// Which machine.
-        machine: String,
-        /// What was going on.
-        what: String,
-    },
-    /// A command ended with a status other than 0.
+    Lost { machine: String, what: String },
+    /// A command's status was not 0.
     #[error("{what} failed on {machine} with status {code}{}", indented(.stderr))]
     Failed {
-        /// Which machine.
         machine: String,
-        /// What was done.
         what: String,
-        /// The exit status.
         code: i32,
         /// The end of what it printed.
         stderr: String,
     },
-    /// Something took too long.
     #[error("{what} did not end on {machine} within {} s{}", .deadline.as_secs_f32(), indented(.stderr))]
     Deadline {
-        /// Which machine.
         machine: String,
-        /// What was done.
         what: String,
-        /// How long it had.
         deadline: Duration,
         /// The end of what it printed.
         stderr: String,
     },
-    /// The work was cancelled.
     #[error("{what} on {machine} was interrupted")]
-    Cancelled {
-        /// Which machine.
-        machine: String,
-        /// What was going on.
-        what: String,
-    },
+    Cancelled { machine: String, what: String },
     /// The machine is reachable and lacks something.
     #[error("{machine} is not ready after {:.1} s:{}", .waited.as_secs_f32(), unmet_text(.unmet))]
     NotReady {
-        /// Which machine.
         machine: String,
-        /// How long was waited.
         waited: Duration,
         /// What it lacks, each with its reason and a hint.
         unmet: Vec<Unmet>,
     },
-    /// A file on this host could not be read or written.
     #[error("cannot {action} {}", .path.display())]
     Local {
         /// What was tried: `read`, `write`, `lock`.
         action: &'static str,
-        /// Which file.
         path: PathBuf,
-        /// What the system said.
         #[source]
         source: io::Error,
     },

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-/// How long a script waits for another one. What takes longer (packages being fetched) is told.
+/// How long a script waits for another one. A longer wait (packages being fetched) is reported.
 pub(crate) const WAIT: Duration = Duration::from_secs(60);
 
 /// Comes before an exclusive script.
@@ -50,7 +50,7 @@ fi
 "#;
 
 /// A package manager that is cut off in the middle leaves broken packages. So what it prints is
-/// read to its end, whether or not anyone still listens to that.
+/// read to its end, whether or not a client still reads it.
 ///
 /// What a package starts must not keep the lock.
 pub(crate) const STEADILY: &str = r#"

@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{Command, Guest, GuestError};
 
 /// Writes a file whole or not at all. The connection may break at any byte, which the machine sees
-/// as the end of the input: so the size is told, and checked, before the file takes its place.
+/// as the end of the input: so the size is passed, and checked, before the file takes its place.
 const WRITE: &str = r#"
 path=$1 mode=$2 size=$3
 if [ -d "$path" ]; then echo "$path is a directory" >&2; exit 1; fi
@@ -42,11 +42,9 @@ for file; do mv -f -- "$new/$file" "$directory/$file"; done
 /// A file that is written together with others.
 #[derive(Debug, Clone, Copy)]
 pub struct Member<'a> {
-    /// Its name in their directory.
     pub name: &'a str,
     /// Its permissions, as `0o644`.
     pub mode: u32,
-    /// What is in it.
     pub bytes: &'a [u8],
 }
 

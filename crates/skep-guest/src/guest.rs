@@ -4,10 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use openssh::{Session, Stdio};
 use rustix::process::Pid;
-use skep_model::{Events, Span};
+use skep_context::{Context, pause};
+use skep_model::Span;
 use tokio::{
     sync::Semaphore,
-    time::{Instant, sleep, timeout},
+    time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +26,8 @@ const BANNER: Duration = Duration::from_secs(2);
 /// How often a machine that does not answer yet is tried.
 const POLL: Duration = Duration::from_millis(20);
 
-/// The time between two logins that were refused: sshd (9.8 and later) locks out who fails often.
+/// The time between two logins that were refused: sshd 9.8 and later locks a client out that fails
+/// often (`PerSourcePenalties`).
 const REFUSED: Duration = Duration::from_secs(1);
 
 /// How many commands may run at once: sshd's `MaxSessions` is 10, and other skep commands share
@@ -57,42 +59,37 @@ impl Guest {
         };
         if silent.is_some() {
             // The master of a machine that is only slow is left alone: others may be using it.
-            let answer = tokio::select! {
-                () = cancel.cancelled() => return Err(Self::cancelled(access, "logging in")),
-                answer = probe(access.address(), BANNER) => answer,
-            };
-            answer.map_err(|obstacle| Self::unreachable(access, obstacle, None))?;
+            let answer = cancel.run_until_cancelled(probe(access.address(), BANNER)).await;
+            answer
+                .ok_or_else(|| Self::cancelled(access, "logging in"))?
+                .map_err(|obstacle| Self::unreachable(access, obstacle, None))?;
         }
         master::start(access, silent, LOGIN, cancel).await?;
         Ok(Self::over(access))
     }
 
-    /// Waits until the machine lets us in, at most for `deadline`. A closed port is tried every
+    /// Waits until the machine lets us in, at most for the context's time. A closed port is tried every
     /// 20 ms, so that a machine is logged in to as soon as its sshd is up.
     ///
-    /// The wait is a step of `events`, whose progress is what stands in the way.
+    /// The wait is a step, whose progress is what stands in the way.
     ///
     /// # Errors
     /// [`GuestError::Unreachable`] with what stood in the way last: at the deadline, or as soon as
     /// it is something that waiting cannot mend (a foreign host key, a key rejected twice); else as
     /// [`Guest::connect`].
-    pub async fn wait(
-        access: &Access,
-        deadline: Duration,
-        events: &Events,
-        cancel: &CancellationToken,
-    ) -> Result<Self, GuestError> {
-        let step = events.step(&access.machine, "waiting for SSH");
-        let result = Self::wait_within(access, deadline, &step, cancel).await;
+    pub async fn wait(access: &Access, context: Context<'_>) -> Result<Self, GuestError> {
+        let step = context.events.step(&access.machine, "waiting for SSH");
+        let result = Self::wait_within(access, &step, context).await;
         step.end_with(result)
     }
 
     async fn wait_within(
         access: &Access,
-        deadline: Duration,
         step: &Span,
-        cancel: &CancellationToken,
+        context: Context<'_>,
     ) -> Result<Self, GuestError> {
+        let Context { timeout: deadline, cancel, .. } = context;
+        let cancelled = || Self::cancelled(access, "waiting for SSH");
         let begin = Instant::now();
         let silent = match Self::resume(access, cancel).await? {
             Resumed::Guest(guest) => return Ok(guest),
@@ -111,13 +108,11 @@ impl Guest {
                 probe(access.address(), patience).await.map_err(Attempt::Obstacle)?;
                 Ok(master::start(access, silent, left.min(LOGIN), cancel).await?)
             };
-            let obstacle = tokio::select! {
-                () = cancel.cancelled() => return Err(Self::cancelled(access, "waiting for SSH")),
-                attempt = attempt => match attempt {
-                    Ok(()) => return Ok(Self::over(access)),
-                    Err(Attempt::Obstacle(obstacle)) => obstacle,
-                    Err(Attempt::Failed(error)) => return Err(error),
-                },
+            let attempt = cancel.run_until_cancelled(attempt).await;
+            let obstacle = match attempt.ok_or_else(cancelled)? {
+                Ok(()) => return Ok(Self::over(access)),
+                Err(Attempt::Obstacle(obstacle)) => obstacle,
+                Err(Attempt::Failed(error)) => return Err(error),
             };
             speechless = if obstacle == Obstacle::NoBanner { speechless + 1 } else { 0 };
             rejected += usize::from(obstacle == Obstacle::KeyRejected);
@@ -127,16 +122,12 @@ impl Guest {
             if begin.elapsed() >= deadline || obstacle.is_final() || rejected > 1 {
                 return Err(Self::unreachable(access, obstacle, Some(begin.elapsed())));
             }
-            let pause = match obstacle {
+            let time = match obstacle {
                 Obstacle::KeyRejected | Obstacle::Ssh(_) | Obstacle::NotSsh(_) => REFUSED,
                 _ => POLL,
             };
             last = Some(obstacle);
-            let left = deadline.saturating_sub(begin.elapsed());
-            tokio::select! {
-                () = cancel.cancelled() => return Err(Self::cancelled(access, "waiting for SSH")),
-                () = sleep(pause.min(left)) => {}
-            }
+            pause(cancel, time.min(deadline.saturating_sub(begin.elapsed()))).await;
         }
     }
 
@@ -178,10 +169,8 @@ impl Guest {
             return Ok(Resumed::Nothing);
         };
         let guest = Self::over(access);
-        let answer = tokio::select! {
-            () = cancel.cancelled() => return Err(Self::cancelled(access, "logging in")),
-            answer = timeout(ANSWER, guest.ping()) => answer,
-        };
+        let answer = cancel.run_until_cancelled(timeout(ANSWER, guest.ping())).await;
+        let answer = answer.ok_or_else(|| Self::cancelled(access, "logging in"))?;
         Ok(if answer.unwrap_or(false) { Resumed::Guest(guest) } else { Resumed::Silent(master) })
     }
 
@@ -200,7 +189,11 @@ impl Guest {
         nothing.status().await.is_ok()
     }
 
-    fn unreachable(access: &Access, obstacle: Obstacle, waited: Option<Duration>) -> GuestError {
+    pub(crate) fn unreachable(
+        access: &Access,
+        obstacle: Obstacle,
+        waited: Option<Duration>,
+    ) -> GuestError {
         let (machine, address) = (access.machine.clone(), access.address());
         GuestError::Unreachable { machine, address, obstacle, waited }
     }
@@ -210,17 +203,14 @@ impl Guest {
     }
 }
 
-/// What became of the wish to resume.
+/// How an attempt to resume a master ended.
 enum Resumed {
-    /// The machine has answered.
     Guest(Guest),
     /// A master lives, and its machine does not answer through it.
     Silent(Pid),
-    /// No master lives.
     Nothing,
 }
 
-/// How one attempt to log in failed.
 enum Attempt {
     /// In a way that may pass.
     Obstacle(Obstacle),

@@ -64,8 +64,8 @@ pub fn is_known_hosts(text: &str) -> bool {
         && keys.all(|key| matches!(key, Some(Ok(_))))
 }
 
-/// Whether a text is a private key that `ssh` can use without asking anybody, as far as that can be
-/// seen without trying it.
+/// Whether a text is a private key that `ssh` can use without asking for anything, as far as
+/// that can be seen without trying it.
 ///
 /// # Errors
 /// Why not, in a few words; nothing of the text is in them.

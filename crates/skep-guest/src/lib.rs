@@ -4,6 +4,7 @@
 //! ```no_run
 //! use std::time::Duration;
 //!
+//! use skep_context::Context;
 //! use skep_guest::{Access, Command, Guest, GuestError};
 //! use skep_model::Events;
 //! use tokio_util::sync::CancellationToken;
@@ -11,7 +12,8 @@
 //! /// The kernel of a machine that may still be booting.
 //! async fn kernel(access: &Access) -> Result<String, GuestError> {
 //!     let (events, cancel) = (Events::none(), CancellationToken::new());
-//!     let guest = Guest::wait(access, Duration::from_secs(60), &events, &cancel).await?;
+//!     let context = Context::new(&events, &cancel).within(Duration::from_secs(60));
+//!     let guest = Guest::wait(access, context).await?;
 //!     let mut kernel = String::new();
 //!     guest.run_with(&Command::new("uname").arg("-r"), &cancel, |line| kernel.push_str(line)).await?;
 //!     Ok(kernel)

@@ -11,7 +11,9 @@
 //! finds its control socket taken does not fail: it stays, unreachable, for ever.
 
 use std::{
+    convert::Infallible,
     fs::{File, OpenOptions, TryLockError},
+    future::ready,
     io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -20,10 +22,11 @@ use std::{
 
 use openssh_mux_client::Connection;
 use rustix::process::{Pid, Signal, kill_process};
+use skep_context::{Polled, after, poll_until, when};
 use skep_process::Program;
 use tokio::{
     net::UnixStream,
-    time::{Instant, sleep, timeout},
+    time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -106,7 +109,7 @@ async fn end(access: &Access, master: Pid) {
     }
 }
 
-/// Whether anybody listens on the local socket `path`.
+/// Whether a process listens on the local socket `path`.
 pub(crate) async fn listens(path: &Path) -> bool {
     UnixStream::connect(path).await.is_ok()
 }
@@ -133,7 +136,7 @@ fn lock_path(access: &Access) -> PathBuf {
     path.into()
 }
 
-/// Removes the lock's file. Whoever waits for that lock waits for a machine that is gone.
+/// Removes the lock's file. A process that waits for that lock waits for a machine that is gone.
 pub(crate) fn remove_lock(access: &Access) -> Result<(), GuestError> {
     remove(&lock_path(access))
 }
@@ -148,22 +151,18 @@ pub(crate) async fn lock(
     let mut options = OpenOptions::new();
     let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
     let file = options.open(&path).map_err(failed)?;
-    let deadline = Instant::now() + deadline;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
-            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
-                return Err(failed(io::Error::other(
-                    "another skep is connecting and does not end",
-                )));
-            }
-            Err(TryLockError::WouldBlock) => {}
+    let polled = poll_until(cancel, POLL, after(deadline), || {
+        ready(match file.try_lock() {
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+            tried => Ok(when(tried.is_ok())),
+        })
+    });
+    match polled.await? {
+        Polled::Met(()) => Ok(file),
+        Polled::Late(()) => {
+            Err(failed(io::Error::other("another skep is connecting and does not end")))
         }
-        tokio::select! {
-            () = cancel.cancelled() => return Err(cancelled(access)),
-            () = sleep(POLL) => {}
-        }
+        Polled::Cancelled(()) => Err(cancelled(access)),
     }
 }
 
@@ -173,12 +172,9 @@ fn cancelled(access: &Access) -> GuestError {
 
 /// Whether `condition` came true within `time`.
 async fn until<F: Future<Output = bool>>(time: Duration, condition: impl Fn() -> F) -> bool {
-    let deadline = Instant::now() + time;
-    while !condition().await {
-        if Instant::now() >= deadline {
-            return false;
-        }
-        sleep(POLL).await;
-    }
-    true
+    let uncancelled = CancellationToken::new();
+    let polled = poll_until(&uncancelled, POLL, after(time), async || {
+        Ok::<_, Infallible>(when(condition().await))
+    });
+    matches!(polled.await, Ok(Polled::Met(())))
 }

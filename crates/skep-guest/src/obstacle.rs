@@ -13,7 +13,7 @@ pub enum Obstacle {
     NoRoute,
     /// The connection failed for another reason, in the system's words.
     Connection(String),
-    /// Connected, and whoever listens says nothing, or hangs up before it has said what it is.
+    /// Connected, and the other side says nothing, or hangs up before it has said what it is.
     NoBanner,
     /// Connected to something that does not speak SSH, or that refuses to; its first line.
     NotSsh(String),
@@ -69,7 +69,7 @@ impl Obstacle {
         }
     }
 
-    /// Whether waiting cannot help: somebody has to change something first.
+    /// Whether waiting cannot help: something has to be changed first.
     pub fn is_final(&self) -> bool {
         match self {
             Obstacle::HostKeyDiffers | Obstacle::HostKeyUnknown | Obstacle::KeyUnusable(_) => true,

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use skep_model::{Events, Span};
-use tokio::time::{Instant, sleep};
+use skep_context::{Context, pause};
+use skep_model::Span;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::unmet::Unmet;
@@ -125,9 +126,9 @@ impl Requirement {
     }
 }
 
-/// Waits until all of `requirements` have been met, at most for `deadline` and the look (of up to
-/// ten seconds) that is under way then. The wait is a step of
-/// `events`, whose progress is the first reason why not.
+/// Waits until all of `requirements` have been met, at most for the context's time and the look (of
+/// up to ten seconds) that is under way then. The wait is a step, whose progress is the first reason
+/// why not.
 ///
 /// # Errors
 /// [`GuestError::NotReady`] with each requirement that is not met, why, and what to do;
@@ -135,12 +136,10 @@ impl Requirement {
 pub async fn wait_until_ready(
     guest: &Guest,
     requirements: &[Requirement],
-    deadline: Duration,
-    events: &Events,
-    cancel: &CancellationToken,
+    context: Context<'_>,
 ) -> Result<(), GuestError> {
-    let step = events.step(guest.machine(), "waiting until ready");
-    let result = wait(guest, requirements, deadline, &step, cancel).await;
+    let step = context.events.step(guest.machine(), "waiting until ready");
+    let result = wait(guest, requirements, &step, context).await;
     match &result {
         Err(error) => step.failed(one_line(error)),
         Ok(()) => step.done(),
@@ -151,37 +150,33 @@ pub async fn wait_until_ready(
 async fn wait(
     guest: &Guest,
     requirements: &[Requirement],
-    deadline: Duration,
     step: &Span,
-    cancel: &CancellationToken,
+    context: Context<'_>,
 ) -> Result<(), GuestError> {
+    let Context { timeout: deadline, cancel, .. } = context;
     let begin = Instant::now();
     let mut pending: Vec<(&Requirement, String)> =
         requirements.iter().map(|requirement| (requirement, String::new())).collect();
-    let mut told = String::new();
+    let mut shown = String::new();
     loop {
         let mut unmet = Vec::new();
         for (requirement, _) in pending {
-            let reason = tokio::select! {
-                () = cancel.cancelled() => return Err(cancelled(guest)),
-                reason = requirement.look(guest, cancel) => reason?,
-            };
+            let looked = cancel.run_until_cancelled(requirement.look(guest, cancel)).await;
+            let cancelled = || Guest::cancelled(guest.access(), "waiting until ready");
+            let reason = looked.ok_or_else(cancelled)??;
             unmet.extend(reason.map(|reason| (requirement, reason)));
         }
         pending = unmet;
         let Some((requirement, reason)) = pending.first() else { return Ok(()) };
         let text = format!("{}: {}", requirement.description, reason.lines().next().unwrap_or(""));
-        if text != told {
+        if text != shown {
             step.progress(&text);
-            told = text;
+            shown = text;
         }
         if begin.elapsed() >= deadline {
             break;
         }
-        tokio::select! {
-            () = cancel.cancelled() => return Err(cancelled(guest)),
-            () = sleep(POLL.min(deadline.saturating_sub(begin.elapsed()))) => {}
-        }
+        pause(cancel, POLL.min(deadline.saturating_sub(begin.elapsed()))).await;
     }
     let waited = begin.elapsed();
     let mut unmet = Vec::new();
@@ -204,8 +199,4 @@ async fn wait(
 fn one_line(error: &GuestError) -> String {
     let text = error.to_string();
     text.lines().take(2).map(str::trim).collect::<Vec<_>>().join(" ")
-}
-
-fn cancelled(guest: &Guest) -> GuestError {
-    Guest::cancelled(guest.access(), "waiting until ready")
 }

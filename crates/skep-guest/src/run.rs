@@ -27,9 +27,7 @@ const LARGEST_OUTPUT: usize = 64 << 20;
 pub struct Output {
     /// Its exit status; 128 + the signal's number if a signal ended it.
     pub code: i32,
-    /// Its standard output.
     pub stdout: Vec<u8>,
-    /// Its error output.
     pub stderr: Vec<u8>,
 }
 
@@ -130,8 +128,8 @@ impl Guest {
         remote.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = match remote.spawn().await {
             Ok(child) => child,
-            // A master that ends in the middle of a request is told in as many ways as there are
-            // moments in one: whether it still answers is what counts.
+            // A master that ends in the middle of a request causes different errors at each moment:
+            // whether it still answers is what counts.
             Err(_) if self.session.check().await.is_err() => return Err(Stop::Lost),
             Err(error) => return Err(Stop::Refused(error)),
         };
@@ -204,11 +202,8 @@ impl Guest {
 /// Why a command did not run to its end.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// The connection broke.
     Lost,
-    /// The work was cancelled.
     Cancelled,
-    /// Its time was over.
     Deadline,
     /// The master did not start it.
     Refused(openssh::Error),
@@ -216,46 +211,45 @@ pub(crate) enum Stop {
     Pipe(io::Error),
 }
 
-/// The end of an output, as text.
 pub(crate) fn tail(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(TAIL)..]).trim().to_owned()
 }
 
-/// Keeps what is written to it and tells each whole line.
+/// Keeps what is written to it and hands out each whole line.
 struct Lines<'a, F> {
     all: Vec<u8>,
-    told: usize,
-    tell: &'a Mutex<F>,
+    reported: usize,
+    on_line: &'a Mutex<F>,
 }
 
 impl<'a, F: FnMut(&str)> Lines<'a, F> {
-    fn new(tell: &'a Mutex<F>) -> Self {
-        Self { all: Vec::new(), told: 0, tell }
+    fn new(on_line: &'a Mutex<F>) -> Self {
+        Self { all: Vec::new(), reported: 0, on_line }
     }
 
     fn take(&mut self, bytes: &[u8]) {
         self.all.extend_from_slice(bytes);
         while let Some(length) = self.next_line() {
-            self.tell(length);
+            self.report(length);
         }
     }
 
     fn next_line(&self) -> Option<usize> {
-        let rest = &self.all[self.told..];
+        let rest = &self.all[self.reported..];
         let end = rest.iter().position(|&byte| byte == b'\n').map(|end| end + 1);
         end.or((rest.len() >= LONGEST_LINE).then_some(rest.len()))
     }
 
-    fn tell(&mut self, length: usize) {
-        let line = &self.all[self.told..self.told + length];
-        let mut tell = self.tell.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        tell(String::from_utf8_lossy(line).trim_end());
-        self.told += length;
+    fn report(&mut self, length: usize) {
+        let line = &self.all[self.reported..self.reported + length];
+        let mut on_line = self.on_line.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        on_line(String::from_utf8_lossy(line).trim_end());
+        self.reported += length;
     }
 
     fn finish(mut self) -> Vec<u8> {
-        if self.told < self.all.len() {
-            self.tell(self.all.len() - self.told);
+        if self.reported < self.all.len() {
+            self.report(self.all.len() - self.reported);
         }
         self.all
     }
@@ -292,7 +286,8 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// However the output is cut on its way, the same lines are told and the same bytes kept.
+        /// However the output is cut on its way, the same lines are handed out and the same bytes
+        /// kept.
         #[test]
         fn lines_do_not_depend_on_how_they_arrive(
             text in "[a-c\n]{0,40}",

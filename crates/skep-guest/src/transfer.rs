@@ -10,11 +10,8 @@ use crate::{Access, GuestError, access::check_user};
 /// One end of a copy.
 #[derive(Debug, Clone, Copy)]
 pub enum End<'a> {
-    /// A path of this host.
     Here(&'a OsStr),
-    /// A path of a machine.
     There {
-        /// The machine.
         access: &'a Access,
         /// The user to log in as, in place of the machine's own.
         user: Option<&'a str>,
@@ -23,12 +20,11 @@ pub enum End<'a> {
     },
 }
 
-/// What a copy is told besides its ends.
+/// Options of a copy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Copying {
     /// Directories with what is in them.
     pub recursive: bool,
-    /// Neither progress nor warnings.
     pub quiet: bool,
 }
 

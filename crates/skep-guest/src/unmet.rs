@@ -9,7 +9,6 @@ pub struct Unmet {
     pub description: String,
     /// Why it is not met, with what the machine says about it.
     pub reason: String,
-    /// What to do about it.
     pub hint: String,
 }
 

@@ -10,7 +10,7 @@ use std::{
 const KEPT: u64 = 64 << 10;
 /// How long a console may become before it is cut while its machine runs, in bytes.
 const BOUND: u64 = 1 << 20;
-/// How many lines an error or a person is shown.
+/// How many lines an error or a screen shows.
 const LINES: usize = 40;
 
 /// Cuts a console to its end, before its machine is started.

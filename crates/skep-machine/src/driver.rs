@@ -1,4 +1,4 @@
-//! What every driver can do, and what it is told.
+//! The operations of every driver, and what they take.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,20 +9,37 @@ use std::{
 
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
-use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Port, Size};
-use skep_os::Seed;
+use skep_context::{Context, cancellable};
+use skep_model::{Check, ClusterName, MachineName, MachineState, Port, Reason, Size};
+use skep_os::{Builder, OsError, Seed};
 use skep_store::{Journal, Resource};
 use tokio_util::sync::CancellationToken;
 
 use crate::{DriverOptions, MachineError};
 
+/// How a driver gets at the builder of guest systems: only when one is needed, since a host that
+/// cannot build one can still list and remove machines.
+pub type GuestSystems = Box<dyn Fn() -> Result<Builder, OsError> + Send + Sync>;
+
 /// Which machine: names are unique within a cluster, clusters within a store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MachineId {
-    /// The cluster it belongs to.
     pub cluster: ClusterName,
-    /// Its name there.
     pub machine: MachineName,
+}
+
+impl MachineId {
+    pub(crate) fn refuse(&self, action: &'static str, reason: impl ToString) -> MachineError {
+        self.refuse_for(action, reason.to_string().into())
+    }
+
+    pub(crate) fn refuse_for(&self, action: &'static str, reason: Reason) -> MachineError {
+        MachineError::Driver { machine: self.machine.clone(), action, reason }
+    }
+
+    pub(crate) fn missing(&self) -> MachineError {
+        MachineError::NoSuchMachine { machine: self.machine.clone() }
+    }
 }
 
 impl fmt::Display for MachineId {
@@ -34,7 +51,6 @@ impl fmt::Display for MachineId {
 /// What is about to be asked of a driver, for its preflight.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The cluster.
     pub cluster: ClusterName,
     /// How many machines will be made that are not there yet.
     pub new_machines: usize,
@@ -42,11 +58,9 @@ pub struct Request {
     pub subnet: Option<Ipv4Net>,
     /// Whether the cluster's network is to be made (and so must not overlap anything yet).
     pub new_network: bool,
-    /// How big each machine is to be.
     pub size: Size,
     /// The ports each machine is to answer on at its host address, besides SSH and the engine.
     pub publish: Vec<Port>,
-    /// The driver's own options of a machine to be made.
     pub options: DriverOptions,
 }
 
@@ -57,7 +71,7 @@ pub struct MachinePlan {
     pub id: MachineId,
     /// Its address on the cluster's network, kept for life.
     pub address: Ipv4Addr,
-    /// What it is told at its first boot; a driver adds what only it knows, its network interfaces.
+    /// What it reads at its first boot; a driver adds what only it knows, its network interfaces.
     pub seed: Seed,
     /// When the seed was written.
     pub written: SystemTime,
@@ -65,8 +79,15 @@ pub struct MachinePlan {
     pub size: Size,
     /// The ports it answers on at its host address, besides SSH and the engine.
     pub publish: Vec<Port>,
-    /// The driver's own options.
     pub options: DriverOptions,
+}
+
+impl MachinePlan {
+    /// A machine of the usual size that publishes nothing.
+    pub fn new(id: MachineId, address: Ipv4Addr, seed: Seed, options: DriverOptions) -> Self {
+        let (written, size, publish) = (SystemTime::UNIX_EPOCH, Size::default(), Vec::new());
+        Self { id, address, seed, written, size, publish, options }
+    }
 }
 
 /// Where this host reaches a machine.
@@ -88,18 +109,52 @@ impl Reach {
     }
 }
 
-/// What an operation that makes or removes something is given besides its subject.
+/// What an operation that makes or removes something takes besides its subject.
 #[derive(Debug, Clone, Copy)]
 pub struct Work<'a> {
     /// Where intent is written before an effect and the outcome after it.
     pub journal: &'a Journal,
-    /// Where progress is told.
-    pub events: &'a Events,
-    /// Ends every wait.
-    pub cancel: &'a CancellationToken,
+    /// Where its steps are shown, and what ends it.
+    pub context: Context<'a>,
 }
 
-/// One way of having machines.
+impl Work<'_> {
+    /// Makes a resource, with its intent in the journal before and the outcome after.
+    pub(crate) async fn make<T>(
+        self,
+        resource: &Resource,
+        make: impl Future<Output = Result<T, MachineError>>,
+    ) -> Result<T, MachineError> {
+        let made = cancellable(self.context.cancel, async {
+            self.journal.intent(resource)?;
+            let made = make.await?;
+            self.journal.made(resource)?;
+            Ok(made)
+        });
+        let made = made.await;
+        if made.as_ref().is_err_and(MachineError::is_refusal) {
+            // Nothing came of the intent.
+            self.journal.gone(resource)?;
+        }
+        made
+    }
+
+    /// Removes a resource: the journal hears of it before, so that the next command goes on.
+    pub(crate) async fn remove(
+        self,
+        resource: &Resource,
+        remove: impl Future<Output = Result<(), MachineError>>,
+    ) -> Result<(), MachineError> {
+        let removed = cancellable(self.context.cancel, async {
+            self.journal.going(resource)?;
+            remove.await
+        });
+        removed.await?;
+        Ok(self.journal.gone(resource)?)
+    }
+}
+
+/// A driver: it creates machines, or adopts what is there.
 ///
 /// Every operation can be asked for again: what is already so is success. Operations on different
 /// machines may run at the same time. An operation that is cancelled leaves what the journal
@@ -110,41 +165,49 @@ pub trait Driver: fmt::Debug + Send + Sync {
     async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check>;
 
     /// Makes what the machines of a cluster share: the guest's image and a network. Returns the
-    /// network's subnet, `wanted` or a free one; none if its machines are not on one network.
+    /// network's subnet, `wanted` or a free one; none if its machines are not on one network, and
+    /// share nothing.
     async fn prepare(
         &self,
-        cluster: &ClusterName,
-        wanted: Option<Ipv4Net>,
-        work: Work<'_>,
-    ) -> Result<Option<Ipv4Net>, MachineError>;
+        _cluster: &ClusterName,
+        _wanted: Option<Ipv4Net>,
+        _work: Work<'_>,
+    ) -> Result<Option<Ipv4Net>, MachineError> {
+        Ok(None)
+    }
 
-    /// Where this host reaches a machine of a cluster that has been prepared. Asks nobody: it is
-    /// the same whether the machine runs or not.
+    /// Where this host reaches a machine of a cluster that has been prepared. No program is asked:
+    /// it is the same whether the machine runs or not. Directly, where the host is on its network.
     fn reach(
         &self,
-        id: &MachineId,
+        _id: &MachineId,
         address: Ipv4Addr,
-        options: &DriverOptions,
-    ) -> Result<Reach, MachineError>;
+        _options: &DriverOptions,
+    ) -> Result<Reach, MachineError> {
+        Ok(Reach::direct(address))
+    }
 
     /// What a machine is called in the journal: the one of its resources without which it is no
     /// machine.
     fn resource(&self, id: &MachineId) -> Resource;
 
     /// Makes a machine answer on `ports` at its host address, from now on and after each start.
-    /// Ports it answers on already, or with this driver on all of them, are success.
+    /// Ports it answers on already, or as a machine that is reached directly on all of them, are
+    /// success.
     async fn publish(
         &self,
-        id: &MachineId,
-        ports: &[Port],
-        cancel: &CancellationToken,
-    ) -> Result<(), MachineError>;
+        _id: &MachineId,
+        _ports: &[Port],
+        _cancel: &CancellationToken,
+    ) -> Result<(), MachineError> {
+        Ok(())
+    }
 
     /// Makes a machine, stopped. A whole one that is there already stays as it is; one that has
     /// never been started is made anew, since its seed may be missing.
     async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError>;
 
-    /// Powers a machine on, back on its cluster's network where somebody has taken it off. Does not
+    /// Powers a machine on, back on its cluster's network where it was disconnected. Does not
     /// wait for its guest.
     async fn start(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError>;
 
@@ -168,8 +231,11 @@ pub trait Driver: fmt::Debug + Send + Sync {
         Ok(self.states(cluster).await?.into_keys().collect())
     }
 
-    /// The end of what a machine printed to its console, for an error's text.
-    async fn console(&self, id: &MachineId) -> Result<String, MachineError>;
+    /// The end of what a machine printed to its console, for an error's text; nothing where it has
+    /// none.
+    async fn console(&self, _id: &MachineId) -> Result<String, MachineError> {
+        Ok(String::new())
+    }
 
     /// Removes a machine with everything that is its own.
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError>;

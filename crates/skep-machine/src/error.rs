@@ -1,67 +1,46 @@
-//! Why a machine could not be had, or could not be got rid of.
+//! Why a machine could not be made, used or removed.
+
+use std::path::PathBuf;
 
 use ipnet::Ipv4Net;
+use skep_context::Cancelled;
 use skep_engine::EngineError;
-use skep_model::{Advice, Advise, ClusterName, MachineName, Port, Reason};
+use skep_guest::{GuestError, adopt::AdoptError};
+use skep_model::{Advice, Advise, ClusterName, MachineName, MachineState, Port, Reason};
 use skep_os::{OsError, SeedError};
 use skep_store::{Resource, StoreError};
 
 /// Why an operation on machines failed.
 #[derive(Debug, thiserror::Error)]
 pub enum MachineError {
-    /// There is no driver of that name.
     #[error(
         "there is no driver `{name}`; the drivers are: auto, container, qemu, virtualbox, ssh, none"
     )]
-    UnknownDriver {
-        /// What was asked for.
-        name: String,
-    },
-    /// There is no machine of that name.
+    UnknownDriver { name: String },
     #[error("machine {machine} does not exist")]
-    NoSuchMachine {
-        /// Its name.
-        machine: MachineName,
-    },
+    NoSuchMachine { machine: MachineName },
     /// Something of that name is there and is not this store's.
     #[error(
         "the {resource} is there already and does not belong to cluster {cluster} of this store: \
          choose another cluster name with --name, or remove it"
     )]
-    Foreign {
-        /// What is in the way.
-        resource: Resource,
-        /// The cluster that wants the name.
-        cluster: ClusterName,
-    },
+    Foreign { resource: Resource, cluster: ClusterName },
     /// The driver could not do what was asked of one machine.
     #[error("cannot {action} machine {machine}: {}", .reason.text)]
-    Driver {
-        /// Which machine.
-        machine: MachineName,
-        /// What was tried.
-        action: &'static str,
-        /// Why not.
-        reason: Reason,
-    },
+    Driver { machine: MachineName, action: &'static str, reason: Reason },
     /// No machine of the driver can do this. The text begins as docker-machine's.
     #[error("{driver} driver does not support {action}: {fix}")]
     Unsupported {
         /// The driver, by docker-machine's name: `generic`.
         driver: &'static str,
-        /// What was asked for: `stop`.
         action: &'static str,
-        /// What to do instead.
         fix: String,
     },
     /// The host's engine refused something about one machine.
     #[error("cannot {action} machine {machine}")]
     Engine {
-        /// Which machine.
         machine: MachineName,
-        /// What was tried.
         action: &'static str,
-        /// What the engine said.
         #[source]
         source: EngineError,
     },
@@ -70,66 +49,69 @@ pub enum MachineError {
     Shared {
         /// What was tried: `make the network skep-demo`.
         action: String,
-        /// What the engine said.
         #[source]
         source: EngineError,
     },
-    /// What machines share could not be had, and no engine has to do with it.
+    /// What machines share could not be made, and no engine is involved.
     #[error("cannot {action}: {}", .reason.text)]
-    Host {
-        /// What was tried: `make the segment of cluster demo`.
-        action: String,
-        /// Why not.
-        reason: Reason,
-    },
-    /// Virtual machines cannot be run with what was asked for.
+    Host { action: String, reason: Reason },
+    /// Virtual machines cannot run with the accelerator that was asked for.
     #[error("virtual machines cannot be run with {accel}: {why}")]
-    Acceleration {
-        /// What was asked for: `kvm`.
-        accel: &'static str,
-        /// Why not.
-        why: String,
-        /// What to do about it.
-        fix: String,
-    },
+    Acceleration { accel: &'static str, why: String, fix: String },
     /// A machine cannot answer on a port at its host address.
     #[error("machine {machine} cannot answer on {address}:{}/{}: {reason}{}", .port.host, .port.protocol, instead(.port, .free))]
     Port {
-        /// Which machine.
         machine: MachineName,
-        /// Its host address.
         address: std::net::IpAddr,
-        /// The port.
         port: Port,
-        /// Why not: somebody else has it, or it takes a permission.
+        /// Why not: another process has it, or it takes a permission.
         reason: String,
-        /// The next port that is free there.
         free: Option<u16>,
     },
-    /// What a machine is to be told at its first boot cannot be written.
     #[error(transparent)]
     Seed(#[from] SeedError),
-    /// A network that was asked for cannot be used.
     #[error("the subnet {subnet} cannot be used: {reason}")]
     Subnet {
-        /// What was asked for.
         subnet: Ipv4Net,
         /// Why not, and what to choose instead.
         reason: String,
     },
-    /// No network is free.
     #[error(
         "no /24 in 192.168.0.0/16 is free: remove Docker networks that nobody uses \
          (`docker network prune`), or name one with --subnet"
     )]
     NoFreeSubnet,
-    /// The guest system could not be had.
+    #[error(transparent)]
+    Guest(#[from] GuestError),
+    /// A machine that was there before, and is not as skep left it.
+    #[error(transparent)]
+    Adopt(AdoptError),
+    /// A machine that cannot be logged in to, with what it printed last.
+    #[error("{source}; the end of its console:{console}")]
+    Console {
+        source: GuestError,
+        /// The end of its console, a line each.
+        console: String,
+    },
+    /// A machine that ended while it was waited for, with what it printed last.
+    #[error(
+        "it ended while it was waited for ({}){}",
+        .state.to_string().to_lowercase(), console_text(.console)
+    )]
+    Ended { state: MachineState, console: String },
+    /// The key to log in to a machine with is not in the store any more.
+    #[error(
+        "the private key of machine {machine} is lost: {} is missing or damaged, and so is its copy in \
+         `.kept` beside it; put it back from a backup of the store. The machine, its engine and its \
+         swarm go on without it",
+        .path.display()
+    )]
+    KeyLost { machine: MachineName, path: PathBuf },
+    /// The guest system is not there and could not be built.
     #[error(transparent)]
     Os(#[from] OsError),
-    /// The store could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The work was cancelled.
     #[error("interrupted")]
     Cancelled,
 }
@@ -139,10 +121,40 @@ impl Advise for MachineError {
         match self {
             Self::NoSuchMachine { machine } => Some(Advice::MakeAgain(machine.clone())),
             Self::Driver { reason, .. } | Self::Host { reason, .. } => reason.advice(),
+            Self::Adopt(error) => error.advice(),
             Self::Os(error) => error.advice(),
             _ => None,
         }
     }
+}
+
+impl MachineError {
+    /// Whether something was refused before anything was made of it.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            MachineError::Foreign { .. } | MachineError::Subnet { .. } | MachineError::NoFreeSubnet
+        )
+    }
+}
+
+impl From<AdoptError> for MachineError {
+    fn from(error: AdoptError) -> Self {
+        match error {
+            AdoptError::Guest(error) => error.into(),
+            error => MachineError::Adopt(error),
+        }
+    }
+}
+
+impl From<Cancelled> for MachineError {
+    fn from(_: Cancelled) -> Self {
+        MachineError::Cancelled
+    }
+}
+
+fn console_text(console: &str) -> String {
+    if console.is_empty() { String::new() } else { format!("; the end of its console:{console}") }
 }
 
 fn instead(port: &Port, free: &Option<u16>) -> String {
@@ -158,9 +170,7 @@ fn instead(port: &Port, free: &Option<u16>) -> String {
 #[derive(Debug, thiserror::Error)]
 #[error("{resource} could not be removed")]
 pub struct Leftover {
-    /// What is left.
     pub resource: Resource,
-    /// Why.
     #[source]
     pub source: MachineError,
 }

@@ -1,7 +1,7 @@
-//! A driver with nothing behind it, for tests of those who use drivers.
+//! A driver with nothing behind it, for tests of code that uses drivers.
 //!
 //! It keeps machines in memory, holds them to the state machine of [`skep_model::machine`], and
-//! can be told to fail. The contract suite runs over it as over the real drivers.
+//! can be made to fail. The contract suite runs over it as over the real drivers.
 
 use std::{
     collections::BTreeMap,
@@ -15,10 +15,7 @@ use skep_model::{Check, ClusterName, MachineName, MachineState, Port, Transition
 use skep_store::Resource;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work, shelf,
-    subnet,
-};
+use crate::{Driver, MachineError, MachineId, MachinePlan, Request, Work, shelf, subnet};
 
 /// Machines in memory.
 #[derive(Debug, Default)]
@@ -70,7 +67,7 @@ impl FakeDriver {
         inner.refuses_clusters = false;
     }
 
-    /// Takes a machine away behind everybody's back.
+    /// Takes a machine away, as if it had been removed outside of skep.
     pub fn lose(&self, id: &MachineId) {
         self.lock().machines.remove(id);
     }
@@ -94,13 +91,13 @@ impl FakeDriver {
             Some(next) => {
                 inner.machines.insert(id.clone(), next);
             }
-            None => return Err(MachineError::NoSuchMachine { machine: id.machine.clone() }),
+            None => return Err(id.missing()),
         }
         Ok(())
     }
 }
 
-/// The first free network of loopback addresses: whoever tries to reach a fake machine is refused
+/// The first free network of loopback addresses: a connection to a fake machine is refused
 /// by this very host, and nothing leaves it.
 fn on_loopback(taken: &[subnet::Taken]) -> Result<Ipv4Net, MachineError> {
     (0..=255)
@@ -131,7 +128,7 @@ impl Driver for FakeDriver {
         }
         let network = Resource::new("network", cluster.as_str());
         work.journal.intent(&network)?;
-        Self::check(work.cancel)?;
+        Self::check(work.context.cancel)?;
         let chosen = {
             let mut inner = self.lock();
             let taken: Vec<_> = inner
@@ -155,14 +152,6 @@ impl Driver for FakeDriver {
         Ok(Some(chosen))
     }
 
-    fn reach(
-        &self,
-        _: &MachineId,
-        address: Ipv4Addr,
-        _: &DriverOptions,
-    ) -> Result<Reach, MachineError> {
-        Ok(Reach::direct(address))
-    }
     fn resource(&self, id: &MachineId) -> Resource {
         resource(id)
     }
@@ -176,14 +165,14 @@ impl Driver for FakeDriver {
         Self::check(cancel)?;
         match self.lock().machines.get(id) {
             Some(_) => Ok(()),
-            None => Err(MachineError::NoSuchMachine { machine: id.machine.clone() }),
+            None => Err(id.missing()),
         }
     }
 
     async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError> {
         let resource = resource(&plan.id);
         work.journal.intent(&resource)?;
-        Self::check(work.cancel)?;
+        Self::check(work.context.cancel)?;
         if let Err(refused) = self.apply(&plan.id, Transition::Create) {
             // Nothing came of the intent.
             work.journal.gone(&resource)?;
@@ -219,12 +208,12 @@ impl Driver for FakeDriver {
     async fn console(&self, id: &MachineId) -> Result<String, MachineError> {
         match self.lock().machines.get(id) {
             Some(_) => Ok("a fake machine says nothing".into()),
-            None => Err(MachineError::NoSuchMachine { machine: id.machine.clone() }),
+            None => Err(id.missing()),
         }
     }
 
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
-        Self::check(work.cancel)?;
+        Self::check(work.context.cancel)?;
         work.journal.going(&resource(id))?;
         self.apply(id, Transition::Remove)?;
         Ok(work.journal.gone(&resource(id))?)
@@ -243,7 +232,7 @@ impl Driver for FakeDriver {
         found: &Resource,
         work: Work<'_>,
     ) -> Result<(), MachineError> {
-        Self::check(work.cancel)?;
+        Self::check(work.context.cancel)?;
         work.journal.going(found)?;
         {
             let mut inner = self.lock();

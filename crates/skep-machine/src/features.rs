@@ -16,7 +16,7 @@ pub struct Features {
     pub system: System,
 }
 
-/// What a machine runs.
+/// What runs in a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum System {
     /// skep's own guest, which reads its seed at its first boot.

@@ -1,4 +1,4 @@
-//! The host that machines are created on, whichever driver creates them: what its kernel tells in
+//! The host that machines are created on, whichever driver creates them: what its kernel shows in
 //! files, and what it has left of disk and memory.
 
 use std::{
@@ -29,20 +29,20 @@ impl HostRoot {
         skep_read::text(self.path(absolute), skep_read::limit::SYSTEM)
     }
 
-    /// The networks that the host has routes to; none where it does not tell.
+    /// The networks that the host has routes to; none where it shows none.
     pub(crate) fn routes(&self) -> Vec<subnet::Taken> {
         subnet::parse_routes(&self.text("/proc/net/route").unwrap_or_default())
     }
 
-    /// Whether so many bytes of memory can be had; `remedy` is what to do if not. Too little is a
-    /// warning only, for a machine takes memory as its guest comes to use it. `None` if the system
-    /// does not tell.
+    /// Whether so many bytes of memory are available; `remedy` is what to do if not. Too little is
+    /// a warning only, for a machine takes memory as its guest comes to use it. `None` if the
+    /// system does not show it.
     pub(crate) fn memory(&self, needed: u64, remedy: &str) -> Option<Check> {
         let available = self.meminfo("MemAvailable:")?;
         Some(enough_memory(available, needed, remedy))
     }
 
-    /// All the memory this host has, in bytes; `None` if the system does not tell.
+    /// All the memory this host has, in bytes; `None` if the system does not show it.
     pub(crate) fn total_memory(&self) -> Option<u64> {
         self.meminfo("MemTotal:")
     }

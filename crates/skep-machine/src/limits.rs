@@ -6,22 +6,19 @@ use skep_model::{Check, Port};
 
 use crate::host::megabytes;
 
-/// What memory is called in a check.
+/// What the sizes are called in a check.
 const MEMORY: &str = "memory of a machine";
-/// What processors are called.
 const CPUS: &str = "processors of a machine";
-/// What a disk is called.
 const DISK: &str = "disk of a machine";
 
 /// Why a machine gets no more memory than its host has.
 pub(crate) const ALL_MEMORY: &str = "this host has no more";
 
-/// The bounds of an amount of bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     /// The least that works.
     pub(crate) least: u64,
-    /// The most that can be had, if that is known, and why no more.
+    /// The most that is available, if that is known, and why no more.
     pub(crate) most: Option<(u64, &'static str)>,
 }
 
@@ -44,12 +41,10 @@ impl Flags {
         disk: "--virtualbox-disk-size",
     };
 
-    /// Whether a machine can have so much memory.
     pub(crate) fn memory(self, asked: Option<u64>, bounds: Bounds) -> Option<Check> {
         bytes(MEMORY, self.memory, asked?, bounds)
     }
 
-    /// Whether its disk can be so big.
     pub(crate) fn disk(self, asked: Option<u64>, bounds: Bounds) -> Option<Check> {
         bytes(DISK, self.disk, asked?, bounds)
     }

@@ -13,19 +13,15 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DriverKind {
-    /// [`container`](mod@crate::container)
     Container,
-    /// [`qemu`](mod@crate::qemu)
     Qemu,
-    /// [`virtualbox`](mod@crate::virtualbox)
     Virtualbox,
     /// [`ssh`](mod@crate::ssh); docker-machine calls it `generic`.
     Ssh,
-    /// [`none`](mod@crate::none)
     None,
 }
 
-/// A driver with what it is configured with for a machine, and no other driver would understand.
+/// A driver with its options for a machine, which no other driver would understand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DriverOptions {
     /// For [`container`](mod@crate::container), which has no options.

@@ -1,13 +1,15 @@
 //! What every driver that keeps something in the store needs: where that is, which machines there
 //! are, and what resources are called in the journal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
-use skep_model::{ClusterName, MachineName};
-use skep_store::{Layout, Resource, StoreError, file::names};
+use skep_model::{Advice, ClusterName, MachineName, Reason};
+use skep_store::{Layout, Resource, StoreError};
 
-use crate::MachineId;
+use crate::{
+    MachineError, MachineId,
+    record::{self, Record},
+};
 
 /// A driver's files in a store, each under the driver's name.
 ///
@@ -35,13 +37,53 @@ impl Shelf {
 
     /// The record of what a cluster's machines share.
     pub(crate) fn cluster_record(&self, cluster: &ClusterName) -> PathBuf {
-        let directory = self.layout.cluster(cluster.as_str());
+        let directory = self.layout.cluster(cluster);
         directory.directory().join(format!("{}.json", self.name))
     }
 
-    /// The directory of what a machine consists of.
-    pub(crate) fn machine_directory(&self, id: &MachineId) -> PathBuf {
-        self.of_machine(id).join(self.name)
+    /// What a cluster's machines share, if it has been prepared.
+    pub(crate) fn read_cluster<T: Record>(
+        &self,
+        cluster: &ClusterName,
+    ) -> Result<Option<T>, StoreError> {
+        record::read(&self.cluster_record(cluster))
+    }
+
+    /// The same of a cluster that must have been prepared.
+    pub(crate) fn cluster<T: Record>(&self, cluster: &ClusterName) -> Result<T, MachineError> {
+        self.read_cluster(cluster)?.ok_or_else(|| MachineError::Host {
+            action: format!("find the network of cluster {cluster}"),
+            reason: Reason::new(
+                format!("{} is gone", self.cluster_record(cluster).display()),
+                Advice::WriteAgain,
+            ),
+        })
+    }
+
+    pub(crate) fn write_cluster(
+        &self,
+        cluster: &ClusterName,
+        record: &impl Record,
+    ) -> Result<(), StoreError> {
+        record::write(&self.cluster_record(cluster), record)
+    }
+
+    /// What a machine consists of, with disks in files of a kind: `img`.
+    pub(crate) fn files(&self, id: &MachineId, disks: &'static str) -> Files {
+        Files { directory: self.of_machine(id).join(self.name), disks }
+    }
+
+    /// The machines of a cluster of which there are files, in order.
+    pub(crate) fn made(&self, cluster: &ClusterName) -> Result<Vec<MachineId>, StoreError> {
+        let mut machines = self.machines(cluster)?;
+        machines.retain(|id| self.of_machine(id).join(self.name).exists());
+        Ok(machines)
+    }
+
+    /// Machines as resources, and the network of their cluster if there is one.
+    pub(crate) fn resources(&self, cluster: &ClusterName, machines: &[MachineId]) -> Vec<Resource> {
+        let network = self.cluster_record(cluster).exists().then(|| network(cluster));
+        machines.iter().map(|id| of_machine(kind::MACHINE, id)).chain(network).collect()
     }
 
     /// The record of a machine that consists of nothing else.
@@ -50,30 +92,73 @@ impl Shelf {
     }
 
     fn of_machine(&self, id: &MachineId) -> PathBuf {
-        let cluster = self.layout.cluster(id.cluster.as_str());
-        cluster.machine(id.machine.as_str()).directory().to_owned()
+        let cluster = self.layout.cluster(&id.cluster);
+        cluster.machine(&id.machine).directory().to_owned()
     }
 
     /// Everything that may be a machine of a cluster, in order. The directory may be another
     /// driver's, or that of a machine which is not made yet.
     pub(crate) fn machines(&self, cluster: &ClusterName) -> Result<Vec<MachineId>, StoreError> {
-        let names = names(&self.layout.cluster(cluster.as_str()).machines())?;
-        let machines = names.iter().filter_map(|name| name.parse().ok());
-        Ok(machines.map(|machine| MachineId { cluster: cluster.clone(), machine }).collect())
+        let names = self.layout.cluster(cluster).machine_names()?.into_iter();
+        Ok(names.map(|machine| MachineId { cluster: cluster.clone(), machine }).collect())
     }
 
     /// What the machines of each of the store's clusters share, where they have this driver.
-    pub(crate) fn clusters<T: DeserializeOwned>(
-        &self,
-        schema: u64,
-    ) -> Result<Vec<(ClusterName, T)>, StoreError> {
+    pub(crate) fn clusters<T: Record>(&self) -> Result<Vec<(ClusterName, T)>, StoreError> {
         let mut found = Vec::new();
-        for name in names(&self.layout.clusters())? {
-            let Ok(cluster) = name.parse::<ClusterName>() else { continue };
-            let record = skep_store::read_json(&self.cluster_record(&cluster), schema)?;
-            found.extend(record.map(|record| (cluster, record)));
+        for cluster in self.layout.cluster_names()? {
+            found.extend(self.read_cluster(&cluster)?.map(|record| (cluster, record)));
         }
         Ok(found)
+    }
+}
+
+/// The files of a machine that its driver makes.
+///
+/// ```text
+/// machine.json   its record
+/// data.img       its disk: all it has ever written
+/// config.img     0600: its seed, with its keys
+/// console.log    what it prints to its serial port
+/// ```
+#[derive(Debug, Clone)]
+pub(crate) struct Files {
+    directory: PathBuf,
+    disks: &'static str,
+}
+
+impl Files {
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// A file that only its driver has.
+    pub(crate) fn other(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    pub(crate) fn record(&self) -> PathBuf {
+        self.other("machine.json")
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.other("data").with_extension(self.disks)
+    }
+
+    pub(crate) fn config(&self) -> PathBuf {
+        self.other("config").with_extension(self.disks)
+    }
+
+    pub(crate) fn console(&self) -> PathBuf {
+        self.other("console.log")
+    }
+
+    pub(crate) fn read<T: Record>(&self) -> Result<Option<T>, StoreError> {
+        record::read(&self.record())
+    }
+
+    pub(crate) fn write(&self, record: &impl Record) -> Result<(), StoreError> {
+        record::write(&self.record(), record)
     }
 }
 

@@ -17,15 +17,13 @@ pub const MAX_MACHINES: usize = 100;
 /// The place of the first machine in a network.
 const FIRST_HOST: u32 = 100;
 
-/// Swarm mode's default pool for overlay networks.
 const OVERLAY_POOL: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 8);
 
 /// A network that is already there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
-    /// Its addresses.
     pub subnet: Ipv4Net,
-    /// Whose they are: `the host's route through eth0`, `the Docker network bridge`.
+    /// The user of it: `the host's route through eth0`, `the Docker network bridge`.
     pub by: String,
 }
 

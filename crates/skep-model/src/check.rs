@@ -8,7 +8,6 @@ use crate::{Advice, advice::Reason};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// As needed.
     Pass,
     /// Work can go on, with a drawback that the check names.
     Warn,
@@ -21,9 +20,7 @@ pub enum Verdict {
 pub struct Check {
     /// What was looked at: `Docker Engine`, `free disk space`.
     pub what: String,
-    /// How it ended.
     pub verdict: Verdict,
-    /// What was found, in a few words.
     pub found: String,
     /// What to do about it; empty where there is nothing to do.
     pub fix: Advice,

@@ -1,4 +1,4 @@
-//! What is said while work goes on: one enum, sent through one handle.
+//! What is reported while work goes on: one enum, sent through one handle.
 //!
 //! A library opens a [`Span`] for each step with [`Events::step`] and ends it with its outcome;
 //! who listens (a terminal, JSON lines, a test) decides how it looks. Events carry no time: the
@@ -27,11 +27,9 @@ pub struct StepId(pub u64);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
-    /// Done.
     Done,
     /// There was nothing to do; the text says why.
     Skipped {
-        /// Why there was nothing to do.
         reason: String,
     },
     /// It failed; the error itself travels by return value.
@@ -50,35 +48,28 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// A step starts.
     Started {
-        /// Which step.
         id: StepId,
         /// What it works on: a machine's name, or `""` for the cluster or the host as a whole.
         subject: String,
         /// What is being done: `starting`, `waiting for the engine`.
         step: String,
     },
-    /// A step has got somewhere.
     Progress {
-        /// Which step.
         id: StepId,
         /// What it is at now: `unpacking docker.io`.
         detail: String,
-        /// Done so far, in the unit of `total`, if that can be told.
+        /// Done so far, in the unit of `total`, if that is known.
         done: Option<u64>,
-        /// How much there is in all, if that can be told.
+        /// How much there is in all, if that is known.
         total: Option<u64>,
     },
-    /// A step has ended.
     Ended {
-        /// Which step.
         id: StepId,
-        /// How.
         #[serde(flatten)]
         outcome: Outcome,
     },
-    /// Something the person should know, without a step of its own.
+    /// Something the user should know, without a step of its own.
     Warning {
         /// What it is about: a machine's name, or `""`.
         subject: String,
@@ -109,7 +100,7 @@ impl Events {
         Self { send: Arc::new(send), next: Arc::new(AtomicU64::new(1)) }
     }
 
-    /// A stream nobody listens to.
+    /// A stream without a listener.
     pub fn none() -> Self {
         Self::new(|_| {})
     }
@@ -122,7 +113,7 @@ impl Events {
         Span { events: self.clone(), id, ended: false }
     }
 
-    /// Says something the person should know.
+    /// Reports something the user should know.
     pub fn warn(&self, subject: impl fmt::Display, what: impl Into<Reason>) {
         let Reason { text, advice } = what.into();
         let advice = advice.map(|advice| *advice);
@@ -140,12 +131,12 @@ pub struct Span {
 }
 
 impl Span {
-    /// Says what the step is at now.
+    /// Reports what the step is at now.
     pub fn progress(&self, detail: impl Into<String>) {
         self.send_progress(detail.into(), None, None);
     }
 
-    /// Says how far the step is.
+    /// Reports how far the step is.
     pub fn progress_of(&self, detail: impl Into<String>, done: u64, total: u64) {
         self.send_progress(detail.into(), Some(done), Some(total));
     }

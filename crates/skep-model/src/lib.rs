@@ -1,5 +1,5 @@
 //! The vocabulary every other crate speaks: what a machine may be called, which role it plays,
-//! which state it is in, and what may be said while work goes on.
+//! which state it is in, and what may be reported while work goes on.
 //!
 //! ```
 //! use skep_model::{Event, Events, MachineName, MachineState, Transition};

@@ -14,7 +14,7 @@
 //!   kill is a stop that does not ask; restart is a stop followed by a start.
 //! ```
 //!
-//! Creation is not a state: whether a half-made machine exists is the journal's to tell, and the
+//! Creation is not a state: whether a half-made machine exists is for the journal, and the
 //! driver's answer is always one of these four.
 
 use std::fmt;
@@ -41,7 +41,6 @@ pub enum MachineState {
 pub enum Transition {
     /// Make it, without starting it.
     Create,
-    /// Power on.
     Start,
     /// Power off, asking the guest first.
     Stop,

@@ -14,7 +14,6 @@ pub const MAX_LENGTH: usize = 63;
 /// Why a text is not a name. Each variant's message names the text and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// The text is empty.
     #[error("a {kind} name must not be empty")]
     Empty {
         /// What was to be named: `machine` or `cluster`.
@@ -26,51 +25,32 @@ pub enum NameError {
          try `{suggested}`"
     )]
     TooLong {
-        /// What was to be named.
         kind: &'static str,
         /// The first characters of the text.
         head: String,
-        /// How many characters the text has.
         length: usize,
         /// The nearest name that would be accepted.
         suggested: String,
     },
-    /// The text looks like an option of the command line.
     #[error("the {kind} name `{name}` starts with a hyphen: is it an option in the wrong place?")]
-    LooksLikeOption {
-        /// What was to be named.
-        kind: &'static str,
-        /// The text.
-        name: String,
-    },
+    LooksLikeOption { kind: &'static str, name: String },
     /// A character that a host name cannot have.
     #[error(
         "the {kind} name `{name}` has {character:?}; a name has only a-z, 0-9 and `-`: try \
          `{suggested}`"
     )]
     BadCharacter {
-        /// What was to be named.
         kind: &'static str,
-        /// The text.
         name: String,
         /// The first character that is not allowed.
         character: char,
-        /// The nearest name that would be accepted.
         suggested: String,
     },
-    /// The text ends with a hyphen.
     #[error(
         "the {kind} name `{name}` ends with a hyphen; end it with a letter or a digit: try \
          `{suggested}`"
     )]
-    EndsWithHyphen {
-        /// What was to be named.
-        kind: &'static str,
-        /// The text.
-        name: String,
-        /// The nearest name that would be accepted.
-        suggested: String,
-    },
+    EndsWithHyphen { kind: &'static str, name: String, suggested: String },
 }
 
 impl NameError {

@@ -10,10 +10,8 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
-    /// TCP.
     #[default]
     Tcp,
-    /// UDP.
     Udp,
 }
 
@@ -30,11 +28,8 @@ impl fmt::Display for Protocol {
 /// `[HOST:]MACHINE[/tcp|udp]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Port {
-    /// The port at the machine's host address.
     pub host: u16,
-    /// The machine's own port.
     pub machine: u16,
-    /// What is spoken there.
     pub protocol: Protocol,
 }
 
@@ -42,7 +37,6 @@ pub struct Port {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no port: write PORT, HOST:PORT, or either with /udp; ports are 1 to 65535")]
 pub struct PortError {
-    /// What was written.
     pub text: String,
 }
 

@@ -10,7 +10,6 @@ pub struct Size {
     /// Memory, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
-    /// Processors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpus: Option<u32>,
     /// The most its disk may hold, in bytes.
@@ -36,7 +35,6 @@ impl Size {
     "`{text}` is no size: write megabytes as docker-machine has them (1024), or a unit: 1024M, 20G"
 )]
 pub struct SizeError {
-    /// What was written.
     pub text: String,
 }
 

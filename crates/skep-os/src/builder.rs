@@ -1,28 +1,28 @@
-//! Builds the guest system: once, whoever asks, however many ask at once.
+//! Builds the guest system once, however many processes ask at the same time.
 
 use std::{
+    ops::ControlFlow,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use fs_err as fs;
+use skep_context::{after, poll_until};
 use skep_model::{Check, Events, event::Span};
 use skep_process::Program;
-use skep_store::{Lock, StoreError};
+use skep_store::StoreError;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Definition, Image, OsError, Source,
-    cache::{Record, holder},
+    cache::Record,
     debootstrap::{Debootstrap, Run, Variant, quoted},
     definition::{GuestFile, SETUP},
+    lock::{BUILD, POLL, lock},
     place::Place,
     preflight::{self, CACHE_BYTES, Mode, SCRATCH_BYTES, User},
     progress,
 };
-
-/// How often a waiting build looks whether the other one has ended.
-const POLL: Duration = Duration::from_millis(50);
 
 /// How long removing what a failed build has left may take.
 const SWEEP: Duration = Duration::from_secs(20);
@@ -126,9 +126,6 @@ impl Builder {
     /// The image of this definition: from the cache, or from a build that another process has
     /// under way, or built now. A build takes about half a minute and nothing of one that fails or
     /// is cancelled stays.
-    ///
-    /// # Errors
-    /// See [`OsError`].
     pub async fn ensure(
         &self,
         events: &Events,
@@ -138,28 +135,34 @@ impl Builder {
             return Ok(image);
         }
         let span = events.step("", "building the guest system");
-        let result = self.build_alone(&span, cancel).await;
-        match result {
-            Err(OsError::Cancelled) => Err(OsError::Cancelled),
-            other => span.end_with(other),
-        }
+        let place = self.place();
+        let build = self.build(&place, &span, cancel);
+        let built = self.once(&place, &span, cancel, || place.image(), build).await;
+        ended(span, built)
     }
 
-    async fn build_alone(&self, span: &Span, cancel: &CancellationToken) -> Result<Image, OsError> {
-        let place = self.place();
-        let _lock = lock(&place, span, cancel).await?;
-        if let Some(image) = place.image()? {
-            return Ok(image);
+    /// What is in `place` already, or has been made there by another process while this one waited,
+    /// or else what `build` makes of it.
+    pub(crate) async fn once<T>(
+        &self,
+        place: &Place,
+        span: &Span,
+        cancel: &CancellationToken,
+        there: impl Fn() -> Result<Option<T>, OsError>,
+        build: impl Future<Output = Result<T, OsError>>,
+    ) -> Result<T, OsError> {
+        let _lock = lock(&place.lock(), BUILD, span, cancel).await?.ok_or(OsError::Cancelled)?;
+        match there() {
+            Ok(Some(image)) => return Ok(image),
+            Ok(None) | Err(OsError::Damaged { .. }) => {}
+            Err(error) => return Err(error),
         }
         // What is there has no record, or not the size it should have: a build was killed, or a
         // file was cut short.
-        self.sweep(&place).await?;
-        if let Some(check) = preflight::obstacle(self.preflight()) {
-            return Err(OsError::Preflight(check));
-        }
-        let built = self.build(&place, span, cancel).await;
+        self.sweep(place).await?;
+        let built = build.await;
         if built.is_err() {
-            self.sweep(&place).await?;
+            self.sweep(place).await?;
         }
         built
     }
@@ -167,18 +170,15 @@ impl Builder {
     /// Removes what a build has left. Processes that were killed a moment ago may still be at it,
     /// and without root they have made files that belong to subordinate users.
     pub(crate) async fn sweep(&self, place: &Place) -> Result<(), OsError> {
-        let swept = async {
-            loop {
-                match place.clear() {
-                    Err(OsError::Store(StoreError::Io { .. }) | OsError::Mounted { .. }) => {
-                        tokio::time::sleep(POLL).await;
-                    }
-                    other => return other,
-                }
+        let uncancelled = CancellationToken::new();
+        let polled = poll_until(&uncancelled, POLL, after(SWEEP), async || match place.clear() {
+            Err(error @ (OsError::Store(StoreError::Io { .. }) | OsError::Mounted { .. })) => {
                 self.remove_as_subordinate(place).await;
+                Ok(ControlFlow::Continue(error))
             }
-        };
-        tokio::time::timeout(SWEEP, swept).await.unwrap_or_else(|_| place.clear())
+            ended => ended.map(ControlFlow::Break),
+        });
+        polled.await?.met()
     }
 
     async fn remove_as_subordinate(&self, place: &Place) {
@@ -190,7 +190,8 @@ impl Builder {
         }
         let program = Program::new(&self.mmdebstrap)
             .args(["--unshare-helper", "find", &scratch, "-mindepth", "1", "-delete"])
-            .directory("/");
+            .directory("/")
+            .deadline(SWEEP);
         // Whether it helped is seen by the next attempt to remove the directory.
         let _ = program.run(&CancellationToken::new()).await;
     }
@@ -201,6 +202,9 @@ impl Builder {
         span: &Span,
         cancel: &CancellationToken,
     ) -> Result<Image, OsError> {
+        if let Some(check) = preflight::obstacle(self.preflight()) {
+            return Err(OsError::Preflight(check));
+        }
         let directory = place.directory();
         skep_store::file::create_private_dir(&directory)?;
         let partial = directory.join("partial.tar");
@@ -244,27 +248,11 @@ impl Builder {
     }
 }
 
-/// Takes the lock on one digest, saying whom it waits for.
-pub(crate) async fn lock(
-    place: &Place,
-    span: &Span,
-    cancel: &CancellationToken,
-) -> Result<Lock, OsError> {
-    let mut told = String::new();
-    loop {
-        match Lock::try_acquire(&place.lock(), "the guest system", &holder()) {
-            Err(StoreError::Locked { holder, .. }) => {
-                if told != holder {
-                    span.progress(format!("waiting for the build by {holder}"));
-                    told = holder;
-                }
-            }
-            other => return Ok(other?),
-        }
-        tokio::select! {
-            () = cancel.cancelled() => return Err(OsError::Cancelled),
-            () = tokio::time::sleep(POLL) => {}
-        }
+/// Ends the step that a build is shown as; one that is cancelled has not failed.
+pub(crate) fn ended<T>(span: Span, built: Result<T, OsError>) -> Result<T, OsError> {
+    match built {
+        Err(OsError::Cancelled) => Err(OsError::Cancelled),
+        other => span.end_with(other),
     }
 }
 

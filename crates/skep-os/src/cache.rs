@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! CACHE/
-//!   DIGEST.lock        held by whoever builds or removes it
+//!   DIGEST.lock        held by the process that builds or removes it
 //!   DIGEST/
 //!     image.json       what it is; written last, so that there is none without a whole rootfs.tar
 //!     rootfs.tar       the root file system, uncompressed
@@ -21,7 +21,7 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use skep_store::{Lock, StoreError};
 
-use crate::{OsError, image::Image, iso, place::Place, scratch, vm};
+use crate::{OsError, image::Image, iso, lock::holder, place::Place, scratch, vm};
 
 /// The newest schema of `image.json` this program knows.
 const SCHEMA: u64 = 1;
@@ -29,17 +29,12 @@ const SCHEMA: u64 = 1;
 /// What a cache directory holds for one digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
-    /// A whole guest system.
     Whole(Image),
-    /// What virtual machines are started from, whole.
     Vm(vm::VmImage),
-    /// A bootable ISO, whole.
     Iso(iso::IsoImage),
     /// A build under way, or what a killed one left behind.
     Unfinished {
-        /// The digest of its definition.
         digest: String,
-        /// Whether a build of it is under way.
         building: bool,
     },
 }
@@ -195,11 +190,6 @@ pub fn remove(cache: &Path, prefix: &str) -> Result<String, OsError> {
     let _lock = Lock::try_acquire(&place.lock(), &what, &holder())?;
     place.clear()?;
     Ok(digest)
-}
-
-/// How this process introduces itself to one that waits for it.
-pub(crate) fn holder() -> String {
-    format!("process {}", std::process::id())
 }
 
 fn is_digest(name: &str) -> bool {

@@ -14,8 +14,8 @@ pub const DIGEST_LABEL: &str = "skep.os";
 /// What runs as process 1.
 pub const ENTRYPOINT: &str = "/usr/sbin/skep-init";
 
-/// What asks a machine to stop its engine and end; it then ends with status 0. It is what an engine
-/// sends if nothing else is said, and an import has no way to say it.
+/// Asks a machine to stop its engine and end; it then ends with status 0. It is what an engine
+/// sends unless set, and an import has no way to set it.
 pub const STOP_SIGNAL: &str = "SIGTERM";
 
 /// The engine's state: images, containers, volumes and the machine's identity in the swarm. It has

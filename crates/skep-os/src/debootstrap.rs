@@ -44,18 +44,14 @@ impl Variant {
     }
 }
 
-/// One run of mmdebstrap.
 #[derive(Debug)]
 pub(crate) struct Run<'a> {
-    /// How much of the work is done.
     pub(crate) variant: Variant,
-    /// The packages to take.
     pub(crate) packages: Vec<&'static str>,
-    /// What dpkg is told, one option each.
+    /// Options of dpkg, one each.
     pub(crate) dpkg: Vec<String>,
     /// What is done once the packages are in place, in mmdebstrap's words.
     pub(crate) hooks: Vec<String>,
-    /// Variables for the hooks.
     pub(crate) environment: Vec<(&'static str, String)>,
     /// The tar to make; `None` if the hooks take out what is wanted.
     pub(crate) result: Option<&'a Path>,
@@ -64,11 +60,8 @@ pub(crate) struct Run<'a> {
 /// mmdebstrap, and what it works with.
 #[derive(Debug)]
 pub(crate) struct Debootstrap<'a> {
-    /// The program, by its path.
     pub(crate) program: &'a Path,
-    /// Where packages come from.
     pub(crate) source: &'a Source,
-    /// Where the results are kept.
     pub(crate) cache: &'a Path,
     /// Where directories to unpack in are made.
     pub(crate) scratch: &'a Path,

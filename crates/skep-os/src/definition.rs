@@ -1,4 +1,4 @@
-//! The one list of what a guest is made of, and the digest that tells two definitions apart.
+//! The one list of what a guest is made of, and the digest that identifies a definition.
 
 use sha2::{Digest, Sha256};
 
@@ -50,7 +50,6 @@ pub struct GuestFile {
     pub path: &'static str,
     /// Its mode, as in 0o755.
     pub mode: u32,
-    /// What is in it.
     pub content: &'static str,
 }
 
@@ -121,7 +120,7 @@ impl Definition {
         &FILES
     }
 
-    /// What dpkg is told, one option each, as in `dpkg.cfg`.
+    /// Options of dpkg, one each, as in `dpkg.cfg`.
     pub fn dpkg_options(&self) -> Vec<String> {
         let exclude = EXCLUDED.iter().map(|path| format!("path-exclude={path}"));
         let include = INCLUDED.iter().map(|path| format!("path-include={path}"));
@@ -131,22 +130,24 @@ impl Definition {
     /// The sha256 of everything above, in hex. Where the packages come from is not part of it: two
     /// mirrors of one release give the same guest.
     pub fn digest(&self) -> String {
-        let mut hash = Sha256::new();
-        let mut add = |part: &str| {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        };
-        add(&self.release.to_string());
-        add(&self.architecture);
-        self.packages().into_iter().for_each(&mut add);
-        self.dpkg_options().iter().for_each(|option| add(option));
+        let mut parts = vec![self.release.to_string(), self.architecture.clone()];
+        parts.extend(self.packages().into_iter().map(Into::into));
+        parts.extend(self.dpkg_options().iter().map(ToString::to_string));
         for file in self.files() {
-            add(file.path);
-            add(&format!("{:o}", file.mode));
-            add(file.content);
+            parts.extend([file.path.into(), format!("{:o}", file.mode), file.content.into()]);
         }
-        hex(&hash.finalize())
+        digest(parts)
     }
+}
+
+/// The sha256 of `parts`, each behind its length, so that no two lists give the same bytes.
+pub(crate) fn digest<T: AsRef<str>>(parts: impl IntoIterator<Item = T>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.as_ref().len() as u64).to_be_bytes());
+        hash.update(part.as_ref());
+    }
+    hex(&hash.finalize())
 }
 
 /// Bytes as lower-case hexadecimal digits.

@@ -17,7 +17,6 @@ pub(crate) struct Diagnosis {
 const KEPT: usize = 400;
 
 impl Diagnosis {
-    /// Takes note of one line of output.
     pub(crate) fn note(&mut self, line: &str) {
         if self.lines.len() == KEPT {
             self.lines.drain(..KEPT / 2);
@@ -25,7 +24,6 @@ impl Diagnosis {
         self.lines.push(line.trim().to_owned());
     }
 
-    /// The error that tells the cause.
     pub(crate) fn explain(
         &self,
         error: ProcessError,

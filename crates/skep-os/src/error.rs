@@ -11,7 +11,7 @@ use crate::SourceError;
 /// Why a guest system could not be built, found or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum OsError {
-    /// The host's configuration does not tell where packages come from.
+    /// The host's configuration does not say where packages come from.
     #[error(transparent)]
     Source(#[from] SourceError),
     /// Something that is needed is missing; nothing was touched.
@@ -21,62 +21,31 @@ pub enum OsError {
     #[error(
         "cannot get packages from {mirror}: {reason}; check that this address in apt's configuration can be reached: `apt-get update`"
     )]
-    Mirror {
-        /// The mirror's address.
-        mirror: String,
-        /// What apt said.
-        reason: String,
-    },
+    Mirror { mirror: String, reason: String },
     /// The mirror's signature does not hold.
     #[error(
         "the signature of {mirror} does not hold ({reason}): bring the keyring up to date with `apt-get install {package}`"
     )]
-    Signature {
-        /// The mirror's address.
-        mirror: String,
-        /// What apt said.
-        reason: String,
-        /// The package that has the keyring.
-        package: &'static str,
-    },
-    /// A package the guest needs is not in the archive.
+    Signature { mirror: String, reason: String, package: &'static str },
     #[error("the archive has no package `{package}` for {release}: is it a complete mirror?")]
-    NoPackage {
-        /// The package.
-        package: String,
-        /// The release.
-        release: String,
-    },
-    /// A disk filled up while the guest was built.
+    NoPackage { package: String, release: String },
     #[error("no space left while the guest system was built: make room in {} and in {}", .cache.display(), .scratch.display())]
-    NoSpace {
-        /// Where the result goes.
-        cache: PathBuf,
-        /// Where it is unpacked.
-        scratch: PathBuf,
-    },
+    NoSpace { cache: PathBuf, scratch: PathBuf },
     /// The host does not let the build do what it must.
     #[error(
         "the host does not permit the build ({reason}): run it as root, or allow unprivileged user namespaces"
     )]
-    NotPermitted {
-        /// What mmdebstrap said.
-        reason: String,
-    },
+    NotPermitted { reason: String },
     /// There is no kernel for virtual machines of this architecture.
     #[error("there are no virtual machines of {release} for the architecture `{architecture}`")]
     NoKernel {
-        /// The release.
         release: String,
         /// The architecture, in Debian's words.
         architecture: String,
     },
-    /// A file is not what was built.
     #[error("{} is damaged: {reason}", .path.display())]
     Damaged {
-        /// The file.
         path: PathBuf,
-        /// How that shows.
         reason: String,
         /// The beginning of the digest it lies under.
         digest: String,
@@ -86,23 +55,17 @@ pub enum OsError {
         "a program of the package `{package}` failed: is it installed? `apt-get install {package}`"
     )]
     Program {
-        /// The package that has it.
         package: &'static str,
-        /// What happened.
         #[source]
         source: ProcessError,
     },
     /// The build failed in a way that has no name here.
     #[error("the guest system could not be built")]
     Build(#[source] ProcessError),
-    /// Built systems could not be read or written.
     #[error("cannot {action} {}", .path.display())]
     Io {
-        /// What was tried.
         action: &'static str,
-        /// Which file or directory.
         path: PathBuf,
-        /// What the system said.
         #[source]
         source: io::Error,
     },
@@ -110,21 +73,16 @@ pub enum OsError {
     /// the host's own.
     #[error("{} is left alone, since something is mounted at {}: `umount {}`", .path.display(), .mount.display(), .mount.display())]
     Mounted {
-        /// The directory.
         path: PathBuf,
         /// Where something is mounted in it.
         mount: PathBuf,
     },
-    /// A record or a lock could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// No built system has this digest.
     #[error("no guest system's digest starts with `{0}`")]
     NotFound(String),
-    /// More than one built system has this digest.
     #[error("more than one guest system's digest starts with `{0}`: give more of it")]
     Ambiguous(String),
-    /// The work was cancelled.
     #[error("interrupted while the guest system was built; the next build starts anew")]
     Cancelled,
 }

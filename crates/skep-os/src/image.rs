@@ -15,8 +15,7 @@ pub struct Image {
     pub release: String,
     /// Its architecture, in Debian's words.
     pub architecture: String,
-    /// The version of its engine's package, if the build told.
+    /// The version of its engine's package, if the build named it.
     pub engine: Option<String>,
-    /// When it was built.
     pub built: SystemTime,
 }

@@ -127,7 +127,6 @@ impl Kernel {
         Self { package, modules: [&MODULES, drivers].concat() }
     }
 
-    /// The packages to extract.
     pub(crate) fn packages(&self) -> [&'static str; 2] {
         [self.package, BUSYBOX]
     }
@@ -138,15 +137,12 @@ impl Kernel {
     }
 }
 
-/// A kernel layer on disk.
 #[derive(Debug)]
 pub(crate) struct Layer {
     path: PathBuf,
     /// The kernel's release: `6.12.107+deb13-cloud-amd64`.
     pub(crate) release: String,
-    /// The kernel as it is packaged.
     pub(crate) kernel: Vec<u8>,
-    /// The static busybox.
     pub(crate) busybox: Vec<u8>,
     dependencies: String,
 }

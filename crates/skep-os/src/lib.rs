@@ -22,9 +22,9 @@
 //!
 //! - [`definition`]: the one list of packages and files a guest is made of, and its digest.
 //! - [`source`]: which mirror, release and keyring the host itself is configured for.
-//! - [`builder`]: builds the root file system once, whoever asks, however many ask at once.
+//! - [`builder`]: builds the root file system once, however many processes ask at the same time.
 //! - [`cache`]: what has been built; listing and removing it.
-//! - [`seed`]: what one machine is told at its first boot, as the tar the guest understands.
+//! - [`seed`]: what one machine reads at its first boot, as the tar the guest understands.
 //! - [`import`]: disc images that others have made, taken into the cache.
 //! - [`vm`]: how it is packaged for virtual machines: kernel, initramfs, disks.
 //! - [`iso`]: how it is packaged as a bootable ISO.
@@ -50,6 +50,8 @@ mod image;
 pub mod import;
 pub mod iso;
 mod kernel;
+mod lock;
+mod pack;
 mod place;
 mod preflight;
 mod progress;

@@ -35,7 +35,6 @@ impl Place {
         self.directory().join("vm.json")
     }
 
-    /// The record of the bootable ISO.
     pub(crate) fn iso_record(&self) -> PathBuf {
         self.directory().join("iso.json")
     }

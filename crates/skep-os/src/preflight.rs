@@ -17,14 +17,12 @@ const SUBORDINATES: u64 = 65_536;
 /// How the build gets the rights to make a root file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// As root.
     Root,
     /// In a user namespace of its own.
     Unshare,
 }
 
 impl Mode {
-    /// The mode for the user this process runs as.
     pub(crate) fn of_this_process() -> Self {
         if rustix::process::geteuid().is_root() { Self::Root } else { Self::Unshare }
     }
@@ -60,7 +58,6 @@ impl Tool {
         paths.find(|path| path.is_file()).unwrap_or_else(|| self.name.into())
     }
 
-    /// Whether it is there.
     pub(crate) fn installed(self) -> Check {
         let Self { name, package } = self;
         if self.path().is_absolute() {
@@ -154,7 +151,6 @@ pub(crate) fn permitted(mode: Mode, root: &Path, user: &User) -> Check {
     Check::pass(what, "user namespaces")
 }
 
-/// Who runs the build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct User {
     pub(crate) name: String,

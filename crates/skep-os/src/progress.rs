@@ -1,6 +1,6 @@
 //! What mmdebstrap, apt and dpkg print, in words for people.
 
-/// What the build is at, told by one line of output; `None` for a line that tells nothing new.
+/// What the build is at, by one line of output; `None` for a line with nothing new.
 pub(crate) fn step(line: &str) -> Option<String> {
     if let Some(stage) = line.strip_prefix("I: ") {
         return stage_of(stage).map(String::from);
@@ -51,7 +51,6 @@ pub(crate) fn engine_version(line: &str) -> Option<String> {
     Some(version.split_once(':').map_or(version, |(_, version)| version).to_owned())
 }
 
-/// A package's name without its architecture.
 fn package_name(name: &str) -> &str {
     name.split(':').next().unwrap_or(name)
 }

@@ -1,4 +1,4 @@
-//! What one machine is told at its first boot: a versioned, plain tar.
+//! What one machine reads at its first boot: a versioned, plain tar.
 //!
 //! ```text
 //! var/lib/skep/seed/
@@ -15,7 +15,7 @@
 //! ```
 //!
 //! The certificates' names are [`CaCertificate::file_name`](skep_pki::CaCertificate::file_name)'s.
-//! Everything belongs to root. `docs/guest-os.md` tells what the guest does with each file.
+//! Everything belongs to root. `docs/guest-os.md` describes what the guest does with each file.
 
 use std::{
     collections::BTreeMap,
@@ -39,7 +39,7 @@ pub const VERSION: u32 = 2;
 /// Where the seed lies in the guest, with a slash before it.
 pub const DIRECTORY: &str = "var/lib/skep/seed";
 
-/// Engine options the guest sets itself; the engine refuses to start if it is given one twice.
+/// Engine options the guest sets itself; the engine refuses to start if it receives one twice.
 const RESERVED: [&str; 6] = ["hosts", "tls", "tlsverify", "tlscacert", "tlscert", "tlskey"];
 
 /// Why a seed cannot be written.
@@ -68,7 +68,6 @@ pub struct Interface {
     pub address: Ipv4Net,
     /// Where packets for everywhere else go; at most one card of a machine has this.
     pub gateway: Option<Ipv4Addr>,
-    /// Who resolves names.
     pub nameservers: Vec<Ipv4Addr>,
 }
 
@@ -97,9 +96,7 @@ impl Interface {
 pub struct TlsFiles {
     /// The CA that client certificates must come from.
     pub ca: String,
-    /// The server's certificate.
     pub certificate: String,
-    /// The server's private key.
     pub key: SecretString,
 }
 
@@ -109,10 +106,9 @@ impl fmt::Debug for TlsFiles {
     }
 }
 
-/// What one machine is told at its first boot.
+/// What one machine reads at its first boot.
 #[derive(Debug, Clone)]
 pub struct Seed {
-    /// The machine's host name.
     pub hostname: MachineName,
     /// Public keys that may log in, one line each, in OpenSSH's format.
     pub authorized_keys: Vec<String>,
@@ -273,7 +269,6 @@ pub(crate) fn append(
     tar.append_data(&mut header, path, content).expect("a tar in memory takes any entry");
 }
 
-/// The bytes of a tar in memory.
 pub(crate) fn finish(tar: tar::Builder<Vec<u8>>) -> Vec<u8> {
     let mut bytes = tar.into_inner().expect("a tar in memory can be finished");
     bytes.flush().expect("memory needs no flushing");

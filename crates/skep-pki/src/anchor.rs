@@ -12,7 +12,6 @@ pub struct Anchor {
     /// The registry it is for; none if for everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry: Option<Registry>,
-    /// The certificate.
     #[serde(rename = "pem")]
     pub certificate: CaCertificate,
 }
@@ -20,7 +19,6 @@ pub struct Anchor {
 /// An [`Anchor`] by name. Its serialized form is `{registry?, fingerprint}`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AnchorName {
-    /// The registry it is for; none if for everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry: Option<Registry>,
     /// The certificate's fingerprint, 64 digits.

@@ -32,11 +32,9 @@ pub const LEAF_LIFETIME: Duration = Duration::from_secs(3 * 365 * DAY.as_secs())
 /// A certificate with its private key.
 #[derive(Debug, Clone)]
 pub struct Issued {
-    /// The certificate, PEM.
     pub certificate_pem: String,
     /// Its private key, PKCS #8 PEM.
     pub key_pem: SecretString,
-    /// When it ends.
     pub not_after: SystemTime,
 }
 

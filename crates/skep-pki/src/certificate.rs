@@ -67,7 +67,7 @@ impl CaCertificate {
         short(&self.fingerprint)
     }
 
-    /// Whose certificate it is, `CN=…, O=…`, fit to be shown.
+    /// The subject, `CN=…, O=…`, fit to be shown.
     pub fn subject(&self) -> &str {
         &self.subject
     }
@@ -92,7 +92,7 @@ impl CaCertificate {
         self.issued_by_itself
     }
 
-    /// Why it is not a CA's, if it is not: it vouches for one server only, and for one registry that
+    /// Why it is no CA's, if it is not: it vouches for one server only, and for one registry that
     /// is enough.
     pub fn not_a_ca(&self) -> Option<&'static str> {
         self.not_a_ca
@@ -127,7 +127,7 @@ impl CaCertificate {
         }
     }
 
-    /// Takes a certificate in DER, whoever's it is.
+    /// Takes a certificate in DER, whatever its owner.
     pub(crate) fn from_der(der: Vec<u8>, place: Place) -> Result<Self, CertificateError> {
         let refused = |reason: &str| CertificateError::NotACertificate {
             place: place.clone(),

@@ -9,27 +9,20 @@ use skep_store::StoreError;
 pub enum PkiError {
     /// A name that cannot stand in a certificate.
     #[error("`{name}` is not a host name or an IP address a certificate can be issued for")]
-    BadName {
-        /// The name.
-        name: String,
-    },
+    BadName { name: String },
     /// The text is not what it should be.
     #[error("the {what} is not readable: {reason}")]
     Unreadable {
         /// What was read: `certificate of the authority`, `key of the authority`.
         what: &'static str,
-        /// Why it cannot be read.
         reason: String,
     },
     /// The authority's key does not belong to its certificate.
     #[error("the key of the authority does not belong to its certificate")]
     KeyMismatch,
-    /// Making a key or signing failed.
     #[error("cannot make the {what}")]
     Make {
-        /// What was to be made.
         what: &'static str,
-        /// What the cryptography library said.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
@@ -39,15 +32,7 @@ pub enum PkiError {
          or move the directory away for a new authority",
         .directory.display()
     )]
-    Stored {
-        /// The directory of the store's certificates.
-        directory: PathBuf,
-        /// The file at fault.
-        file: &'static str,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The store could not be read or written.
+    Stored { directory: PathBuf, file: &'static str, reason: String },
     #[error(transparent)]
     Store(#[from] StoreError),
 }

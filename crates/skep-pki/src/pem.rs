@@ -2,7 +2,6 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-/// One block.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Block {
     /// What it says it is: `CERTIFICATE`.
@@ -13,7 +12,6 @@ pub(crate) struct Block {
     pub(crate) content: Result<Vec<u8>, String>,
 }
 
-/// The blocks of a text, in order.
 pub(crate) fn blocks(text: &[u8]) -> Vec<Block> {
     let mut found: Vec<Block> = Vec::new();
     let mut open: Option<(String, usize, Vec<u8>)> = None;

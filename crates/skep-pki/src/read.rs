@@ -11,9 +11,7 @@ use crate::{CaCertificate, CertificateError, MAX_FILE, Place, pem, printable};
 /// Certificates that may be given to machines: each a CA's, valid now, and there once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CaCertificates {
-    /// The certificates, in the order they were found.
     pub certificates: Vec<CaCertificate>,
-    /// What the person should know about them.
     pub notes: Vec<Note>,
 }
 
@@ -33,7 +31,6 @@ pub enum Purpose {
 pub enum Note {
     /// The same certificate is there twice; it counts once.
     Twice {
-        /// Whose certificate.
         subject: String,
         /// Where it was found first.
         first: Place,
@@ -43,19 +40,9 @@ pub enum Note {
     /// A certificate that is not valid now, in a file with others that are: it is left out.
     LeftOut(CertificateError),
     /// A server's own certificate, for its registry.
-    Server {
-        /// Whose certificate.
-        subject: String,
-        /// Where it was found.
-        place: Place,
-    },
+    Server { subject: String, place: Place },
     /// A CA that another one vouches for: most programs trust it only together with its root.
-    Intermediate {
-        /// Whose certificate.
-        subject: String,
-        /// Where it was found.
-        place: Place,
-    },
+    Intermediate { subject: String, place: Place },
 }
 
 impl fmt::Display for Note {
@@ -83,12 +70,9 @@ impl fmt::Display for Note {
 /// Why files of certificates are not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// One that cannot be read.
     #[error("cannot read {}", .path.display())]
     File {
-        /// Which.
         path: PathBuf,
-        /// Why not.
         #[source]
         source: io::Error,
     },
@@ -100,9 +84,6 @@ pub enum ReadError {
 impl CaCertificates {
     /// As [`CaCertificates::read`], of files that are read here; one larger than any bundle is not
     /// read to its end.
-    ///
-    /// # Errors
-    /// [`ReadError`].
     pub fn read_files<P: AsRef<Path>>(
         paths: &[P],
         purpose: Purpose,
@@ -216,7 +197,6 @@ fn judge(
 /// A certificate in DER, or why it is none, with its place.
 type Piece = (Result<Vec<u8>, CertificateError>, Place);
 
-/// Takes a file apart.
 fn split(name: &str, content: &[u8]) -> Result<Vec<Piece>, CertificateError> {
     let place = |line| Place { file: name.to_owned(), line };
     let file = name.to_owned();

@@ -32,47 +32,27 @@ pub enum CertificateError {
         "{}: it has more than {MAX_FILE} bytes, and certificates do not: is it the right file?",
         printable(.file)
     )]
-    TooLarge {
-        /// Which file.
-        file: String,
-    },
-    /// The file is empty.
+    TooLarge { file: String },
     #[error("{}: it is empty", printable(.file))]
-    Empty {
-        /// Which file.
-        file: String,
-    },
-    /// The file holds a private key.
+    Empty { file: String },
     #[error(
         "{0}: it holds a private key: keep that away from machines, and give the certificate only"
     )]
     PrivateKey(Place),
-    /// Not a certificate.
     #[error("{place}: it is not a certificate: {reason}")]
     NotACertificate {
-        /// Where.
         place: Place,
         /// What it is instead, or what is wrong with it.
         reason: String,
     },
-    /// A certificate that may not issue others.
     #[error(
         "{place}: \"{subject}\" is not a CA: {reason}; give the certificate of the CA that issued it"
     )]
-    NotACa {
-        /// Where.
-        place: Place,
-        /// Whose certificate.
-        subject: String,
-        /// What says so.
-        reason: &'static str,
-    },
+    NotACa { place: Place, subject: String, reason: &'static str },
     /// A certificate whose time is over.
     #[error("{place}: \"{subject}\" has expired on {since}")]
     Expired {
-        /// Where.
         place: Place,
-        /// Whose certificate.
         subject: String,
         /// Since when, in UTC.
         since: String,
@@ -80,9 +60,7 @@ pub enum CertificateError {
     /// A certificate whose time has not come.
     #[error("{place}: \"{subject}\" is not valid before {from}; is this host's clock right?")]
     NotYetValid {
-        /// Where.
         place: Place,
-        /// Whose certificate.
         subject: String,
         /// From when, in UTC.
         from: String,

@@ -28,10 +28,8 @@ pub type Registry = Server;
 /// Why a text does not name a server. Each says what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ServerError {
-    /// The text is empty, or its host is.
     #[error("\"{}\" names no host; write HOST or HOST:PORT", printable(.0))]
     NoHost(String),
-    /// It has a scheme or a path.
     #[error("\"{}\" is an address with more than HOST:PORT; leave out the scheme and the path", printable(.0))]
     Address(String),
     /// An IPv6 address without brackets, or with something wrong inside them.
@@ -40,7 +38,6 @@ pub enum ServerError {
     /// The host is not a DNS name.
     #[error("\"{}\" is not a host: a name has only letters, digits, `-`, `_` and dots between them", printable(.0))]
     Host(String),
-    /// The port is not one.
     #[error("\"{}\" is not a port; it is a number from 1 to 65535", printable(.0))]
     Port(String),
 }

@@ -37,8 +37,8 @@ pub const CLIENT_KEY: &str = "key.pem";
 /// The store's authority, made if there is none, with a client certificate beside it that is
 /// valid at `now`, renewed if it is due.
 ///
-/// `holder` tells another process who holds the lock. Blocks this thread while another process is
-/// here, which is some milliseconds.
+/// `holder` names the lock's holder to other processes. Blocks this thread while another process
+/// is here, which is some milliseconds.
 ///
 /// # Errors
 /// [`PkiError::Stored`] if an authority is there that cannot be used, for the engines made so far

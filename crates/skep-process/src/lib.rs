@@ -51,18 +51,13 @@ const LARGEST_OUTPUT: usize = 64 << 20;
 /// Why a program did not give what was asked of it.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
-    /// There is no such program.
+    /// No program of that name on the PATH, or at that path.
     #[error("the program `{program}` is not installed, or not on the PATH")]
-    NotFound {
-        /// The program's name.
-        program: String,
-    },
+    NotFound { program: String },
     /// It could not be started, or talking to it failed.
     #[error("cannot run `{program}`")]
     Io {
-        /// The program's name.
         program: String,
-        /// What the system said.
         #[source]
         source: io::Error,
     },
@@ -71,27 +66,16 @@ pub enum ProcessError {
     Failed {
         /// The command line, secrets masked.
         command: String,
-        /// How it ended.
         status: ExitStatus,
         /// The end of its error output, secrets masked.
         stderr: String,
     },
     /// It did not end in time and was killed.
     #[error("`{command}` did not end within {} s and was killed{}", .deadline.as_secs_f32(), indented(.stderr))]
-    Deadline {
-        /// The command line, secrets masked.
-        command: String,
-        /// How long it had.
-        deadline: Duration,
-        /// The end of its error output, secrets masked.
-        stderr: String,
-    },
+    Deadline { command: String, deadline: Duration, stderr: String },
     /// It was killed because the work was cancelled.
     #[error("`{command}` was interrupted")]
-    Cancelled {
-        /// The command line, secrets masked.
-        command: String,
-    },
+    Cancelled { command: String },
 }
 
 fn indented(stderr: &str) -> String {
@@ -102,9 +86,7 @@ fn indented(stderr: &str) -> String {
 /// What a program printed before it ended with status 0.
 #[derive(Debug, Clone)]
 pub struct Output {
-    /// Its standard output.
     pub stdout: Vec<u8>,
-    /// Its error output.
     pub stderr: Vec<u8>,
 }
 
@@ -404,7 +386,7 @@ struct Group(Armed);
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(pid) = self.0.group.and_then(|id| rustix::process::Pid::from_raw(id as i32)) {
-            // It may have ended by itself in the meantime; there is nobody left to tell.
+            // It may have ended by itself in the meantime, and a drop cannot return the error.
             let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
         }
     }

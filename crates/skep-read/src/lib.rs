@@ -47,7 +47,6 @@ pub enum Refusal {
     TooLong {
         /// Its length in bytes, where that is known before reading it.
         size: Option<u64>,
-        /// The limit in bytes.
         limit: u64,
     },
     /// One of its lines is longer than the limit.
@@ -57,7 +56,6 @@ pub enum Refusal {
         line: usize,
         /// Its length in bytes.
         size: usize,
-        /// The limit in bytes.
         limit: usize,
     },
     /// It should be text and is not UTF-8.
@@ -167,8 +165,8 @@ pub fn lines(path: impl AsRef<Path>, limit: u64, line: usize) -> io::Result<Stri
     }
 }
 
-/// All that `from` has, which is at most `limit` bytes. It blocks as long as `from` does: what may
-/// never end is read on a thread of its own, by someone who can give it up.
+/// Everything in `from`, at most `limit` bytes. It blocks as long as `from` does: what may
+/// never end is read on a thread of its own, by a caller that can abandon it.
 ///
 /// # Errors
 /// [`Refusal::TooLong`], and what `from` says.

@@ -1,4 +1,4 @@
-//! Why a service is not what it is meant to be: the task that tells, in full.
+//! Why a service is not what it is meant to be: the most telling task, in full.
 
 use std::{fmt, time::Duration};
 
@@ -19,16 +19,14 @@ const LINES: u64 = 10;
 /// How long they may take: without them the cause is still a cause.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What one task tells.
+/// One task's state, error and last lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cause {
     /// The task's name: `web.3`.
     pub task: String,
-    /// Its identifier.
     pub id: Id,
     /// Its node's name; empty if it has none.
     pub node: String,
-    /// What it does, or did.
     pub state: TaskState,
     /// Its error in full, or the engine's message where there is none.
     pub error: String,
@@ -36,7 +34,7 @@ pub struct Cause {
     pub exit_code: Option<i64>,
     /// The last lines it has written, without their ends, oldest first.
     pub log: Vec<String>,
-    /// Why these lines, or some of them, cannot be had.
+    /// Why these lines, or some of them, are missing.
     pub log_missing: Option<String>,
     /// For a task without a node: what keeps it off each.
     pub sites: Vec<Site>,
@@ -87,10 +85,10 @@ impl fmt::Display for Cause {
     }
 }
 
-/// The task that tells most of why a service is not whole: of those that failed since then the
+/// The task that says most about why a service is not whole: of those that failed since then the
 /// last one, and if none did, one that has no node, or any that is not there yet.
 ///
-/// `is_new` tells whether a failure belongs to what is being watched; if none does, an old one is
+/// `is_new` says whether a failure belongs to what is being watched; if none does, an old one is
 /// better than nothing.
 pub(crate) fn telling<'a>(tasks: &'a [Task], is_new: impl Fn(&Task) -> bool) -> Option<&'a Task> {
     let failed = |task: &&Task| {
@@ -120,8 +118,8 @@ pub fn task_name(service: &Service, task: &Task) -> String {
 }
 
 impl Services {
-    /// Everything one task tells. What cannot be asked is left out: this is called when things go
-    /// wrong already.
+    /// Everything known of one task. What cannot be asked is left out: this is called when
+    /// something has failed already.
     pub(crate) async fn cause(
         &self,
         service: &Service,

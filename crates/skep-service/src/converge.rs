@@ -1,8 +1,8 @@
 //! Watching a service until it is what it is meant to be, or cannot become it.
 //!
 //! Tasks have no events, so the tasks of the one service are asked for again and again: every
-//! 50 ms, or less often where an answer takes long. [`judge`] says where it stands; here is what
-//! only time tells.
+//! 50 ms, or less often where an answer takes long. [`judge`] says where it stands at one moment;
+//! here is what only several looks show.
 //!
 //! A service that was made or scaled has converged when its tasks have all run for the monitor
 //! window of its update settings (5 s unless set), as with docker. An update has converged when
@@ -26,9 +26,9 @@ use std::{
 };
 
 use jiff::Timestamp;
+use skep_context::{Context, pause};
 use skep_engine::EngineError;
-use skep_model::Events;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use self::judge::{Picture, Slot, Verdict, is_refused, judge};
@@ -55,40 +55,34 @@ pub const EXHAUSTED: Duration = Duration::from_secs(2);
 /// How many tasks of one slot may fail.
 pub const FAILURES: usize = 3;
 
-/// How long no node may be found for a task.
+/// How long no node may be found for a task before the watch is given up.
 pub const NO_ROOM: Duration = Duration::from_secs(10);
 
-/// How long the managers may be without a leader, or the engine may be silent.
+/// How long the managers may be without a leader, or the engine may be silent. A new leader is
+/// elected within some seconds of the old one's end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How watching a service ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is what it is meant to be.
     Converged,
-    /// It is not.
     NotConverged(Box<Shortfall>),
 }
 
 /// What a service that has not converged lacks, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shortfall {
-    /// Its name.
     pub service: String,
-    /// Why it was given up.
     pub reason: Reason,
     /// How many tasks run, or of a job, have ended well.
     pub good: u64,
-    /// How many should.
     pub wanted: u64,
-    /// The task that tells most of it.
     pub cause: Option<Cause>,
 }
 
 /// Why watching a service was given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
-    /// Its time was up.
     Late(Duration),
     /// Its update was paused: the engine's words.
     UpdatePaused(String),
@@ -96,13 +90,10 @@ pub enum Reason {
     RollbackPaused(String),
     /// Its update failed and was rolled back: the engine's words.
     RolledBack(String),
-    /// Its tasks fail again and again.
     Failing,
     /// A task is over, and its restart policy allows no other.
     Exhausted,
-    /// There is no node for a task.
     NoNode,
-    /// It was removed.
     Removed,
 }
 
@@ -155,7 +146,7 @@ struct Known {
     nodes_at: Instant,
 }
 
-/// What only time tells.
+/// What only several looks show.
 pub(crate) struct Memory {
     /// From then on failures are this watch's own: when the service was last changed.
     since: Option<Timestamp>,
@@ -178,11 +169,10 @@ impl Services {
     pub async fn converge(
         &self,
         service: &Id,
-        timeout: Duration,
-        events: &Events,
-        cancel: &CancellationToken,
+        context: Context<'_>,
     ) -> Result<Outcome, ServiceError> {
-        let deadline = Instant::now() + timeout;
+        let Context { events, cancel, timeout } = context;
+        let deadline = context.deadline();
         let mut memory = Memory::new();
         let mut known: Option<Known> = None;
         let mut show: Option<Show> = None;
@@ -226,11 +216,8 @@ impl Services {
                 }
                 Err(error) => return Err(error),
             }
-            let pause = LOOK.max(asked.elapsed());
-            tokio::select! {
-                () = cancel.cancelled() => {}
-                () = sleep(pause) => {}
-            }
+            // At most half of the time is spent asking, however slowly an engine answers.
+            pause(cancel, LOOK.max(asked.elapsed())).await;
         }
     }
 
@@ -242,6 +229,8 @@ impl Services {
         cancel: &CancellationToken,
     ) -> Result<Option<Known>, ServiceError> {
         let path = format!("/services/{id}");
+        // The docker CLI's filter for tasks of the present specification
+        // (`cli/command/service/progress`).
         let filters = [("service", id.as_str()), ("_up-to-date", "true")];
         let fresh = before.filter(|known| known.nodes_at.elapsed() < STALE);
         let nodes = async {
@@ -277,13 +266,14 @@ impl Services {
         memory.take_in(service, tasks);
         show.picture(service, &picture, nodes);
         let ended = memory.verdict(service, &picture);
+        // A task that is ending may make room for one without a node.
         if matches!(ended, Some(Err(Reason::NoNode)))
             && self.is_leaving(service, nodes, cancel).await?
         {
             memory.no_room = None;
             return Ok(None);
         }
-        // What is only shown waits until what is told has been told.
+        // What is only shown waits until the decision is known.
         if ended.is_none() && show.wants_old_tasks(STALE) {
             let all = self.tasks(&[("service", service.id.as_str())], cancel).await?;
             show.old_tasks(all, tasks);
@@ -327,8 +317,8 @@ impl Services {
         let mut short =
             Shortfall { service: service.spec.name.clone(), reason, good, wanted, cause: None };
         let all = self.tasks(&[("service", service.id.as_str())], cancel).await?;
-        // What has failed is told by the tasks of either specification, what has no node only by
-        // those of the present one.
+        // A failed task may be of either specification, a task without a node only of the present
+        // one.
         let from = if short.reason == Reason::NoNode { tasks } else { &all };
         let is_new = |task: &Task| {
             short.reason != Reason::NoNode
@@ -376,6 +366,7 @@ impl Memory {
             // One that is there at the first look was asked for, or is an old story.
             self.rollback_wanted = state == UpdateState::RollbackCompleted;
         }
+        // Only the message distinguishes a rollback that was asked for from one after a failure.
         if state == UpdateState::RollbackStarted
             && update.is_some_and(|update| update.message.starts_with("manually requested"))
         {
@@ -467,7 +458,7 @@ fn is_left_to_the_engine(service: &Service, state: &UpdateState) -> bool {
         UpdateState::RollbackStarted => &service.spec.rollback_config,
         _ => return false,
     };
-    // It pauses unless told otherwise.
+    // The engine pauses unless the settings say otherwise.
     settings.as_ref().is_none_or(|settings| settings.failure_action != FailureAction::Continue)
 }
 

@@ -6,8 +6,9 @@ use std::{
 };
 
 use jiff::Timestamp;
+use skep_context::{Context, pause};
 use skep_model::{Events, Span};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -37,9 +38,7 @@ pub struct DrainPlan {
 /// A service of which some tasks find no other node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unplaceable {
-    /// The service's name.
     pub service: String,
-    /// How many of its tasks.
     pub tasks: usize,
     /// What is in the way, node by node.
     pub sites: Vec<Site>,
@@ -60,29 +59,21 @@ pub struct Before {
 pub enum DrainOutcome {
     /// No task is there any more, and every service has again as many as it had.
     Drained,
-    /// It is not so.
     NotDrained(Vec<Stuck>),
 }
 
 /// Something that a drain waits for in vain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stuck {
-    /// A task does not go.
     Stays {
-        /// The task's name.
         task: String,
-        /// Its node.
         node: String,
     },
-    /// A service is not whole.
     Service {
-        /// Its name.
         name: String,
         /// How many of its tasks are as they should be.
         good: u64,
-        /// How many should be.
         wanted: u64,
-        /// The task that tells most of why.
         cause: Option<Box<Cause>>,
     },
 }
@@ -208,6 +199,7 @@ impl Services {
                 task.desired_state <= TaskState::Running && task.status.state < TaskState::Running
             };
             if own.iter().any(|task| waits(task) && was_there(task)) {
+                // All it wants: how many it had before that drain is not known any more.
                 before.services.insert(service.id.clone(), u64::MAX);
             }
         }
@@ -222,11 +214,10 @@ impl Services {
     pub async fn until_drained(
         &self,
         before: &Before,
-        timeout: Duration,
-        events: &Events,
-        cancel: &CancellationToken,
+        context: Context<'_>,
     ) -> Result<DrainOutcome, ServiceError> {
-        let deadline = Instant::now() + timeout;
+        let Context { events, cancel, .. } = context;
+        let deadline = context.deadline();
         let whole = events.step("", "waiting until the tasks have moved");
         let mut show = Show { events, lines: HashMap::new() };
         let mut memories: HashMap<Id, Memory> = HashMap::new();
@@ -292,7 +283,7 @@ impl Services {
                 stays.len(),
                 lacking.len()
             ));
-            // As long as anything moves, the rest is not told yet.
+            // As long as anything moves, the rest is not decided yet.
             if !moving || asked >= deadline {
                 let mut stuck: Vec<Stuck> =
                     stays.iter().map(|task| stays_on(task, all, nodes)).collect();
@@ -314,10 +305,8 @@ impl Services {
                 whole.failed("not everything has moved");
                 return Ok(DrainOutcome::NotDrained(stuck));
             }
-            tokio::select! {
-                () = cancel.cancelled() => {}
-                () = sleep(LOOK.max(2 * asked.elapsed())) => {}
-            }
+            // At most a third of the time is spent asking.
+            pause(cancel, LOOK.max(2 * asked.elapsed())).await;
         }
     }
 }

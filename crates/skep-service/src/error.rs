@@ -10,24 +10,16 @@ pub enum ServiceError {
     /// The engine could not be asked, or refused.
     #[error("cannot {action}")]
     Engine {
-        /// What was tried: `list the services`.
         action: &'static str,
-        /// What happened.
         #[source]
         source: EngineError,
     },
     /// Nothing of that name or identifier. The first words are docker's.
     #[error("no such {kind}: {name}")]
-    Unknown {
-        /// What was looked for.
-        kind: Kind,
-        /// The name or identifier.
-        name: String,
-    },
+    Unknown { kind: Kind, name: String },
     /// Several begin so.
     #[error("{kind} {name} is ambiguous ({} matches found: {}); give the whole ID", .matches.len(), .matches.join(", "))]
     Ambiguous {
-        /// What was looked for.
         kind: Kind,
         /// The beginning of identifiers.
         name: String,
@@ -40,47 +32,25 @@ pub enum ServiceError {
     /// A port that another service has. Nothing was touched.
     #[error("port {port}/{protocol} is published by service {service} already")]
     PortInUse {
-        /// The published port.
         port: u16,
         /// `tcp`
         protocol: String,
-        /// The service that has it.
         service: String,
     },
     /// The registry was asked for an image and says that there is none, or none for this user.
     #[error("image {image} cannot be had: its registry says: {message}")]
-    NoImage {
-        /// The image.
-        image: String,
-        /// The registry's words.
-        message: String,
-        /// Whether credentials may help.
-        denied: bool,
-    },
+    NoImage { image: String, message: String, denied: bool },
     /// The engine answers without what its API promises.
     #[error("the engine's answer to \"{action}\" has no {field}")]
-    Answer {
-        /// What was tried.
-        action: &'static str,
-        /// What is missing.
-        field: &'static str,
-    },
-    /// Somebody changes the service again and again. The last words are the engine's.
+    Answer { action: &'static str, field: &'static str },
+    /// Another client changes the service again and again. The last words are the engine's.
     #[error(
         "service {service} was changed by somebody else {times} times in a row: update out of sequence"
     )]
-    OutOfSequence {
-        /// The service.
-        service: String,
-        /// How often it was tried.
-        times: u32,
-    },
+    OutOfSequence { service: String, times: u32 },
     /// Neither a service nor a task is meant. The words are docker's.
     #[error("no such task or service: {name}")]
-    NoLog {
-        /// The name or identifier.
-        name: String,
-    },
+    NoLog { name: String },
 }
 
 impl ServiceError {

@@ -5,17 +5,11 @@ use std::fmt;
 /// A kind of object, as messages name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A service.
     Service,
-    /// A secret.
     Secret,
-    /// A config.
     Config,
-    /// A network.
     Network,
-    /// A node.
     Node,
-    /// A stack.
     Stack,
 }
 

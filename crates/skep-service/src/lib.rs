@@ -24,7 +24,7 @@
 //! engine returned, so that an update loses nothing it does not name.
 //!
 //! **Never here:** machines, nodes' roles, how an engine is reached, tables and colours, a clock:
-//! whoever shows how long ago something was hands the time in.
+//! a caller that shows how long ago something was hands the time in.
 //!
 //! **Start reading** at [`Services`], then [`api`].
 

@@ -35,13 +35,12 @@ use crate::{
 /// ever.
 const SILENCE: Duration = Duration::from_secs(5);
 
-/// How many tasks are asked at once.
 const AT_ONCE: usize = 24;
 
 /// How often, while a log is followed, the nodes are looked at.
 const LOOK: Duration = Duration::from_secs(3);
 
-/// Whose log is asked for.
+/// The service or task whose log is read.
 #[derive(Debug, Clone)]
 pub enum LogSource {
     /// A service's, with its tasks, also those that are over.
@@ -51,14 +50,14 @@ pub enum LogSource {
 }
 
 impl LogSource {
-    /// The service.
+    /// The service whose log it is, or whose task it is of.
     pub fn service(&self) -> &Service {
         match self {
             LogSource::Service(service, _) | LogSource::Task(_, service) => service,
         }
     }
 
-    /// Its tasks.
+    /// All tasks of the service, or the one task.
     pub fn tasks(&self) -> &[Task] {
         match self {
             LogSource::Service(_, tasks) => tasks,
@@ -66,7 +65,7 @@ impl LogSource {
         }
     }
 
-    /// Whether it writes to a terminal: then its streams are one, and nothing says whose a line is.
+    /// Whether it writes to a terminal: then its streams are one, and a line names no task.
     pub fn has_terminal(&self) -> bool {
         let spec = match self {
             LogSource::Service(service, _) => &service.spec.task_template,
@@ -108,12 +107,10 @@ impl LogQuery {
     }
 }
 
-/// Tasks whose log, or the rest of it, cannot be had.
+/// Tasks whose log, or the rest of it, cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Missing {
-    /// The node's name.
     pub node: String,
-    /// The tasks.
     pub tasks: BTreeSet<Id>,
     /// Why: `it is down`, `it does not answer`, or what the engine says.
     pub reason: String,
@@ -122,13 +119,11 @@ pub struct Missing {
 /// What comes of reading a log.
 #[derive(Debug, Clone)]
 pub enum LogItem {
-    /// Something that was written.
     Entry(Entry),
     /// Tasks that were made since: entries of theirs follow.
     Tasks(Vec<Task>),
     /// What a terminal's log is: bytes.
     Bytes(Vec<u8>),
-    /// A part that is missing.
     Missing(Missing),
 }
 
@@ -185,6 +180,7 @@ impl Services {
                 if let Some(reason) = down.reason(&task.node_id) {
                     return Ok((task, Vec::new(), Some(reason)));
                 }
+                // With many tasks on a silent node each of them would be waited for anew.
                 if lock(silent).contains(&task.node_id) {
                     return Ok((task, Vec::new(), Some(SILENT.to_owned())));
                 }
@@ -231,6 +227,8 @@ impl Services {
         let terminal = source.has_terminal();
         let tail = query.tail();
         let mut parameters = query.parameters(&tail, follow);
+        // `Entry` is read from lines with times and details; a terminal's bytes are handed on as
+        // they are.
         if !terminal || times {
             parameters.push(("timestamps", "true"));
         }
@@ -268,6 +266,8 @@ impl Services {
             while let Some((stream, frame)) = frames.next() {
                 match read(stream, frame) {
                     Ok(entry) => {
+                        // The engine adds new tasks to the stream by itself; their names are asked
+                        // for once.
                         if known.insert(entry.task.clone()) {
                             let service = source.service().id.as_str();
                             let tasks = self.tasks(&[("service", service)], cancel).await?;
@@ -310,7 +310,7 @@ impl Services {
     }
 }
 
-/// What a node that does not answer is said to do.
+/// What is reported of a node that does not answer.
 const SILENT: &str = "it does not answer";
 
 /// Reads a stream to its end, or until it is silent for too long.
@@ -379,7 +379,7 @@ impl<'a> Down<'a> {
     }
 }
 
-/// Says once of each node with tasks of the log that it cannot be asked.
+/// Reports once of each node with tasks of the log that it cannot be asked.
 #[derive(Default)]
 struct DownWatch {
     said: HashSet<Id>,

@@ -35,9 +35,8 @@ pub enum Resolve {
 /// A service that was made or changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Made {
-    /// Its identifier.
     pub id: Id,
-    /// What a person should know: the engine's warnings, and docker's about the image.
+    /// What the user should know: the engine's warnings, and docker's about the image.
     pub warnings: Vec<String>,
 }
 
@@ -87,8 +86,8 @@ impl Services {
         Ok(Made { id: Id::new(id), warnings: warnings(&answer) })
     }
 
-    /// Changes a service. If somebody else has changed it in between, what is asked is done on what
-    /// they have made of it.
+    /// Changes a service. If another client has changed it in between, the change is made again on
+    /// the newer version.
     ///
     /// # Errors
     /// As [`Services::create`]; [`ServiceError::OutOfSequence`].
@@ -102,15 +101,16 @@ impl Services {
         self.check_version(&update.options)?;
         let resolved = self.resolve(&update.options, &update.remove, cancel).await?;
         self.check_ports(Some(&service.id), update.options.ports(), cancel).await?;
-        // Before the registry is asked: what makes no sense is said at once.
+        // Before the registry is asked: what makes no sense is reported at once.
         let mut spec = self.raw(&service.id, cancel).await?.spec;
         update.apply(&mut spec, &resolved)?;
-        let mut told = Vec::new();
+        let mut warnings = Vec::new();
         let mut pinned = None;
         if update.image.is_some() && resolve == Resolve::Registry {
-            told.extend(self.pin(&mut spec, cancel).await?);
+            warnings.extend(self.pin(&mut spec, cancel).await?);
             let task = &spec["TaskTemplate"];
             let platforms = task["Placement"]["Platforms"].clone();
+            // Asked once: a change that is tried again must not come out with another digest.
             pinned = Some((task["ContainerSpec"]["Image"].clone(), platforms));
         }
         let mut change = |spec: &mut Value| {
@@ -121,12 +121,12 @@ impl Services {
             Ok(())
         };
         let mut made = self.change(&service.id, &mut change, cancel).await?;
-        made.warnings.extend(told);
+        made.warnings.extend(warnings);
         Ok(made)
     }
 
-    /// Changes a service's JSON as the engine has it: `change` is given it, again if somebody else
-    /// was faster. Credentials that the service has for its registry stay.
+    /// Changes a service's JSON as the engine has it: `change` is called with it, and again if
+    /// another client was faster. Credentials that the service has for its registry stay.
     ///
     /// # Errors
     /// What `change` returns; [`ServiceError::Engine`], [`ServiceError::OutOfSequence`].

@@ -24,14 +24,10 @@ pub mod network;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct Object {
-    /// Its identifier.
     #[serde(rename = "ID")]
     pub id: Id,
-    /// When it was made.
     pub created_at: Option<Timestamp>,
-    /// When it was last changed.
     pub updated_at: Option<Timestamp>,
-    /// What it is.
     pub spec: ObjectSpec,
 }
 
@@ -39,9 +35,7 @@ pub struct Object {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct ObjectSpec {
-    /// Its name.
     pub name: String,
-    /// Its labels.
     #[serde(deserialize_with = "or_default")]
     pub labels: BTreeMap<String, String>,
     /// Who keeps a secret, if not the swarm itself.
@@ -53,7 +47,6 @@ pub struct ObjectSpec {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct DriverName {
-    /// The driver's name.
     pub name: String,
 }
 
@@ -68,9 +61,7 @@ impl Named for Object {
 
 /// A secret or a config to be made.
 pub struct NewObject {
-    /// Its name.
     pub name: String,
-    /// Its labels.
     pub labels: Vec<Label>,
     /// What is in it: 1 to 500 kB, of a config 1 MB. Nothing for a secret that a driver keeps.
     pub data: SecretSlice<u8>,
@@ -91,7 +82,7 @@ impl fmt::Debug for NewObject {
 pub enum ObjectKind {
     /// Only tasks that it was given to can read it.
     Secret,
-    /// Everybody who asks a manager can read it.
+    /// Every client of a manager can read it.
     Config,
 }
 
@@ -203,7 +194,7 @@ impl Services {
         Ok(Id::new(id))
     }
 
-    /// A secret or a config as the engine tells it, nothing left out. A secret's content is never
+    /// A secret or a config as the engine returns it, nothing left out. A secret's content is never
     /// in it; a config's is, in base64.
     ///
     /// # Errors

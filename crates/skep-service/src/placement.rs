@@ -3,7 +3,7 @@
 //!
 //! An engine says only how many nodes each filter let down (`no suitable node (insufficient
 //! resources on 3 nodes)`). Here the same questions are asked again for each node by itself, of
-//! what the API tells. Source: SwarmKit, `manager/scheduler/filter.go` and
+//! API returns. Source: SwarmKit, `manager/scheduler/filter.go` and
 //! `manager/constraint/constraint.go`. Plugins and cluster volumes are not looked at.
 
 mod constraint;
@@ -23,16 +23,9 @@ use crate::api::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Obstacle {
     /// The node is not there: `down`, `unknown`, `disconnected`.
-    NotReady {
-        /// Its state.
-        state: NodeState,
-    },
+    NotReady { state: NodeState },
     /// It takes no new tasks: `pause`, `drain`.
-    Unavailable {
-        /// Its availability.
-        availability: Availability,
-    },
-    /// A constraint is not met.
+    Unavailable { availability: Availability },
     Constraint {
         /// As it was written.
         constraint: String,
@@ -40,12 +33,7 @@ pub enum Obstacle {
         has: Option<String>,
     },
     /// The image does not exist for it.
-    Platform {
-        /// The node's.
-        has: String,
-        /// The image's.
-        wants: Vec<String>,
-    },
+    Platform { has: String, wants: Vec<String> },
     /// Too little is left of something that tasks reserve.
     Resource {
         /// `memory`, `CPUs`, or the name of a generic resource.
@@ -54,14 +42,10 @@ pub enum Obstacle {
         wants: String,
         /// How much no task has reserved.
         free: String,
-        /// How much there is.
         total: String,
     },
     /// It has as many tasks of the service as it may have.
-    MaxReplicas {
-        /// How many that is.
-        limit: u64,
-    },
+    MaxReplicas { limit: u64 },
     /// A port that the task publishes on its own node is taken.
     Port {
         /// `8080/tcp`
@@ -105,11 +89,8 @@ impl fmt::Display for Obstacle {
 /// A node, and what keeps a service's next task off it: nothing, if that is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Site {
-    /// The node's identifier.
     pub node: Id,
-    /// Its host's name.
     pub name: String,
-    /// What is in the way.
     pub obstacles: Vec<Obstacle>,
 }
 

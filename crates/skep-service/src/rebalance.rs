@@ -113,7 +113,7 @@ impl Services {
     }
 
     /// Replaces every task of a service, with nothing else changed: `docker service update
-    /// --force`. If somebody else changes it meanwhile, theirs is kept and this is done on top.
+    /// --force`. If another client changes it meanwhile, its change is kept.
     ///
     /// # Errors
     /// [`ServiceError::Engine`].

@@ -19,6 +19,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
+use skep_context::Context;
 use skep_model::Events;
 use skep_service::probe::{Ask, Loss, Phase, Tally, Target, count, steady};
 use tokio::{
@@ -69,7 +70,7 @@ async fn answer(stream: TcpStream, server: &'static str, status: u16, body: &'st
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-/// Reads the request, then does as it is told.
+/// Reads the request, then sends `bytes`.
 async fn after_request(mut stream: TcpStream, bytes: &'static [u8]) -> TcpStream {
     let mut request = [0; 1024];
     let _ = stream.read(&mut request).await;
@@ -78,8 +79,9 @@ async fn after_request(mut stream: TcpStream, bytes: &'static [u8]) -> TcpStream
 }
 
 async fn probe(address: SocketAddr, ask: &Ask, requests: u64) -> Tally {
-    let cancel = CancellationToken::new();
-    count(&[target(address)], ask, requests, 4, &Events::none(), &cancel).await.remove(0)
+    let (events, cancel) = (Events::none(), CancellationToken::new());
+    let context = Context::new(&events, &cancel);
+    count(&[target(address)], ask, requests, 4, context).await.remove(0)
 }
 
 #[tokio::test]
@@ -184,7 +186,8 @@ async fn a_steady_stream_ends_when_told_and_counts_what_was_lost() {
     })
     .await;
     let events = Events::none();
-    let tally = steady(&[target(address)], &ask(), 500.0, &events, &stop).await.remove(0);
+    let context = Context::new(&events, &stop);
+    let tally = steady(&[target(address)], &ask(), 500.0, context).await.remove(0);
     assert_eq!(tally.lost(), 1, "{tally:?}");
     assert!(tally.sent > 60);
     assert!(tally.values["v1"].first < tally.values["v2"].first);

@@ -32,7 +32,7 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     create_private_dir(directory)?;
     sweep(directory);
     let write = || -> io::Result<()> {
-        // Shared by those who write, so that nobody sweeps meanwhile; a killed one lets go of it.
+        // Shared by those who write, so that no one sweeps meanwhile; a killed process releases it.
         let writing = std::fs::File::open(directory)?;
         writing.lock_shared()?;
         let mut file = tempfile::Builder::new()
@@ -53,8 +53,8 @@ const NEW: &str = ".new-";
 const GONE: &str = ".gone-";
 
 /// Removes from a directory what killed processes have left in it: files that were being written,
-/// and directories that were being removed. While somebody writes there, nothing is swept. It is no
-/// fault if something cannot be removed: the next one tries again.
+/// and directories that were being removed. While another process writes there, nothing is swept.
+/// A file that cannot be removed is no error: the next sweep tries again.
 pub fn sweep(directory: &Path) {
     let Ok(sweeping) = std::fs::File::open(directory) else { return };
     if sweeping.try_lock().is_err() {
@@ -82,7 +82,7 @@ fn gone_prefix(path: &Path) -> String {
     format!("{GONE}{name}.")
 }
 
-/// Where the directory `path` lies now, if somebody began to remove it at once and was killed.
+/// Where the directory `path` lies now, if its removal was begun and the process was killed.
 pub fn being_removed(path: &Path) -> Option<PathBuf> {
     let (parent, prefix) = (path.parent()?, gone_prefix(path));
     let found = names(parent).ok()?.into_iter().find(|name| name.starts_with(&prefix))?;
@@ -136,8 +136,8 @@ pub fn names(directory: &Path) -> Result<Vec<String>, StoreError> {
     }
 }
 
-/// Removes a directory with all it holds, at once for everybody else: it is moved out of the way
-/// first, so that nobody finds a part of it, or puts something into it that is then in the way.
+/// Removes a directory with all it holds, at once for every other process: it is moved out of the
+/// way first, so that none finds a part of it, or puts something into it that is then in the way.
 ///
 /// # Errors
 /// [`StoreError::Io`].

@@ -9,11 +9,10 @@
 //! {"gone":{"kind":"container","name":"skep-demo-worker1"}}
 //! ```
 //!
-//! A resource with an intent and no `gone` may exist and must be looked for by whoever cleans up.
-//! One that is `going` was asked to be removed, which cannot be called back: whoever wants it again
-//! first finishes that.
-//! A last line that was cut short by a crash announced an effect that had not begun: the line is
-//! written, whole, before the effect.
+//! A resource with an intent and no `gone` may exist and must be looked for by a command that
+//! cleans up. One that is `going` was asked to be removed, which cannot be called back: a command
+//! that needs it first completes the removal. A last line that was cut short by a crash announced
+//! an effect that had not begun: the line is written, whole, before the effect.
 
 use std::{
     fs::{File, OpenOptions},
@@ -31,7 +30,6 @@ use crate::{StoreError, file, kept};
 pub struct Resource {
     /// What it is, in its driver's words: `container`, `network`, `volume`.
     pub kind: String,
-    /// Its name there.
     pub name: String,
 }
 
@@ -140,8 +138,8 @@ impl Journal {
         self.replay(|_| true)
     }
 
-    /// What somebody began to remove and that is not gone: a command was interrupted, and whom it
-    /// had asked may be removing it still.
+    /// What was being removed and is not gone: a command was interrupted, and the driver's program
+    /// may be removing it still.
     ///
     /// # Errors
     /// As [`Journal::outstanding`].
@@ -158,7 +156,7 @@ impl Journal {
     }
 
     /// What was announced and neither made nor gone: a command was interrupted in between, and
-    /// whom it had asked may be making it still.
+    /// the driver's program may be making it still.
     ///
     /// # Errors
     /// As [`Journal::outstanding`].
@@ -293,7 +291,7 @@ mod tests {
         journal.gone(&container("b")).unwrap();
         assert_eq!(journal.leaving().unwrap(), [container("a"), container("c")]);
         assert_eq!(journal.uncertain().unwrap(), []);
-        // It may still be there, and so it is looked for by whoever cleans up.
+        // It may still be there, and so it is looked for by the next command.
         assert_eq!(journal.outstanding().unwrap(), [container("a"), container("c")]);
         // Who makes it anew has seen the end of the old one.
         journal.intent(&container("a")).unwrap();

@@ -19,7 +19,7 @@ use crate::{StoreError, file};
 /// The longest file that has a copy, in bytes.
 const LONGEST: u64 = skep_read::limit::RECORD;
 
-/// What was put back since this was last asked, in the words for whoever gave the command.
+/// What was put back since this was last asked, as a message for the user.
 static NOTICES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Writes a file as [`file::write_private`] does, and its copy.
@@ -63,7 +63,7 @@ pub(crate) fn put_back(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Says something that is no error of what is under way.
+/// Keeps a notice of something that is no error of the operation under way.
 pub(crate) fn notice(text: String) {
     let mut notices = NOTICES.lock().unwrap_or_else(PoisonError::into_inner);
     if !notices.contains(&text) {

@@ -7,7 +7,7 @@
 //!   os/                            built guest systems, by digest
 //!   clusters/NAME/
 //!     lock                         held by the one command that changes the cluster
-//!     locks/NAME                   held by whoever works on one machine of it
+//!     locks/NAME                   held by a command that works on one machine of it
 //!     cluster.json                 what was asked for
 //!     journal                      what was made (see `journal`)
 //!     making/NAME                  there while a `machine create` is at it
@@ -22,6 +22,10 @@
 //! ```
 
 use std::path::{Path, PathBuf};
+
+use skep_model::{ClusterName, MachineName};
+
+use crate::{StoreError, file::names};
 
 /// Paths under one store's root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,9 +64,18 @@ impl Layout {
         self.root.join("clusters")
     }
 
+    /// The names of the clusters that have a directory, in order. A directory whose name is no
+    /// cluster's is not one.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn cluster_names(&self) -> Result<Vec<ClusterName>, StoreError> {
+        Ok(names(&self.clusters())?.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
     /// One cluster.
-    pub fn cluster(&self, cluster: &str) -> ClusterLayout {
-        ClusterLayout { directory: self.clusters().join(cluster) }
+    pub fn cluster(&self, cluster: &ClusterName) -> ClusterLayout {
+        ClusterLayout { directory: self.clusters().join(cluster.as_str()) }
     }
 }
 
@@ -73,6 +86,11 @@ pub struct ClusterLayout {
 }
 
 impl ClusterLayout {
+    /// The layout of a cluster whose directory is at a path, as while it is on its way out.
+    pub fn at(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into() }
+    }
+
     /// The cluster's directory.
     pub fn directory(&self) -> &Path {
         &self.directory
@@ -83,10 +101,10 @@ impl ClusterLayout {
         self.directory.join("lock")
     }
 
-    /// The lock of whoever works on one machine. It lies beside the machine's directory, so that it
-    /// can be held while that is removed.
-    pub fn machine_lock(&self, machine: &str) -> PathBuf {
-        self.directory.join("locks").join(machine)
+    /// The lock of a command that works on one machine. It lies beside the machine's directory, so
+    /// that it can be held while that is removed.
+    pub fn machine_lock(&self, machine: &MachineName) -> PathBuf {
+        self.directory.join("locks").join(machine.as_str())
     }
 
     /// The record of what was asked for.
@@ -105,8 +123,8 @@ impl ClusterLayout {
     }
 
     /// The mark of a machine that is being made by itself, there until it is whole.
-    pub fn making(&self, machine: &str) -> PathBuf {
-        self.directory.join("making").join(machine)
+    pub fn making(&self, machine: &MachineName) -> PathBuf {
+        self.directory.join("making").join(machine.as_str())
     }
 
     /// All machines of the cluster.
@@ -114,9 +132,17 @@ impl ClusterLayout {
         self.directory.join("machines")
     }
 
+    /// The names of the machines that have a directory, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn machine_names(&self) -> Result<Vec<MachineName>, StoreError> {
+        Ok(names(&self.machines())?.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
     /// One machine's directory.
-    pub fn machine(&self, machine: &str) -> MachineLayout {
-        MachineLayout { directory: self.machines().join(machine) }
+    pub fn machine(&self, machine: &MachineName) -> MachineLayout {
+        MachineLayout { directory: self.machines().join(machine.as_str()) }
     }
 }
 

@@ -21,7 +21,7 @@
 //! - [`kept`]: second copies of what cannot be made again.
 //! - [`lock`]: advisory locks that say who holds them.
 //! - [`journal`]: what was about to be made, what was made, what is gone again; a process killed
-//!   between any two lines leaves a journal that tells exactly what may have been left behind.
+//!   between any two lines leaves a journal that says exactly what may have been left behind.
 //! - [`layout`]: where everything lies under the store's root.
 //!
 //! **Never here:** the meaning of a record (each crate owns the structs it writes), the
@@ -45,39 +45,23 @@ pub use lock::Lock;
 /// Why the store could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The system refused.
     #[error("cannot {action} {}", .path.display())]
     Io {
         /// What was tried: `read`, `write`, `lock`.
         action: &'static str,
-        /// Which file or directory.
         path: PathBuf,
-        /// What the system said.
         #[source]
         source: io::Error,
     },
     /// The file is not what it should be: cut short, or edited by hand.
     #[error("{} is damaged: {reason}", .path.display())]
-    Damaged {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    Damaged { path: PathBuf, reason: String },
     /// The file was written by a newer skep.
     #[error(
         "{} has schema {found}; this skep knows schemas up to {known}: use the skep that wrote it, or a newer one",
         .path.display()
     )]
-    NewerSchema {
-        /// Which file.
-        path: PathBuf,
-        /// The schema it has.
-        found: u64,
-        /// The newest schema this program knows.
-        known: u64,
-    },
-    /// Another process holds the lock.
+    NewerSchema { path: PathBuf, found: u64, known: u64 },
     #[error("{what} is in use by another skep{}", holder_text(.holder))]
     Locked {
         /// What is locked: `cluster skep`.

@@ -25,8 +25,8 @@ pub struct Lock {
 impl Lock {
     /// Takes the lock at `path`, or says who holds it.
     ///
-    /// `what` names the locked thing in the error; `holder` is what this process tells others
-    /// about itself, for example `process 4711, skep up`.
+    /// `what` names the locked thing in the error; `holder` is how this process names itself to
+    /// others, for example `process 4711, skep up`.
     ///
     /// # Errors
     /// [`StoreError::Locked`] if another process holds it, [`StoreError::Io`].
@@ -35,8 +35,8 @@ impl Lock {
             let mut file = open(path)?;
             match file.try_lock() {
                 Ok(()) if is_still_at(&file, path) => return sign(file, path, holder),
-                // Its holder has removed it meanwhile, with the directory around it: whoever comes
-                // now finds another file, and would not see this one locked.
+                // Its holder has removed it meanwhile, with the directory around it: a process that
+                // comes now finds another file, and would not see this one locked.
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     let holder = read_holder(&mut file);
@@ -49,8 +49,8 @@ impl Lock {
         }
     }
 
-    /// Takes the lock at `path`, blocking this thread until it is free. `waiting` is told who
-    /// holds it, once, if it is not free at once.
+    /// Takes the lock at `path`, blocking this thread until it is free. `waiting` is called with
+    /// the holder, once, if it is not free at once.
     ///
     /// # Errors
     /// [`StoreError::Io`].

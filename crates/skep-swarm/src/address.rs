@@ -10,18 +10,17 @@ pub struct NodeAddress {
     port: Option<u16>,
 }
 
-/// Why a text is no such address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{text}` is no address of a node: {wrong}; write an IP address or an interface, with or without :PORT"
 )]
+/// Why a text is not `IP|INTERFACE[:PORT]`.
 pub struct AddressError {
     text: String,
     wrong: &'static str,
 }
 
 impl NodeAddress {
-    /// A host with or without a port.
     pub(crate) fn new(host: String, port: Option<u16>) -> Self {
         Self { host, port }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
+use skep_context::pause;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -26,13 +27,12 @@ const INTERVAL: Duration = Duration::from_millis(200);
 /// How the authority is replaced. Without a certificate and a key managers make new ones.
 #[derive(Debug, Clone, Default)]
 pub struct CaRotation {
-    /// The new root certificate, as PEM.
+    /// PEM, the new root's.
     pub ca_cert: Option<String>,
-    /// Its key, as PEM.
+    /// PEM.
     pub ca_key: Option<SecretString>,
     /// How long nodes' certificates are valid.
     pub cert_expiry: Option<Duration>,
-    /// The external authorities, all of them.
     pub external_cas: Option<Vec<ExternalCa>>,
 }
 
@@ -67,13 +67,10 @@ impl CaRotation {
 /// How far a rotation has come.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rotation {
-    /// How many nodes have a certificate from the new authority.
     pub certificates: usize,
-    /// How many nodes trust the new root and no other.
     pub roots: usize,
-    /// How many nodes there are.
     pub nodes: usize,
-    /// The nodes that are behind, by name.
+    /// Names of the nodes without such a certificate.
     pub behind: Vec<String>,
     /// Whether the managers have nothing left to do.
     pub is_done: bool,
@@ -132,7 +129,7 @@ impl Swarm {
     }
 
     /// Waits until every node has a certificate of the swarm's authority and trusts nothing else;
-    /// `told` hears how far it has come. A node that is off is waited for like the others.
+    /// `told` receives how far it has come. A node that is off is waited for like the others.
     ///
     /// # Errors
     /// [`SwarmError::NotReady`] at the deadline and [`SwarmError::Cancelled`], with the nodes that
@@ -140,7 +137,7 @@ impl Swarm {
     pub async fn until_rotated(
         &self,
         deadline: Duration,
-        told: impl Fn(&Rotation),
+        on_look: impl Fn(&Rotation),
         cancel: &CancellationToken,
     ) -> Result<(), SwarmError> {
         let end = Instant::now() + deadline;
@@ -155,7 +152,7 @@ impl Swarm {
             };
             match looked.await {
                 Ok(rotation) => {
-                    told(&rotation);
+                    on_look(&rotation);
                     if rotation.is_done {
                         return Ok(());
                     }
@@ -169,7 +166,7 @@ impl Swarm {
             if Instant::now() + INTERVAL >= end {
                 return Err(SwarmError::NotReady { deadline, waiting });
             }
-            let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
+            pause(cancel, INTERVAL).await;
         }
     }
 }

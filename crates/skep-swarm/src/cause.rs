@@ -1,4 +1,4 @@
-//! The known reasons for which an engine refuses an operation on a swarm, told by its message.
+//! The known reasons for which an engine refuses an operation on a swarm, known by its message.
 //!
 //! Source of the messages: `daemon/cluster` of moby and `manager`, `ca` and `node` of swarmkit. The
 //! API has no codes for them, so the text decides; a message that changes falls back to the
@@ -11,9 +11,7 @@ use std::fmt;
 pub enum Cause {
     /// The node is not in a swarm, or is a worker.
     NotAManager,
-    /// The node is not in a swarm.
     NotInSwarm,
-    /// The node is in a swarm already.
     AlreadyInSwarm,
     /// The node did not get through in time and goes on trying by itself.
     StillJoining,
@@ -31,7 +29,6 @@ pub enum Cause {
     Unsettled,
     /// The manager cannot reach the new manager where that one says it is.
     AdvertiseUnreachable,
-    /// No manager answers at the address given.
     ManagerUnreachable,
     /// A certificate is not valid yet or any more, by this node's clock.
     ClockSkew,
@@ -43,11 +40,9 @@ pub enum Cause {
     PortTaken,
     /// An address is not one of the node's own, or is written wrongly.
     BadAddress,
-    /// The default address pool cannot be used.
     BadPool,
     /// The engine keeps containers running without it, which swarm mode excludes.
     LiveRestore,
-    /// The node is the only manager.
     LastManager,
     /// The node was promoted and has not joined the managers' Raft group yet.
     NotInRaft,
@@ -57,9 +52,7 @@ pub enum Cause {
     MustDemote,
     /// The node is a manager and would leave without being demoted.
     ManagerLeaves,
-    /// The node is up and has to leave or be stopped first.
     NotDown,
-    /// The object was changed by somebody else in between.
     OutOfSequence,
 }
 
@@ -115,7 +108,7 @@ const KNOWN: &[(&str, Cause)] = &[
 ];
 
 impl Cause {
-    /// The cause an engine's message tells of, if it is a known one.
+    /// The cause that an engine's message stands for, if it is a known one.
     pub fn of(message: &str) -> Option<Self> {
         let message = message.to_lowercase();
         KNOWN.iter().find(|(part, _)| message.contains(part)).map(|(_, cause)| *cause)
@@ -126,7 +119,7 @@ impl Cause {
         matches!(self, Cause::Unsettled | Cause::NoLeader | Cause::NotInRaft | Cause::OutOfSequence)
     }
 
-    /// What to do about it. Whoever does exactly that loses no swarm by it: nothing here lets a
+    /// What to do about it. Following it costs no swarm: nothing here lets a
     /// node leave that may be a manager.
     pub fn fix(self) -> &'static str {
         match self {

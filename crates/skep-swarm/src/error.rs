@@ -10,12 +10,10 @@ use crate::{cause::Cause, local_state::LocalNodeState, node::NodeId, pool::PoolE
 /// Why an operation on a swarm failed. Join tokens never appear in one.
 #[derive(Debug, thiserror::Error)]
 pub enum SwarmError {
-    /// The engine refused for a known reason.
     #[error("cannot {action}: {cause}; {}", .cause.fix())]
     Refused {
         /// What was tried: `join the swarm`.
         action: &'static str,
-        /// Why it was refused.
         cause: Cause,
         /// The engine's own words, with method, path and status.
         #[source]
@@ -24,9 +22,7 @@ pub enum SwarmError {
     /// The engine could not be asked, or refused for a reason of its own.
     #[error("cannot {action}")]
     Engine {
-        /// What was tried.
         action: &'static str,
-        /// What happened.
         #[source]
         source: EngineError,
     },
@@ -34,28 +30,18 @@ pub enum SwarmError {
     #[error(
         "cannot join the swarm: the node is already {node} of another swarm; take another node, or, if that swarm can spare it, demote it there and let it leave (without --force, which the engine refuses a manager)"
     )]
-    OtherSwarm {
-        /// Its identifier there.
-        node: NodeId,
-    },
+    OtherSwarm { node: NodeId },
     /// The engine has a part in a swarm that it cannot take. It may be that swarm's manager, so
     /// nothing was done to it.
     #[error("cannot {action}: {}", stuck_text(*.state, .reason))]
     Stuck {
-        /// What was tried.
         action: &'static str,
-        /// How the engine stands.
         state: LocalNodeState,
         /// What the engine says of it; may be empty.
         reason: String,
     },
-    /// A setting that no swarm can have.
     #[error("{wrong}")]
-    Setting {
-        /// What is wrong with it.
-        wrong: String,
-    },
-    /// There is no unlock key to rotate.
+    Setting { wrong: String },
     #[error("cannot rotate because autolock is not turned on")]
     NotAutolocked,
     /// The join did not get through in time and was given up.
@@ -64,64 +50,35 @@ pub enum SwarmError {
         .deadline.as_secs_f32(), Cause::ManagerUnreachable.fix()
     )]
     JoinDeadline {
-        /// The managers' addresses.
         remotes: String,
-        /// How long it had.
         deadline: Duration,
-        /// What it looked like at the end.
+        /// What the last look showed.
         reason: String,
     },
-    /// No node matches.
     #[error("there is no node `{selector}` in the swarm; {}", listed("it has ", .candidates))]
-    UnknownNode {
-        /// What was looked for.
-        selector: String,
-        /// What there is.
-        candidates: Vec<Candidate>,
-    },
-    /// Several nodes match.
+    UnknownNode { selector: String, candidates: Vec<Candidate> },
     #[error("`{selector}` may be any of several nodes: {}; give the ID", listed("", .candidates))]
-    AmbiguousNode {
-        /// What was looked for.
-        selector: String,
-        /// What matches.
-        candidates: Vec<Candidate>,
-    },
-    /// Not every node became what it should be in time.
+    AmbiguousNode { selector: String, candidates: Vec<Candidate> },
     #[error("not ready within {} s: {}", .deadline.as_secs_f32(), .waiting.join("; "))]
     NotReady {
-        /// How long they had.
         deadline: Duration,
         /// For each node that is not ready, its name and what it lacks.
         waiting: Vec<String>,
     },
-    /// The wait was cancelled.
     #[error("waiting for the nodes was interrupted: {}", .waiting.join("; "))]
-    Cancelled {
-        /// For each node that is not ready, its name and what it lacks.
-        waiting: Vec<String>,
-    },
-    /// The default address pool cannot be used.
+    Cancelled { waiting: Vec<String> },
     #[error("cannot make a swarm")]
     Pool(#[from] PoolError),
     /// The engine's answer lacks what the API documents.
     #[error("cannot {action}: the engine's answer has no `{field}`")]
-    Incomplete {
-        /// What was tried.
-        action: &'static str,
-        /// What is missing.
-        field: &'static str,
-    },
+    Incomplete { action: &'static str, field: &'static str },
 }
 
 /// A node, as an error names it: `worker1 (ftfe9mcppc96, Ready)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// Its name.
     pub hostname: String,
-    /// Its identifier.
     pub id: NodeId,
-    /// Its state.
     pub state: String,
 }
 

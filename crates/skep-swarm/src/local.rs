@@ -1,4 +1,4 @@
-//! An engine's own part in a swarm, told without asking a manager.
+//! An engine's own part in a swarm, as it reports it without asking a manager.
 //!
 //! Source: the `Swarm` object in `GET /info` of the Docker Engine API.
 
@@ -23,13 +23,11 @@ pub struct RemoteManager {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(from = "SwarmJson")]
 pub struct LocalState {
-    /// How it stands to swarm mode.
     pub state: LocalNodeState,
-    /// Its identifier as a node, if it is one.
     pub node: Option<NodeId>,
     /// The address it advertises, without a port; empty outside a swarm.
     pub address: String,
-    /// Whether it is a manager that can be asked about the swarm.
+    /// Whether it counts itself among the managers.
     pub is_manager: bool,
     /// What is wrong; empty where nothing is.
     pub error: String,
@@ -96,6 +94,13 @@ impl LocalState {
             LocalNodeState::Pending => self.is_manager || !self.has_never_joined(),
             LocalNodeState::Error | LocalNodeState::Locked => true,
         }
+    }
+
+    /// Whether it can be asked about the swarm. An engine that was demoted a moment ago counts itself
+    /// among the managers until it hears of that; as it gathers this answer, the managers refuse it
+    /// (`Info` in `daemon/cluster/swarm.go` of moby).
+    pub fn answers_for_swarm(&self) -> bool {
+        self.is_manager && Cause::of(&self.error) != Some(Cause::NotAManager)
     }
 
     /// What is wrong, in the engine's words but for its advice: one that was away for too long says
@@ -171,5 +176,22 @@ mod tests {
         .unwrap();
         assert!(state.is_manager && state.auto_lock);
         assert_eq!(state.cluster.as_deref(), Some("lg4y5h3a5a3r"));
+    }
+
+    #[test]
+    fn a_manager_that_was_demoted_just_now_is_not_asked() {
+        let state = |error: &str| -> LocalState {
+            let info = serde_json::json!({"LocalNodeState": "active", "ControlAvailable": true, "Error": error});
+            serde_json::from_value(info).unwrap()
+        };
+        assert!(state("").answers_for_swarm());
+        assert!(
+            state("rpc error: code = Unknown desc = The swarm does not have a leader.")
+                .answers_for_swarm()
+        );
+        let demoted = state(
+            "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state.",
+        );
+        assert!(demoted.is_manager && !demoted.answers_for_swarm());
     }
 }

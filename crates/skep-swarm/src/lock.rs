@@ -24,7 +24,6 @@ pub const UNLOCK_PATIENCE: Duration = Duration::from_secs(30);
 /// What became of a manager that was given the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unlocked {
-    /// It takes part again.
     Ready,
     /// The key was right, and it waits for the other managers: too few of them are there yet.
     Waiting,

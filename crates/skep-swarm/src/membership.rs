@@ -1,9 +1,10 @@
 //! A node's own way into a swarm and out of it, and the tokens that open it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, ops::ControlFlow, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
+use skep_context::{Polled, after, pause, poll_until, when};
 use skep_model::Role;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -91,7 +92,7 @@ impl Swarm {
         options: &JoinOptions,
         cancel: &CancellationToken,
     ) -> Result<Joined, SwarmError> {
-        let end = Instant::now() + options.deadline;
+        let end = after(options.deadline);
         let mut remotes = options.remotes.iter().cycle().copied();
         let mut untried = options.remotes.len();
         let mut may_discard = true;
@@ -113,6 +114,8 @@ impl Swarm {
                 Some(Cause::AlreadyInSwarm) => {
                     if may_discard && self.is_leftover(options, cancel).await? {
                         self.leave(false, cancel).await?;
+                        // Once: an engine that shows the same after it has left is not helped by
+                        // leaving again.
                         may_discard = false;
                         continue;
                     }
@@ -123,7 +126,7 @@ impl Swarm {
                 }
                 Some(Cause::ManagerUnreachable) if untried > 0 && in_time => {}
                 Some(cause) if cause.may_pass() && in_time => {
-                    let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
+                    pause(cancel, INTERVAL).await;
                 }
                 _ => return Err(error),
             }
@@ -138,30 +141,32 @@ impl Swarm {
         already: bool,
         cancel: &CancellationToken,
     ) -> Result<Joined, SwarmError> {
-        loop {
+        let polled = poll_until(cancel, INTERVAL, end - INTERVAL, async || {
             let local = self.local(cancel).await?;
             match (local.state, local.node.clone()) {
                 (LocalNodeState::Active, Some(node)) => {
                     if already && !is_same_swarm(&local, &node, options) {
                         return Err(SwarmError::OtherSwarm { node });
                     }
-                    return Ok(Joined { node, already });
+                    Ok(ControlFlow::Break(Some(Joined { node, already })))
                 }
-                (LocalNodeState::Locked, _) => return Err(stuck(local)),
+                (LocalNodeState::Locked, _) => Err(stuck(local)),
                 // The engine gave up between our request and this one.
-                (LocalNodeState::Inactive, _) => break,
+                (LocalNodeState::Inactive, _) => Ok(ControlFlow::Break(None)),
                 // A member that has lost its managers says so until it has found them again.
-                (LocalNodeState::Error | LocalNodeState::Pending | LocalNodeState::Active, _) => {}
-            }
-            if Instant::now() + INTERVAL >= end {
-                if local.state != LocalNodeState::Pending || !local.has_never_joined() {
-                    return Err(stuck(local));
+                (LocalNodeState::Error | LocalNodeState::Pending | LocalNodeState::Active, _) => {
+                    Ok(ControlFlow::Continue(local))
                 }
-                // Not by force: should the engine know better, it refuses.
-                self.leave(false, cancel).await?;
-                break;
             }
-            let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
+        });
+        match polled.await?.met() {
+            Ok(Some(joined)) => return Ok(joined),
+            Err(local) if local.state != LocalNodeState::Pending || !local.has_never_joined() => {
+                return Err(stuck(local));
+            }
+            // Not by force: should the engine know better, it refuses.
+            Err(_) => drop(self.leave(false, cancel).await?),
+            Ok(None) => {}
         }
         let remotes: Vec<String> = options.remotes.iter().map(ToString::to_string).collect();
         Err(SwarmError::JoinDeadline {
@@ -177,14 +182,11 @@ impl Swarm {
         options: &JoinOptions,
         cancel: &CancellationToken,
     ) -> Result<bool, SwarmError> {
-        let end = Instant::now() + NO_IDENTITY;
-        while is_leftover(&self.local(cancel).await?, options) {
-            if Instant::now() >= end {
-                return Ok(true);
-            }
-            let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
-        }
-        Ok(false)
+        let polled = poll_until(cancel, INTERVAL, after(NO_IDENTITY), async || {
+            let local = self.local(cancel).await?;
+            Ok::<_, SwarmError>(when(!is_leftover(&local, options)))
+        });
+        Ok(matches!(polled.await?, Polled::Late(())))
     }
 
     /// Takes the node out of its swarm. Returns whether it was in one. The swarm's managers keep

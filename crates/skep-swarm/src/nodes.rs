@@ -1,4 +1,4 @@
-//! What a manager is asked about the nodes, and told to do with them.
+//! What is asked of a manager about the nodes, and how they are changed.
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -81,7 +81,7 @@ impl Swarm {
     }
 
     /// Changes a node: the specification is edited in the JSON the engine returned, so that
-    /// nothing in it is lost, and tried again if somebody else changed the node in between.
+    /// nothing in it is lost, and tried again if another client changed the node in between.
     /// Returns whether there was anything to change.
     ///
     /// A new role takes effect some time after this: [`Swarm::until_role_settled`]. Whether a

@@ -1,4 +1,4 @@
-//! What is said when a swarm is made or joined, and what comes back.
+//! What making or joining a swarm takes, and what comes back.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -12,14 +12,14 @@ use skep_model::Role;
 
 use crate::{address::NodeAddress, node::NodeId, spec::SwarmUpdate};
 
-/// The port managers listen on.
+/// The port managers listen on: swarmkit's, and the one firewalls have to let through.
 pub const MANAGER_PORT: u16 = 2377;
 
 /// How long a join may take unless [`JoinOptions::deadline`] says otherwise. An engine that gets
 /// no answer says so after 20 s and goes on trying.
 pub const JOIN_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Where managers listen if nothing else is said: `0.0.0.0:2377`.
+/// Where managers listen unless set: `0.0.0.0:2377`.
 fn anywhere() -> NodeAddress {
     NodeAddress::new(Ipv4Addr::UNSPECIFIED.to_string(), Some(MANAGER_PORT))
 }
@@ -31,7 +31,6 @@ pub struct InitOptions {
     pub advertise: NodeAddress,
     /// The address overlay traffic goes through.
     pub data_path: NodeAddress,
-    /// Where the manager listens.
     pub listen: NodeAddress,
     /// Whether the first manager is given tasks.
     pub availability: Availability,
@@ -41,7 +40,6 @@ pub struct InitOptions {
     pub subnet_size: Option<u8>,
     /// The UDP port of overlay traffic; the engine's 4789 if `None`.
     pub data_path_port: Option<u16>,
-    /// The swarm's settings.
     pub settings: SwarmUpdate,
     /// Makes this manager the only one of the swarm it is in, with all that the swarm has: for
     /// managers that are gone for good. Where they come back, there are two swarms.
@@ -71,26 +69,23 @@ pub struct JoinOptions {
     /// Managers to join through, tried in this order. An engine that finds none at an address
     /// takes 10 to 20 s to say so.
     pub remotes: Vec<SocketAddr>,
-    /// The join token of the role the node shall have.
     pub token: SecretString,
     /// The address the other nodes reach this one at.
     pub advertise: NodeAddress,
     /// The address overlay traffic goes through.
     pub data_path: NodeAddress,
-    /// Where it listens once it is a manager.
     pub listen: NodeAddress,
     /// Whether it is given tasks.
     pub availability: Availability,
-    /// The swarm's nodes as a manager lists them, if that is known: by it a node that is in the
-    /// swarm already is told from one of another swarm. Without it, the addresses of the managers
-    /// the node knows decide, which a swarm made anew at the same addresses deceives.
+    /// The swarm's nodes as a manager lists them, if that is known: they distinguish a node that
+    /// is in it already from one of another swarm. Without them, the managers' addresses that the
+    /// node knows decide, which a swarm made anew at the same addresses deceives.
     pub members: Option<Vec<NodeId>>,
     /// Whether what an earlier, interrupted join left in an engine that has given up with an error
     /// may be thrown away. True only for a node that is known not to be in any swarm: a member
     /// whose node cannot start looks the same from outside. A join that still tries for ever and
     /// has got no identity is thrown away in any case.
     pub discard_leftover: bool,
-    /// How long joining may take.
     pub deadline: Duration,
 }
 
@@ -114,7 +109,6 @@ impl JoinOptions {
 /// A node that is in the swarm now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Joined {
-    /// Its identifier.
     pub node: NodeId,
     /// Whether it was in the swarm before, so that nothing was done.
     pub already: bool,
@@ -123,9 +117,7 @@ pub struct Joined {
 /// The tokens that let an engine join.
 #[derive(Debug, Clone)]
 pub struct Tokens {
-    /// Joins as a manager.
     pub manager: SecretString,
-    /// Joins as a worker.
     pub worker: SecretString,
 }
 

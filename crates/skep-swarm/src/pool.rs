@@ -5,7 +5,7 @@
 
 use ipnet::Ipv4Net;
 
-/// The prefix length of one overlay network's subnet if nothing else is said.
+/// The prefix length of one overlay network's subnet unless set.
 pub const DEFAULT_SUBNET: u8 = 24;
 
 /// The longest prefix an engine accepts: eight addresses.
@@ -16,43 +16,21 @@ pub const LONGEST_SUBNET: u8 = 29;
 pub enum PoolError {
     /// A subnet would have too few addresses.
     #[error("a subnet size of {size} is out of range: give 1 to {LONGEST_SUBNET}")]
-    Size {
-        /// The prefix length asked for.
-        size: u8,
-    },
+    Size { size: u8 },
     /// Not even one subnet fits.
     #[error(
         "the address pool {pool} is smaller than one subnet of /{size}: give a larger pool, or a larger subnet size"
     )]
-    Small {
-        /// The pool.
-        pool: Ipv4Net,
-        /// The prefix length of a subnet.
-        size: u8,
-    },
-    /// Two pools share addresses.
+    Small { pool: Ipv4Net, size: u8 },
     #[error("the address pools {one} and {other} overlap: leave one of them out")]
-    Overlap {
-        /// One pool.
-        one: Ipv4Net,
-        /// The other.
-        other: Ipv4Net,
-    },
+    Overlap { one: Ipv4Net, other: Ipv4Net },
     /// A pool shares addresses with a network that is in use.
     #[error("the address pool {pool} overlaps {taken}, which is in use: give another pool")]
-    Taken {
-        /// The pool.
-        pool: Ipv4Net,
-        /// The network in use.
-        taken: Ipv4Net,
-    },
+    Taken { pool: Ipv4Net, taken: Ipv4Net },
 }
 
 /// Checks pools and the prefix length of their subnets against each other and against networks
 /// in use (routes of a host, the nodes' own network).
-///
-/// # Errors
-/// See [`PoolError`].
 pub fn check(pools: &[Ipv4Net], size: Option<u8>, taken: &[Ipv4Net]) -> Result<(), PoolError> {
     let subnet = size.unwrap_or(DEFAULT_SUBNET);
     if subnet == 0 || subnet > LONGEST_SUBNET {

@@ -21,12 +21,10 @@ pub const fn tolerated(managers: usize) -> usize {
     managers.saturating_sub(1) / 2
 }
 
-/// What is proposed to be done to some nodes.
+/// A change that is proposed for some nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Change {
-    /// Make them managers.
     Promote,
-    /// Make them workers.
     Demote,
     /// Take them off the swarm's list, which for a manager means demoting it first.
     Remove,
@@ -54,14 +52,12 @@ impl fmt::Display for Change {
 pub enum Judgement {
     /// Nothing speaks against it.
     Fine,
-    /// It can be done, with a drawback.
     Warn {
-        /// The drawback.
         text: String,
     },
     /// It is not done unasked.
     Refuse {
-        /// What would happen and what to do instead.
+        /// What would happen, and what to do instead.
         text: String,
         /// Whether `--force` does it anyway. Where it is false, the engine refuses too.
         force_helps: bool,
@@ -179,7 +175,7 @@ fn judge_loss(before: Quorum, change: Change, managers: &[&Node]) -> Judgement {
                 "leaving with {who} leaves {}: nothing in the swarm can be changed any more, while {stays}; demote it first, or use --force",
                 after.shown(" and")
             ),
-            // The engine itself refuses it, asked with force or not.
+            // The engine itself refuses it, with or without force.
             Change::Promote | Change::Demote | Change::Remove => format!(
                 "{change} {who} leaves {}: nothing in the swarm could be changed any more; start or promote others first",
                 after.shown(" and")

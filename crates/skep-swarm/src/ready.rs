@@ -1,7 +1,8 @@
 //! Waiting until nodes are what they should be, as a manager sees them.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
+use skep_context::{Polled, after, poll_until};
 use skep_model::Role;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -92,31 +93,26 @@ impl Swarm {
         deadline: Duration,
         cancel: &CancellationToken,
     ) -> Result<Vec<Node>, SwarmError> {
-        let end = Instant::now() + deadline;
-        loop {
+        let end = after(deadline);
+        // Asking without the time for an answer would hide what the last answer said.
+        let polled = poll_until(cancel, INTERVAL, end - 2 * INTERVAL, async || {
             let left = end.saturating_duration_since(Instant::now());
-            let asked = Swarm::new(&self.engine.with_deadline(left)).nodes(cancel).await;
-            let waiting: Vec<String> = match asked {
-                Ok(nodes) => {
-                    let waiting = waiting(expected, &nodes);
-                    if waiting.is_empty() {
-                        return Ok(nodes);
-                    }
-                    waiting
-                }
+            match Swarm::new(&self.engine.with_deadline(left)).nodes(cancel).await {
+                Ok(nodes) => Ok(match waiting(expected, &nodes) {
+                    waiting if waiting.is_empty() => ControlFlow::Break(nodes),
+                    waiting => ControlFlow::Continue(waiting),
+                }),
                 Err(error) if error.may_pass() || cancel.is_cancelled() => {
-                    vec![format!("the manager did not answer: {}", in_full(&error))]
+                    let reason = format!("the manager did not answer: {}", in_full(&error));
+                    Ok(ControlFlow::Continue(vec![reason]))
                 }
-                Err(error) => return Err(error),
-            };
-            if cancel.is_cancelled() {
-                return Err(SwarmError::Cancelled { waiting });
+                Err(error) => Err(error),
             }
-            // Asking without the time for an answer would hide what the last answer said.
-            if end.saturating_duration_since(Instant::now()) <= 2 * INTERVAL {
-                return Err(SwarmError::NotReady { deadline, waiting });
-            }
-            let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
+        });
+        match polled.await? {
+            Polled::Met(nodes) => Ok(nodes),
+            Polled::Late(waiting) => Err(SwarmError::NotReady { deadline, waiting }),
+            Polled::Cancelled(waiting) => Err(SwarmError::Cancelled { waiting }),
         }
     }
 }

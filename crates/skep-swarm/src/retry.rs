@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use skep_context::pause;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -39,13 +40,13 @@ impl<'a> Retry<'a> {
 
     /// Leaves the managers alone for a moment; the next try sees a cancellation.
     pub(crate) async fn pause(&self) {
-        let _ = tokio::time::timeout(INTERVAL, self.cancel.cancelled()).await;
+        pause(self.cancel, INTERVAL).await;
     }
 
     /// Whether to try again after `error`; returns when it is time to.
     ///
-    /// Whoever changes an object that somebody else changed in between tries again at once: each
-    /// round, one of those who compete gets through.
+    /// A change that lost against another client's is tried again at once: each round, one of those
+    /// who compete gets through.
     pub(crate) async fn is_worth(&self, error: &SwarmError) -> bool {
         let in_time = self.is_in_time();
         match error.cause() {

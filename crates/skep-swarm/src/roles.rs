@@ -1,12 +1,13 @@
-//! Roles while they change. A node's role is first wished for (`Spec.Role`), then the managers' Raft
+//! Roles while they change. A node's role is first set (`Spec.Role`), then the managers' Raft
 //! group takes it in or lets it go (`ManagerStatus`). In between, the group counts a member that is
 //! on its way out, and refuses what it would allow a moment later.
 //!
 //! Source: `manager/role_manager.go` and `manager/controlapi/node.go` of swarmkit: what cannot be
 //! carried out at once is looked at again every 5 s.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
+use skep_context::{after, poll_until};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +36,7 @@ fn is_entering_managers(node: &Node) -> bool {
     node.role == NodeRole::Manager && node.state == NodeState::Ready && !node.is_reachable_manager()
 }
 
-/// The nodes as they will be once the managers have let go whom they were told to.
+/// The nodes as they will be once the managers have demoted those that are to be workers.
 fn once_settled(nodes: &[Node]) -> Vec<Node> {
     let settled = |node: &Node| {
         let manager = if is_leaving_managers(node) { None } else { node.manager.clone() };
@@ -52,18 +53,18 @@ impl Swarm {
     /// # Errors
     /// As [`Swarm::nodes`].
     pub async fn settled_nodes(&self, cancel: &CancellationToken) -> Result<Vec<Node>, SwarmError> {
-        let end = Instant::now() + SETTLED;
-        loop {
+        let polled = poll_until(cancel, INTERVAL, after(SETTLED), async || {
             let nodes = self.nodes(cancel).await?;
-            if !nodes.iter().any(is_leaving_managers) || Instant::now() >= end {
-                return Ok(nodes);
-            }
-            let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
-        }
+            Ok::<_, SwarmError>(match nodes.iter().any(is_leaving_managers) {
+                true => ControlFlow::Continue(nodes),
+                false => ControlFlow::Break(nodes),
+            })
+        });
+        Ok(polled.await?.met().unwrap_or_else(|unsettled| unsettled))
     }
 
     /// Waits until the managers have carried out the role that a node was given, before the next
-    /// one's is changed. Who cannot be waited for (a node that is down becomes no manager) or
+    /// one's is changed. A node that cannot be waited for (one that is down becomes no manager) or
     /// takes too long is left to them.
     ///
     /// # Errors
@@ -74,26 +75,22 @@ impl Swarm {
         cancel: &CancellationToken,
     ) -> Result<(), SwarmError> {
         let begin = Instant::now();
-        while !cancel.is_cancelled() {
-            match self.nodes(cancel).await {
-                Ok(nodes) => {
-                    let node = nodes.iter().find(|one| one.id == *node);
-                    let patience = match node {
-                        Some(node) if is_leaving_managers(node) => SETTLED,
-                        Some(node) if is_entering_managers(node) => ENTERED,
-                        _ => return Ok(()),
-                    };
-                    if begin.elapsed() >= patience {
-                        return Ok(());
-                    }
-                }
+        let polled = poll_until(cancel, INTERVAL, begin + SETTLED, async || {
+            let nodes = match self.nodes(cancel).await {
+                Ok(nodes) => nodes,
                 // A leader that is demoted hands over first.
-                Err(error) if error.may_pass() && begin.elapsed() < SETTLED => {}
+                Err(error) if error.may_pass() => return Ok(ControlFlow::Continue(Some(error))),
                 Err(error) => return Err(error),
-            }
-            let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
+            };
+            let waits = nodes.iter().find(|one| one.id == *node).is_some_and(|node| {
+                is_leaving_managers(node) || is_entering_managers(node) && begin.elapsed() < ENTERED
+            });
+            Ok(if waits { ControlFlow::Continue(None) } else { ControlFlow::Break(()) })
+        });
+        match polled.await?.met() {
+            Err(Some(error)) => Err(error),
+            Ok(()) | Err(None) => Ok(()),
         }
-        Ok(())
     }
 
     /// The list of nodes, once the managers have a leader. They have none while they elect one,
@@ -106,24 +103,23 @@ impl Swarm {
         patience: Duration,
         cancel: &CancellationToken,
     ) -> Result<Vec<Node>, SwarmError> {
-        let begin = Instant::now();
-        loop {
+        let polled = poll_until(cancel, INTERVAL, after(patience), async || {
             match self.nodes(cancel).await {
-                Err(error) if error.may_pass() && begin.elapsed() < patience => {}
-                ended => return ended,
+                Err(error) if error.may_pass() => Ok(ControlFlow::Continue(error)),
+                ended => ended.map(ControlFlow::Break),
             }
-            // Cancelled, the next call says so.
-            let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
-        }
+        });
+        polled.await?.met()
     }
 
-    /// Whether the managers will allow the demotion of `node` that they refuse now, because what
-    /// they were told before is not done yet.
+    /// Whether the managers will allow the demotion of `node` that they refuse now, because an
+    /// earlier change is not done yet.
     pub(crate) async fn will_allow_demotion(
         &self,
         node: &NodeId,
         cancel: &CancellationToken,
     ) -> bool {
+        // Without a list there is no telling; the next try asks the managers again.
         let Ok(nodes) = self.nodes(cancel).await else { return true };
         let judged = judge(&once_settled(&nodes), Change::Demote, std::slice::from_ref(node));
         !matches!(judged, Judgement::Refuse { .. })

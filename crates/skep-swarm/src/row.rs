@@ -16,13 +16,10 @@ use crate::{
 /// A manager's place among the managers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ManagerRank {
-    /// It leads.
     Leader,
-    /// It follows.
     Reachable,
     /// The others do not hear it.
     Unreachable,
-    /// Not known yet.
     Unknown,
 }
 
@@ -41,11 +38,9 @@ impl fmt::Display for ManagerRank {
 /// Whether a node's certificate comes from the authority the swarm uses now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsStatus {
-    /// It does.
     Ready,
     /// The authority was replaced, and the node has not followed yet.
     NeedsRotation,
-    /// One of the two is not known.
     Unknown,
 }
 
@@ -63,19 +58,14 @@ impl fmt::Display for TlsStatus {
 /// One line of `docker node ls`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeRow {
-    /// ID.
     pub id: NodeId,
     /// Whether it is the node that was asked, which is marked with ` *`.
     pub is_self: bool,
-    /// HOSTNAME.
     pub hostname: String,
-    /// STATUS.
     pub state: NodeState,
-    /// AVAILABILITY.
     pub availability: Availability,
     /// MANAGER STATUS; empty for a worker.
     pub manager: Option<ManagerRank>,
-    /// ENGINE VERSION.
     pub engine_version: String,
     /// TLS STATUS, which only a format of one's own shows.
     pub tls: TlsStatus,

@@ -15,16 +15,15 @@ const UPDATE: &str = "update the swarm";
 /// The shortest life of a node's certificate that managers take.
 pub const SHORTEST_EXPIRY: Duration = Duration::from_secs(3600);
 
-/// Somebody else's signing authority that managers ask for nodes' certificates.
+/// An external signing authority that managers ask for nodes' certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExternalCa {
-    /// How it is spoken with: `cfssl`.
+    /// The protocol: `cfssl`.
     pub protocol: String,
-    /// Where it is.
     pub url: String,
     /// The root certificate that its certificates belong to, as PEM; the swarm's own if `None`.
     pub ca_cert: Option<String>,
-    /// What else it is told.
+    /// The API's `Options`, passed on as they are.
     pub options: BTreeMap<String, String>,
 }
 
@@ -35,9 +34,7 @@ pub struct SwarmUpdate {
     pub autolock: Option<bool>,
     /// How long nodes' certificates are valid.
     pub cert_expiry: Option<Duration>,
-    /// How often nodes tell a manager that they are there.
     pub dispatcher_heartbeat: Option<Duration>,
-    /// The external authorities, all of them.
     pub external_cas: Option<Vec<ExternalCa>>,
     /// How many Raft snapshots are kept besides the current one.
     pub max_snapshots: Option<u64>,
@@ -101,12 +98,10 @@ impl SwarmUpdate {
     }
 }
 
-/// A duration as the API has it.
 fn nanoseconds(duration: Duration) -> Value {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX).into()
 }
 
-/// The API's `ExternalCA`.
 fn external(ca: &ExternalCa, root: Option<&str>) -> Value {
     let mut value = json!({"Protocol": ca.protocol, "URL": ca.url, "Options": ca.options});
     if let Some(root) = ca.ca_cert.as_deref().or(root) {
@@ -144,7 +139,7 @@ impl Swarm {
         Ok(update.autolock == Some(true) && !is_autolocked(&before))
     }
 
-    /// Edits the swarm's specification and sends it with `query`, tried again if somebody else
+    /// Edits the swarm's specification and sends it with `query`, tried again if another client
     /// changed it in between. Returns the object as it was before.
     pub(crate) async fn edit_swarm(
         &self,
@@ -182,7 +177,6 @@ impl Swarm {
         Ok(before)
     }
 
-    /// The API's `Swarm` object.
     pub(crate) async fn swarm_object(
         &self,
         action: &'static str,

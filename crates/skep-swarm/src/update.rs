@@ -11,7 +11,6 @@ use skep_model::Role;
 pub struct NodeUpdate {
     /// Whether it is given tasks.
     pub availability: Option<Availability>,
-    /// Its role.
     pub role: Option<Role>,
     /// Labels to set; a label that is there gets the new value.
     pub label_add: BTreeMap<String, String>,

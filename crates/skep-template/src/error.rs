@@ -6,7 +6,6 @@
 pub struct ParseError {
     /// The line in it, from 1.
     pub line: usize,
-    /// What is wrong there.
     pub reason: String,
 }
 
@@ -18,11 +17,10 @@ pub struct ExecutionError {
     pub line: usize,
     /// The byte in that line, from 0.
     pub column: usize,
-    /// What was being worked out there.
+    /// The part of the template that was being evaluated.
     pub at: String,
-    /// What is wrong with it.
     pub reason: String,
-    /// The field that is not there, if that is it.
+    /// The field that does not exist, if that is the reason.
     pub missing: Option<String>,
 }
 

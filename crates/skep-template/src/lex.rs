@@ -7,11 +7,8 @@ use crate::error::{ParseError, line};
 /// A word of an action, or a text between two.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Token {
-    /// Text outside of actions.
     Text(String),
-    /// `{{`
     Open,
-    /// `}}`
     Close,
     /// A function's name, or a keyword.
     Word(String),
@@ -19,25 +16,16 @@ pub(crate) enum Token {
     Field(String),
     /// `$name`, without its sign; `$` is empty.
     Variable(String),
-    /// `.`
     Dot,
-    /// A text in quotes.
     Quoted(String),
     /// A number, or a character in single quotes.
     Number(Number),
-    /// `|`
     Pipe,
-    /// `(`
     Left,
-    /// `)`
     Right,
-    /// `:=`
     Declare,
-    /// `=`
     Assign,
-    /// `,`
     Comma,
-    /// The end of the template.
     End,
 }
 

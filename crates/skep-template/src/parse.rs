@@ -14,18 +14,14 @@ const DEPTH: usize = 64;
 /// The bytes of a template that something is written in.
 pub(crate) type Place = (usize, usize);
 
-/// A piece of a template.
 #[derive(Debug, Clone)]
 pub(crate) enum Node {
-    /// Itself.
     Text(String),
     /// What a pipeline gives.
     Action(Pipe),
     /// `if`, `with` or `range`.
     Block(Block),
-    /// `break`
     Break,
-    /// `continue`
     Continue,
 }
 
@@ -48,9 +44,7 @@ pub(crate) struct Block {
 /// Commands, each given what the one before gives.
 #[derive(Debug, Clone)]
 pub(crate) struct Pipe {
-    /// The variables it sets.
     pub(crate) variables: Vec<String>,
-    /// Whether they are new.
     pub(crate) declares: bool,
     pub(crate) commands: Vec<Command>,
     pub(crate) place: Place,
@@ -135,7 +129,6 @@ impl Parser<'_> {
         self.items.get(self.next).map_or(self.source.len(), |item| item.start)
     }
 
-    /// Where the last word ended.
     fn end(&self) -> usize {
         self.next.checked_sub(1).and_then(|last| self.items.get(last)).map_or(0, |item| item.end)
     }

@@ -21,7 +21,7 @@ struct Verb {
     precision: Option<usize>,
 }
 
-/// What `printf` prints. A verb that its value does not fit is said in the text, as Go does.
+/// What `printf` prints. A verb that its value does not fit is reported in the text, as Go does.
 pub(crate) fn printf(format: &str, arguments: &[Value], objects: Objects) -> String {
     let mut text = String::new();
     let mut arguments = arguments.iter();

@@ -20,24 +20,19 @@ pub struct State {
     pub machines: Vec<Machine>,
     /// Disks and discs, registered or only written.
     pub media: Vec<Medium>,
-    /// Host-only interfaces.
     pub interfaces: Vec<Interface>,
     /// A Mac's host-only networks.
     pub networks: Vec<Network>,
-    /// DHCP servers.
     pub dhcp: Vec<Dhcp>,
-    /// Extra data of the whole.
     pub extradata: BTreeMap<String, String>,
     /// How often each of the settings' failures has happened.
     pub failed: BTreeMap<String, u32>,
 }
 
-/// A machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Machine {
     /// Its name, which another one may have too.
     pub name: String,
-    /// Its identity.
     pub uuid: String,
     /// The directory of its settings file.
     pub folder: PathBuf,
@@ -47,15 +42,12 @@ pub struct Machine {
     pub since: String,
     /// What `modifyvm` set, by the names it is shown under.
     pub settings: BTreeMap<String, String>,
-    /// Its network cards, the first at 0.
     pub cards: Vec<Card>,
-    /// Its storage controllers.
     pub controllers: Vec<Controller>,
     /// Its shared folders: names and paths.
     pub shares: Vec<(String, String)>,
     /// Guest properties: values and times.
     pub properties: BTreeMap<String, (String, String)>,
-    /// Extra data.
     pub extradata: BTreeMap<String, String>,
     /// Whether its power button was pressed and it will do as it says.
     pub pressed: bool,
@@ -65,31 +57,25 @@ pub struct Machine {
     pub container: Option<String>,
 }
 
-/// A network card.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Card {
     /// `none`, `nat`, `hostonly`, `hostonlynet` ...
     pub attached: String,
-    /// Its type.
     pub kind: String,
     /// Twelve hex digits.
     pub mac: String,
-    /// The host-only interface.
     pub interface: String,
     /// The host-only network of a Mac.
     pub network: String,
     /// `deny`, `allow-vms`, `allow-all`.
     pub promiscuous: String,
-    /// Whether its cable is connected.
     pub connected: bool,
     /// Forwarded ports, each as `name,tcp,address,port,address,port`.
     pub rules: Vec<String>,
 }
 
-/// A storage controller.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Controller {
-    /// Its name.
     pub name: String,
     /// `sata`, `ide`, `scsi`, `floppy` ...
     pub bus: String,
@@ -100,9 +86,7 @@ pub struct Controller {
 /// Something attached to a controller.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Attachment {
-    /// The port.
     pub port: u32,
-    /// The device at the port.
     pub device: u32,
     /// `hdd`, `dvddrive` or `fdd`.
     pub kind: String,
@@ -110,12 +94,9 @@ pub struct Attachment {
     pub medium: Option<PathBuf>,
 }
 
-/// A disk or disc.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Medium {
-    /// Its identity.
     pub uuid: String,
-    /// Its file.
     pub path: PathBuf,
     /// `hdd`, `dvddrive` or `fdd`.
     pub kind: String,
@@ -127,54 +108,39 @@ pub struct Medium {
     pub registered: bool,
 }
 
-/// A host-only interface.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Interface {
     /// `vboxnet0` ...
     pub name: String,
-    /// Its identity.
     pub uuid: String,
-    /// The host's address there.
+    /// The host's address in the network.
     pub address: Ipv4Addr,
-    /// The network's mask.
     pub mask: Ipv4Addr,
     /// Twelve hex digits.
     pub mac: String,
-    /// Whether it is up.
     pub up: bool,
 }
 
 /// A host-only network of a Mac.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Network {
-    /// Its name.
     pub name: String,
-    /// Its identity.
     pub uuid: String,
-    /// The network's mask.
     pub mask: Ipv4Addr,
     /// The first address that is given out.
     pub lower: Ipv4Addr,
-    /// The last one.
     pub upper: Ipv4Addr,
-    /// Whether it is switched on.
     pub enabled: bool,
 }
 
-/// A DHCP server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Dhcp {
     /// The network's name: `HostInterfaceNetworking-vboxnet0`.
     pub network: String,
-    /// Its address.
     pub address: Ipv4Addr,
-    /// The network's mask.
     pub mask: Ipv4Addr,
-    /// The first address that it gives out.
     pub lower: Ipv4Addr,
-    /// The last one.
     pub upper: Ipv4Addr,
-    /// Whether it is switched on.
     pub enabled: bool,
     /// Machines' cards (`VM nic`) and the addresses they are given.
     pub fixed: BTreeMap<String, Ipv4Addr>,

@@ -7,6 +7,7 @@ use std::{
 };
 
 use ipnet::Ipv4Net;
+use skep_context::Context;
 use skep_guest::{Access, Guest, KeyPair, known_hosts_line};
 use skep_machine::{
     Driver, DriverKind, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Work, subnet,
@@ -127,7 +128,9 @@ impl Bench {
 
     /// Waits until SSH login to a machine works. The caller closes its connection.
     pub(crate) async fn logged_in(&self, access: &Access) -> Guest {
-        Guest::wait(access, self.patience, &Events::none(), &self.cancel).await.unwrap()
+        let events = Events::none();
+        let context = Context::new(&events, &self.cancel).within(self.patience);
+        Guest::wait(access, context).await.unwrap()
     }
 
     pub(crate) fn files(&self) -> &Path {
@@ -135,7 +138,12 @@ impl Bench {
     }
 
     pub(crate) fn work(&self) -> Work<'_> {
-        Work { journal: &self.journal, events: &self.events, cancel: &self.cancel }
+        Work { journal: &self.journal, context: Context::new(&self.events, &self.cancel) }
+    }
+
+    /// The same, ended by a token of the caller's.
+    pub(crate) fn work_ended_by<'a>(&'a self, cancel: &'a CancellationToken) -> Work<'a> {
+        Work { context: self.work().context.ended_by(cancel), ..self.work() }
     }
 
     /// Makes what the machines of the bench's cluster share.

@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::pin};
 
-use skep_machine::{MachineError, Work};
+use skep_machine::MachineError;
 use skep_model::MachineState::{Absent, Running, Stopped};
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +13,7 @@ pub(crate) async fn work_that_is_cancelled_before_it_begins_does_nothing(bench: 
     let (plan, _) = bench.plan(network, "m1", 0);
     let cancel = CancellationToken::new();
     cancel.cancel();
-    let work = Work { cancel: &cancel, ..bench.work() };
+    let work = bench.work_ended_by(&cancel);
     let refused = |what: &str, answer: Result<(), MachineError>| {
         assert!(matches!(answer, Err(MachineError::Cancelled)), "{what}: {answer:?}");
     };
@@ -38,7 +38,7 @@ pub(crate) async fn creation_can_be_cancelled_anywhere_and_goes_on(bench: &Bench
     for looks in std::iter::successors(Some(1_u32), |looks| looks.checked_mul(2)) {
         let (plan, _) = bench.plan(network, "m1", 0);
         let cancel = CancellationToken::new();
-        let work = Work { cancel: &cancel, ..bench.work() };
+        let work = bench.work_ended_by(&cancel);
         let answer = cancelled_after(looks, bench.driver.create(&plan, work), &cancel).await;
         let announced = bench.journal.outstanding().unwrap();
         for resource in bench.resources().await {
@@ -69,7 +69,7 @@ pub(crate) async fn removal_can_be_cancelled_anywhere_and_is_finished(bench: &Be
         bench.driver.start(&plan.id, &bench.cancel).await.unwrap();
         let before = bench.resources().await;
         let cancel = CancellationToken::new();
-        let work = Work { cancel: &cancel, ..bench.work() };
+        let work = bench.work_ended_by(&cancel);
         let answer = cancelled_after(looks, bench.driver.remove(&plan.id, work), &cancel).await;
         let leaving = bench.journal.leaving().unwrap();
         for resource in &leaving {

@@ -48,11 +48,17 @@ pub(crate) async fn a_machine_that_was_taken_off_its_network_is_put_back(bench: 
 }
 
 pub(crate) async fn a_network_that_was_removed_is_made_again(bench: &Bench) {
+    let network = bench.prepare().await;
     let plan = bench.running("m1").await;
     let before = bench.resources().await;
     bench.world().unplug(&plan.id);
     bench.world().remove_network(&bench.cluster);
     assert_ne!(bench.resources().await, before);
+    // Its machines go back to it, so another cluster may not have it.
+    let other = bench.other_cluster();
+    let answer = bench.driver.prepare(&other, Some(network), bench.work()).await;
+    assert!(matches!(answer, Err(MachineError::Subnet { .. })), "{answer:?}");
+    assert_ne!(bench.driver.prepare(&other, None, bench.work()).await.unwrap(), Some(network));
     bench.driver.start(&plan.id, &bench.cancel).await.unwrap();
     assert_eq!(bench.state(&plan.id).await, Running);
     assert_eq!(bench.resources().await, before);

@@ -39,8 +39,8 @@ pub(crate) fn terms() -> impl Iterator<Item = Trial> {
         let guests = || Ok(Builder::new(lab::guest_systems(), Source::detect(Path::new("/"))?));
         let driver = QemuDriver::new(
             "/",
-            Layout::new(home.path().join("store")),
-            home.path().join("run"),
+            &Layout::new(home.path().join("store")),
+            &home.path().join("run"),
             &name,
             Box::new(guests),
             Options::default(),
@@ -74,14 +74,14 @@ impl Host {
 
     fn files(&self, id: &MachineId) -> PathBuf {
         let layout = Layout::new(self.home.path().join("store"));
-        layout.cluster(id.cluster.as_str()).machine(id.machine.as_str()).directory().join("qemu")
+        layout.cluster(&id.cluster).machine(&id.machine).directory().join("qemu")
     }
 }
 
 /// Ends a process as a power cut does and waits until it has ended.
 fn kill(pid: Pid) {
     let patience = Timespec { tv_sec: 10, tv_nsec: 0 };
-    // One that cannot be had has ended.
+    // One that is not there any more has ended.
     let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return };
     let _ = pidfd_send_signal(&process, Signal::KILL);
     let ended = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&patience)).unwrap();

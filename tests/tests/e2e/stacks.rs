@@ -10,7 +10,6 @@ use crate::seen::inside;
 /// A file with something of everything.
 const EVERYTHING: &str = include_str!("../../../crates/skep-service/tests/stacks/everything.yaml");
 
-/// What it reads.
 const FILES: [(&str, &str); 3] =
     [("pw.txt", "hush\n"), ("app.conf", "conf\n"), ("app.env", "# c\nFROM_FILE=file\nBOTH=file\n")];
 

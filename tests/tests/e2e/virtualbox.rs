@@ -11,6 +11,7 @@ use std::{
     sync::Arc,
 };
 
+use skep_context::Context;
 use skep_machine::{
     Driver, DriverOptions, MachineId, MachinePlan, Work,
     virtualbox::{Host, Options, Os, Share, VirtualBoxDriver},
@@ -70,7 +71,7 @@ pub(crate) fn the_real_vboxmanage_makes_and_removes_a_machine() {
     let ask = |words: &[&str]| Run::program(&program).args(words);
     let journal = Journal::open(&here.join("journal")).unwrap();
     let (events, cancel) = (Events::none(), CancellationToken::new());
-    let work = Work { journal: &journal, events: &events, cancel: &cancel };
+    let work = Work { journal: &journal, context: Context::new(&events, &cancel) };
     let options = Options {
         share: Share::Directory { path: here.join("shared"), name: "shared".into() },
         host_only_nic: "Am79C973".into(),

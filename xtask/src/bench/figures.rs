@@ -11,11 +11,9 @@ use serde::Serialize;
 pub(super) enum Unit {
     /// How many times the other.
     Ratio,
-    /// Thousandths of a second.
     Milliseconds,
     /// 1024 × 1024 bytes.
     Megabytes,
-    /// How many there are.
     Count,
 }
 

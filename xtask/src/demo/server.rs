@@ -89,7 +89,6 @@ fn valid(mut params: CertificateParams) -> CertificateParams {
 
 /// A running server; dropping it ends it.
 pub(super) struct Server {
-    /// Where it listens.
     pub(super) port: u16,
     task: JoinHandle<()>,
 }

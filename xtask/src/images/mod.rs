@@ -31,7 +31,6 @@ use crate::run::{Work, human};
 /// An image to build.
 #[derive(Debug, Clone, Copy)]
 struct Image {
-    /// Its tag.
     tag: &'static str,
     /// The Debian release its packages are from.
     suite: &'static str,
@@ -39,7 +38,6 @@ struct Image {
     packages: &'static str,
     /// A text that must be in its programs: the version in its tag.
     proof: &'static str,
-    /// What it runs.
     command: &'static str,
     /// Whether that is a web server.
     is_web: bool,

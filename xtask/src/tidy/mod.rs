@@ -6,6 +6,7 @@
 mod advice;
 mod arrows;
 mod circles;
+mod docs;
 mod documents;
 mod hosts;
 mod packages;
@@ -27,11 +28,9 @@ struct Finding {
     path: String,
     /// The line, from 1.
     line: usize,
-    /// The rule's name.
     rule: &'static str,
     /// What is wrong, and why the rule is there.
     reason: String,
-    /// What to do.
     fix: String,
 }
 
@@ -49,6 +48,7 @@ pub(crate) fn perform(root: &Path) -> Result<()> {
     findings.extend(advice::check(&tree));
     findings.extend(arrows::check(&tree));
     findings.extend(circles::check(&tree));
+    findings.extend(docs::check(&tree));
 
     findings.extend(sources::check(&tree));
     findings.extend(reading::check(&tree));

@@ -1,4 +1,4 @@
-//! Each crate can be taken into a program of somebody else's: it says on its own what it is for,
+//! Each crate can be taken into another program: it says on its own what it is for,
 //! its first example is tested, and all it is built from lies in its folder.
 
 use super::{

@@ -12,7 +12,6 @@ const LEFT_OUT: [&str; 2] = ["target", ".git"];
 pub(super) struct File {
     /// Its path from the root, with `/`.
     pub(super) path: String,
-    /// What it says.
     pub(super) text: String,
 }
 
@@ -40,7 +39,6 @@ impl File {
 /// All text files of a checkout, by path.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
-    /// The files, sorted by path.
     pub(super) files: Vec<File>,
 }
 

@@ -14,7 +14,7 @@ const NAMES: [(&str, &str); 8] = [
     ("heed", "enforce"),
 ];
 
-/// Phrases that nobody of the field writes, and what is written.
+/// Phrases that a colleague of the field does not write, and what is written.
 const PHRASES: [(&str, &str); 8] = [
     ("a play of VirtualBox", "a fake VirtualBox"),
     ("whose turn it is", "which lock is held"),

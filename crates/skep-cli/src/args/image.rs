@@ -23,7 +23,6 @@ pub enum Image {
         /// On this machine only; may be repeated [default: all]
         #[arg(long, value_name = "MACHINE")]
         machine: Vec<String>,
-        /// The format.
         #[command(flatten)]
         listing: Listing,
     },

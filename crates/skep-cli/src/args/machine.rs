@@ -16,13 +16,10 @@ use super::{EnvArgs, Global, MOST_SECONDS, duration, given::Given};
     disable_version_flag = true
 )]
 pub struct DockerMachine {
-    /// What every command takes.
     #[command(flatten)]
     pub global: Global,
-    /// docker-machine's own.
     #[command(flatten)]
     pub old: OldGlobal,
-    /// What is to be done.
     #[command(subcommand)]
     pub verb: Option<Machine>,
 }
@@ -206,7 +203,6 @@ pub struct Switch {
 /// Machines that are taken away, for a while or until they are switched on again.
 #[derive(Debug, Args)]
 pub struct Take {
-    /// Which, and for how long.
     #[command(flatten)]
     pub switch: Switch,
     /// Do it even if their swarm loses its quorum
@@ -240,7 +236,6 @@ pub struct Ls {
 /// `machine create`
 #[derive(Debug, Args)]
 pub struct Create {
-    /// Which flags were given.
     #[command(flatten)]
     pub given: Given,
     /// The machine's name
@@ -273,16 +268,12 @@ pub struct Create {
     /// The URL of the engine (none) [env: MACHINE_URL]
     #[arg(long, value_name = "URL", help_heading = "Driver none")]
     pub url: Option<String>,
-    /// The engine.
     #[command(flatten)]
     pub engine: EngineFlags,
-    /// A host that is there already.
     #[command(flatten)]
     pub generic: Generic,
-    /// VirtualBox.
     #[command(flatten)]
     pub virtualbox: VirtualBox,
-    /// Swarm, the one before swarm mode.
     #[command(flatten)]
     pub swarm: ClassicSwarm,
 }

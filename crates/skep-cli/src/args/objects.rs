@@ -13,7 +13,6 @@ use super::Listing;
 pub enum Secret {
     /// Make a secret of a file, or of what comes on standard input
     Create {
-        /// Everything that configs have, too.
         #[command(flatten)]
         create: CreateObject,
         /// Who keeps it, if not the swarm itself
@@ -33,7 +32,6 @@ pub enum Secret {
 pub enum Config {
     /// Make a config of a file, or of what comes on standard input
     Create {
-        /// Everything that secrets have, too.
         #[command(flatten)]
         create: CreateObject,
     },
@@ -66,7 +64,6 @@ pub struct LsObjects {
     /// Only those that match: id=, label=, name=
     #[arg(long, short, value_name = "FILTER")]
     pub filter: Vec<String>,
-    /// How.
     #[command(flatten)]
     pub listing: Listing,
 }
@@ -111,7 +108,6 @@ pub struct LsNetworks {
     /// Do not cut IDs
     #[arg(long)]
     pub no_trunc: bool,
-    /// How.
     #[command(flatten)]
     pub listing: Listing,
 }

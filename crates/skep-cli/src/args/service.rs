@@ -66,7 +66,6 @@ pub struct RebalanceArgs {
     /// The services: names or IDs
     #[arg(required = true, value_name = "SERVICE")]
     pub services: Vec<String>,
-    /// Waiting.
     #[command(flatten)]
     pub wait: Wait,
 }
@@ -77,7 +76,6 @@ pub struct LsArgs {
     /// Only those that match: id=, name=, label=, mode=
     #[arg(long, short, value_name = "FILTER")]
     pub filter: Vec<String>,
-    /// How.
     #[command(flatten)]
     pub listing: Listing,
 }
@@ -88,7 +86,6 @@ pub struct PsArgs {
     /// The services: names or IDs
     #[arg(required = true, value_name = "SERVICE")]
     pub services: Vec<String>,
-    /// What of the tasks.
     #[command(flatten)]
     pub tasks: TaskListing,
 }
@@ -99,7 +96,6 @@ pub struct NodePsArgs {
     /// The nodes: names, IDs, or self [default: self]
     #[arg(value_name = "NODE")]
     pub nodes: Vec<String>,
-    /// What of the tasks.
     #[command(flatten)]
     pub tasks: TaskListing,
 }
@@ -116,7 +112,6 @@ pub struct TaskListing {
     /// Show IDs in place of names
     #[arg(long)]
     pub no_resolve: bool,
-    /// How.
     #[command(flatten)]
     pub listing: Listing,
 }
@@ -179,7 +174,6 @@ pub struct LogsArgs {
     /// Show timestamps
     #[arg(long, short)]
     pub timestamps: bool,
-    /// The cluster.
     #[command(flatten)]
     pub other_name: OtherName,
 }
@@ -244,7 +238,6 @@ pub struct ProbeArgs {
     /// How the report is printed
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
-    /// The cluster.
     #[command(flatten)]
     pub other_name: OtherName,
 }

@@ -26,7 +26,6 @@ pub enum Stack {
     Ps {
         /// The stack
         stack: String,
-        /// What of the tasks.
         #[command(flatten)]
         tasks: TaskListing,
     },
@@ -37,7 +36,6 @@ pub enum Stack {
         /// Only those that match: id=, name=, label=, mode=
         #[arg(long, short, value_name = "FILTER")]
         filter: Vec<String>,
-        /// How.
         #[command(flatten)]
         listing: Listing,
     },
@@ -47,7 +45,6 @@ pub enum Stack {
         /// The stacks
         #[arg(required = true, value_name = "STACK")]
         stacks: Vec<String>,
-        /// Waiting.
         #[command(flatten)]
         wait: Wait,
     },
@@ -73,7 +70,6 @@ pub struct DeployArgs {
     /// When the digests of images are asked for at their registries
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     pub resolve_image: ResolveImageArg,
-    /// Waiting.
     #[command(flatten)]
     pub wait: Wait,
 }

@@ -59,7 +59,6 @@ pub enum Swarm {
         /// Change manager autolocking
         #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "TRUE|FALSE", value_parser = skep_service::spec::value::truth)]
         autolock: Option<bool>,
-        /// The settings.
         #[command(flatten)]
         settings: Settings,
     },
@@ -102,7 +101,6 @@ pub struct InitArgs {
     /// Where it listens [default: 0.0.0.0:2377]
     #[arg(long, value_name = "IP|INTERFACE[:PORT]")]
     pub listen_addr: Option<NodeAddress>,
-    /// The settings.
     #[command(flatten)]
     pub settings: Settings,
 }

@@ -60,7 +60,7 @@ fn scope<'a>(context: &'a Context, cluster: &'a Cluster, machines: &'a [String])
     Scope { cluster, machines, context: context.operation() }
 }
 
-/// Names the machines that are off and learn of a change when they are started.
+/// Names the machines that are off and get a change when they are started.
 fn say_off(context: &Context, off: &[(MachineName, MachineState)]) {
     for (machine, state) in off {
         let text = match state {
@@ -133,7 +133,7 @@ async fn ls(context: &Context, target: &Target, listing: Listing) -> Result<(), 
     let cluster = context.cluster()?;
     let scope = scope(context, &cluster, &target.machine);
     let mut lines = Vec::new();
-    // What some machines do not say hides nothing of the others.
+    // A machine that does not answer hides nothing of the others.
     let listed = certificates::list(scope).await?;
     say_behind(context, &cluster, &listed.off)?;
     let (answers, failed) = sort(listed.answers);

@@ -58,7 +58,7 @@ pub(super) fn shell_init(context: &Context, shell: Option<&str>) -> Result<(), F
     hand_on(&shell::shell_init(shell, "skep"))
 }
 
-/// A path that a shell can be told.
+/// A path as text that a shell can take.
 fn text(path: std::path::PathBuf) -> Result<String, Failure> {
     path.into_os_string().into_string().map_err(|path| {
         let path = path.display().to_string();

@@ -42,7 +42,7 @@ async fn load(context: &Context, sources: &[String], machines: &[String]) -> Res
     failed
 }
 
-/// Who answered, and a failure for those who did not.
+/// The answers, and a failure for the machines without one.
 fn sort<T>(answers: Vec<Answer<T>>, what: &str) -> (Vec<(MachineName, T)>, Result<(), Failure>) {
     let of = answers.len();
     let (mut fine, mut failures) = (Vec::new(), Vec::new());
@@ -102,7 +102,7 @@ async fn ls(context: &Context, machines: &[String], listing: Listing) -> Result<
     let cluster = context.cluster()?;
     let answers = images::list(scope(context, &cluster, machines)).await?;
     let asked = answers.len();
-    // What some machines do not say hides nothing of the others.
+    // A machine that does not answer hides nothing of the others.
     let (lists, failed) = sort(answers, "does not say what it has");
     let rows = rows(lists);
     if listing.quiet {

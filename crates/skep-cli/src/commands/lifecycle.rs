@@ -118,7 +118,7 @@ pub(super) async fn down(context: &Context) -> Result<(), Failure> {
         }
     })?;
     context.say(&match removed {
-        // Nobody said which in so many words, and there is none: that is what was asked for.
+        // No cluster was named, and there is none: that is what was asked for.
         Removed::Nothing
             if context.global.name.is_none() || context.global.named_by_environment =>
         {
@@ -132,7 +132,7 @@ pub(super) async fn down(context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A name that was said and that no cluster has: a slip, by which nothing was removed.
+/// A cluster was named that does not exist: a typing error, by which nothing was removed.
 fn no_such_cluster(home: &Home, name: &ClusterName) -> Failure {
     let there = home.clusters().unwrap_or_default();
     let names: Vec<_> = there.iter().map(ClusterName::as_str).collect();
@@ -281,7 +281,7 @@ fn not_as_desired(cluster: &Cluster, status: &Status) -> Failure {
             }
         }
     }
-    // Nothing is mended that somebody is taking away.
+    // Nothing is mended while a command removes the cluster.
     match removal(cluster.home(), &cluster.record().name) {
         Some(Removal::UnderWay(_)) => failure.with_fix("it is being removed: wait for that to end"),
         Some(Removal::Interrupted) => failure.with_fix(format!(

@@ -1,4 +1,4 @@
-//! What machines are wanted: from the command line's words to the libraries' terms.
+//! Which machines to make: from the command line's words to the libraries' terms.
 
 use skep_cluster::Desired;
 use skep_machine::{DriverKind, qemu};

@@ -61,7 +61,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<(), Failu
     }
 }
 
-/// Whether a command's steps are told on standard output under docker-machine's name: not where
+/// Whether a command's steps are printed on standard output under docker-machine's name: not where
 /// that is data.
 pub(crate) fn tells_steps(command: &Command) -> bool {
     matches!(command, Command::Machine(verb) if machine::changes(verb))

@@ -93,7 +93,6 @@ fn failure(error: ImportError) -> Failure {
     Failure::of(exit, &error)
 }
 
-/// One line of the list.
 #[derive(Debug)]
 struct Row<'a> {
     digest: &'a str,

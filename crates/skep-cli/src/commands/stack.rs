@@ -132,7 +132,7 @@ async fn apply(
     said
 }
 
-/// What docker says as it does it.
+/// docker's line for a step, as it does it.
 fn doing(step: &Step) -> String {
     let Step { kind, name, action, id, .. } = step;
     let id = id.as_ref().map(|id| format!(" (id: {id})")).unwrap_or_default();
@@ -223,7 +223,7 @@ async fn rm(context: &Context, names: &[String], wait: &Wait) -> Result<(), Fail
             continue;
         }
         let tell = |kind: Kind, name: &str| {
-            // Whether somebody reads it or not, removing goes on.
+            // Whether the line is read or not, removing goes on.
             let _ = print(&format!("Removing {kind} {name}\n"));
         };
         let wait = (!wait.detach).then_some(wait.timeout);

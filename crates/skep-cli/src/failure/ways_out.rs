@@ -49,7 +49,7 @@ fn hosts(swarm: &Found) -> String {
     swarm.manager_hosts.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// What to do where somebody may have the swarm. None of it ends one that may live.
+/// What to do where a node may have the swarm. None of it ends one that may live.
 pub(crate) fn way_out_of(doubt: &Doubt, option: &str) -> String {
     match doubt {
         Doubt::Several(_) => format!("`skep status{option}` shows who is in which"),

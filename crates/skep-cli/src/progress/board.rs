@@ -1,4 +1,4 @@
-//! What is known at a moment: who is at which step, since when.
+//! What is known at a moment: which subject is at which step, since when.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,6 @@ use skep_model::{Event, StepId, event::Outcome};
 use super::one_line;
 use crate::{advice::after, persona::Persona};
 
-/// A step under way.
 #[derive(Debug, Clone)]
 pub(super) struct Step {
     id: StepId,
@@ -22,7 +21,6 @@ pub(super) struct Step {
     pub(super) percent: Option<u64>,
 }
 
-/// How a subject's last step ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ending {
     Done,
@@ -85,7 +83,6 @@ impl Board {
         self.subjects.iter().find(|subject| subject.name.is_empty())
     }
 
-    /// Whether any step is under way.
     pub(super) fn is_busy(&self) -> bool {
         !self.owners.is_empty()
     }

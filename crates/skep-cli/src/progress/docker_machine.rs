@@ -1,4 +1,4 @@
-//! docker-machine's way of telling what goes on: a line for each step that starts, as
+//! docker-machine's display: a line for each step that starts, as
 //! `(worker1) Starting the VM...`, and nothing when it ends.
 
 use skep_model::Event;

@@ -1,6 +1,5 @@
 //! Colours of a terminal.
 
-/// Colours, or none.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ink {
     colors: bool,

@@ -9,7 +9,7 @@
 //! {"causes":["…"],"event":"error","exit":1,"fix":"…","message":"…","schema":1}
 //! ```
 //!
-//! `t` is milliseconds since the command started. The last lines are what a person would read when
+//! `t` is milliseconds since the command started. The last lines are what a user would read when
 //! all is over. Fields may be added within a schema. A command line that is not understood is
 //! answered in plain text.
 
@@ -95,7 +95,7 @@ impl Json {
     }
 }
 
-/// What is said at the end of a command, as one line of JSON.
+/// The text at the end of a command, as one line of JSON.
 pub fn summary_line(text: &str) -> String {
     let line = serde_json::json!({ "schema": 1, "event": "summary", "text": text.trim_end() });
     visible::json(&line.to_string()) + "\n"

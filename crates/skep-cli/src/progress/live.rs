@@ -185,10 +185,10 @@ impl Live {
 
     fn summary(&self, now: Instant, columns: usize) -> String {
         let mut lines = Vec::new();
-        // What took no time is told only where it went wrong.
-        let told =
+        // What took no time is shown only where it went wrong.
+        let is_shown =
             |milestone: &&Milestone| milestone.took >= PATIENCE || milestone.ending != Ending::Done;
-        for milestone in self.board.milestones.iter().filter(told) {
+        for milestone in self.board.milestones.iter().filter(is_shown) {
             let mut line = LineBuilder::new(columns);
             self.mark(&mut line, &milestone.ending);
             let text = format!(" {:>7}  {}", elapsed(milestone.took), milestone.name);
@@ -243,7 +243,7 @@ impl Live {
     }
 }
 
-/// How many columns and rows the terminal behind `stream` has; 80 and 24 if it does not say.
+/// How many columns and rows the terminal behind `stream` has; 80 and 24 if it reports none.
 pub fn terminal_size(stream: impl std::os::fd::AsFd) -> (u16, u16) {
     match rustix::termios::tcgetwinsize(stream) {
         Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col, size.ws_row),

@@ -16,7 +16,7 @@ use crate::{advice::after, persona::Persona, visible};
 
 use super::{Look, board::Board, elapsed, ink::Ink, one_line};
 
-/// How often a step that goes on says what it is at: a log is read afterwards.
+/// How often a step that goes on shows what it is at: a log is read afterwards.
 const DETAIL: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]

@@ -103,7 +103,7 @@ fn failed(reason: &str) -> Outcome {
     Outcome::Failed { reason: reason.into(), advice: None }
 }
 
-/// Two machines come up, one does not; told the same way to each display. `look` is called where
+/// Two machines come up, one does not; the same events for each display. `look` is called where
 /// someone may want to look at the screen.
 fn tell<W: Write>(stage: &mut Stage<W>, mut look: impl FnMut(&str)) {
     let image = stage.step("", "building the guest OS");

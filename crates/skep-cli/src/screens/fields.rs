@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use crate::visible;
 
-/// An object, or a part of one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fields<'a>(pub(super) &'a Value);
 
@@ -47,7 +46,6 @@ impl<'a> Fields<'a> {
         ratio.to_string()
     }
 
-    /// The elements of a list.
     pub(super) fn list(self) -> impl Iterator<Item = Fields<'a>> {
         self.0.as_array().into_iter().flatten().map(Fields)
     }
@@ -87,7 +85,6 @@ impl Screen {
         self.more(text);
     }
 
-    /// Goes on in the line.
     pub(super) fn more(&mut self, text: impl AsRef<str>) {
         self.0.push_str(&visible::line(text.as_ref()));
     }

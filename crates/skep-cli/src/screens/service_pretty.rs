@@ -37,7 +37,7 @@ pub fn screen(service: &Value, networks: &HashMap<String, String>, now: SystemTi
     out.line("Endpoint Mode:\t", spec.at("EndpointSpec/Mode").text());
     ports(&mut out, service.at("Endpoint/Ports"));
     health_check(&mut out, task.at("ContainerSpec/Healthcheck"));
-    // The template ends its last line, and so does who prints it.
+    // The template ends its last line, and so does the docker CLI's printing.
     out.end() + "\n"
 }
 

@@ -18,9 +18,7 @@ const ERROR_WIDTH: usize = 30;
 /// Whether long texts are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Texts {
-    /// They are.
     Cut,
-    /// They are whole.
     Whole,
 }
 

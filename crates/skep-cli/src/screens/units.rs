@@ -85,7 +85,7 @@ pub(super) fn go_duration(nanoseconds: i64) -> String {
     format!("{sign}{text}")
 }
 
-/// A word with a great first letter and small others, as docker shows states and messages.
+/// A word with an upper-case first letter only, as docker shows states and messages.
 pub(super) fn capitalized(word: &str) -> String {
     let mut letters = word.chars();
     match (letters.next(), letters.as_str()) {

@@ -12,7 +12,7 @@ fn endpoint(cert_path: &str) -> Endpoint {
     }
 }
 
-/// What each shell is told, to be read as a whole.
+/// The text for each shell, to be read as a whole.
 fn every_shell(settings: &[Setting], arguments: &str) -> String {
     let mut all = String::new();
     for shell in Shell::ALL {

@@ -1,9 +1,9 @@
 //! Work that takes machines' engines away for a moment: managers one after another.
 
-use std::{ops::ControlFlow, time::Duration};
+use std::time::Duration;
 
 use futures_util::future::join_all;
-use skep_context::{Context, after, poll_until};
+use skep_context::{Context, after, poll_until, when};
 use skep_model::MachineName;
 use skep_swarm::{Expected, LocalNodeState, NodeId, Swarm, SwarmError};
 use tokio::time::Instant;
@@ -21,8 +21,8 @@ const BACK: Duration = Duration::from_secs(60);
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Does `work` to machines. Managers that take part in a swarm come one after another, each once
-/// the one before takes part again, so that a swarm that can spare one keeps its quorum; everybody
-/// else at once, meanwhile. If one does not come back, those behind it are left as they are. Where
+/// the one before takes part again, so that a swarm that can spare one keeps its quorum; all others
+/// at once, meanwhile. If one does not come back, those behind it are left as they are. Where
 /// nothing is to come back, all are done at once.
 pub(crate) async fn one_by_one(
     cluster: &Cluster,
@@ -88,8 +88,8 @@ fn taking_part(cluster: &Cluster, survey: &Survey, machine: &MachineRecord) -> O
     own.is_reachable_manager().then_some(own.id)
 }
 
-/// Waits until a manager takes part again: it is asked itself, for the others notice only after some
-/// seconds that it was away, and so would say at once that they hear it.
+/// Waits until a manager takes part again: it is asked itself, for the others notice only after
+/// some seconds that it was away, and until then say that they hear it.
 async fn see_back(
     cluster: &Cluster,
     machine: &MachineRecord,
@@ -101,13 +101,10 @@ async fn see_back(
     let swarm = Swarm::new(&cluster.engine(machine, cancel).await?);
     let step = events.step(&machine.name, "waiting until it takes part in the swarm again");
     let back = async {
-        // Whoever is late is judged by the list of nodes.
+        // A manager that is late is judged by the list of nodes.
         let _ = poll_until(cancel, INTERVAL, end, async || {
             let local = swarm.local(cancel).await?;
-            Ok::<_, SwarmError>(match local.is_manager || local.state == LocalNodeState::Locked {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            })
+            Ok::<_, SwarmError>(when(local.is_manager || local.state == LocalNodeState::Locked))
         })
         .await?;
         let left = end.saturating_duration_since(Instant::now()).max(INTERVAL);

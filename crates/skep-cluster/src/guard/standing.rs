@@ -12,15 +12,14 @@ use crate::{
 /// What a machine is to the swarms that were found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// No manager, as far as anybody knows.
+    /// No manager, as far as is known.
     Free,
     /// In the list of the swarm at this place, as these nodes: the one it is, and those it was.
     Listed(usize, Vec<NodeId>),
-    /// A manager whose swarm's list cannot be had.
+    /// A manager whose swarm's list is not available.
     Unasked,
 }
 
-/// Finds a machine in the swarms that were found.
 pub(crate) fn standing(
     record: &ClusterRecord,
     survey: &Survey,
@@ -51,7 +50,7 @@ pub(crate) fn standing(
     }
 }
 
-/// One whose engine says nothing of it, and that is in no list that could be had.
+/// One whose engine says nothing of it, and that is in no list that was available.
 fn absent(record: &ClusterRecord, survey: &Survey, machine: &MachineRecord) -> Standing {
     let address = record.address(machine).map(|address| address.to_string());
     let is_heard_of = survey
@@ -73,10 +72,10 @@ pub(crate) fn entries(
     own: Option<&NodeId>,
     nodes: &[Node],
 ) -> Vec<NodeId> {
-    let nobody = NodeId::new("");
+    let none = NodeId::new("");
     let known = [own, machine.node.as_ref()].into_iter().flatten();
     let known = known.filter(|id| nodes.iter().any(|node| node.id == **id));
-    let former = former(record, machine, nodes, own.unwrap_or(&nobody));
+    let former = former(record, machine, nodes, own.unwrap_or(&none));
     let mut entries: Vec<NodeId> = Vec::new();
     for id in known.chain(former.into_iter().map(|node| &node.id)) {
         if !entries.contains(id) {
@@ -86,8 +85,8 @@ pub(crate) fn entries(
     entries
 }
 
-/// A swarm's list as it is about to be: managers whose machines are off are heard by nobody, though
-/// the others notice it only some seconds later.
+/// A swarm's list as it is about to be: managers whose machines are off are heard by no other,
+/// though the others notice it only some seconds later.
 pub(crate) fn corrected(record: &ClusterRecord, survey: &Survey, place: usize) -> Vec<Node> {
     let Some(mut nodes) = survey.swarms.get(place).and_then(|swarm| swarm.nodes.clone()) else {
         return Vec::new();

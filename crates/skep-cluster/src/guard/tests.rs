@@ -63,7 +63,7 @@ fn world(managers: &[Is], workers: usize, locks: bool) -> World {
     let mut record = ClusterRecord::new("lab".parse().unwrap(), DriverKind::Container);
     let heard = managers.iter().filter(|is| matches!(is, Is::Up | Is::OffUnnoticed)).count();
     let really = managers.iter().filter(|is| **is == Is::Up).count();
-    // A list can be had as long as the managers that are asked have not noticed a loss.
+    // A list is available as long as the managers that are asked have not noticed a loss.
     let has_list = really > 0 && heard >= needed(managers.len());
     let mut found = Found { known_managers: managers.len(), ..Found::default() };
     let mut parts = Vec::new();

@@ -16,7 +16,7 @@ use crate::{
     swarms::Doubt,
 };
 
-/// Refuses to take managers away that nobody can be asked about.
+/// Refuses to take managers away whose swarm no engine can answer for.
 pub(super) fn refuse(
     record: &ClusterRecord,
     survey: &Survey,

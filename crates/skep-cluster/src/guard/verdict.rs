@@ -7,7 +7,7 @@ use skep_model::{Advice, Reason};
 pub enum Loss {
     /// For good. A manager is made a worker first, and leaves.
     Remove,
-    /// Until somebody switches them on again.
+    /// Until they are switched on again.
     Stop,
     /// For a moment: they, or their engines, come back by themselves.
     Restart,
@@ -19,11 +19,8 @@ pub enum Verdict {
     /// Nothing speaks against it.
     #[default]
     Fine,
-    /// It can be done, with a drawback.
     Warn(Reason),
-    /// It is not done unless forced.
     Refuse {
-        /// What would happen.
         reason: Reason,
         /// What to do instead, or first.
         fix: Advice,
@@ -31,7 +28,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Both together: what is refused comes before what is only said.
+    /// Both together: what is refused comes before what is only a warning.
     pub(super) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Verdict::Fine, one) | (one, Verdict::Fine) => one,

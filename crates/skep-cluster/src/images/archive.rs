@@ -23,7 +23,6 @@ const LONGEST_HEADER: u64 = 1 << 20;
 /// How many files an archive may have. An image has at most 127 layers, of three files each.
 const MOST_ENTRIES: usize = 100_000;
 
-/// How many images an archive may have.
 const MOST_IMAGES: usize = 1000;
 
 /// How much JSON of an archive is read in all, in bytes.
@@ -35,7 +34,6 @@ pub struct Archive {
     pub(super) path: PathBuf,
     /// How much of the file is sent.
     pub(super) length: u64,
-    /// What is sent after it.
     pub(super) tail: Vec<u8>,
     pub(super) images: Vec<ArchivedImage>,
 }
@@ -55,7 +53,6 @@ pub struct ArchivedImage {
 #[derive(Debug, thiserror::Error)]
 #[error("{} {what}", .path.display())]
 pub struct ArchiveError {
-    /// Which file.
     pub path: PathBuf,
     /// What is wrong with it, as it follows the path.
     pub what: String,
@@ -342,7 +339,7 @@ fn choose(manifests: Vec<Descriptor>) -> Option<Descriptor> {
 }
 
 /// An image's name in an index: whole, as containerd writes it, or in the OCI's own annotation,
-/// which may be a tag alone and then is nobody's name.
+/// which may be a tag alone and then names no image.
 fn names(annotations: &HashMap<String, String>) -> Vec<String> {
     let name = annotations
         .get("io.containerd.image.name")

@@ -32,7 +32,6 @@ const STALL: Duration = Duration::from_secs(60);
 /// How long an engine may work after the last piece.
 const LAST: Duration = Duration::from_secs(600);
 
-/// How often progress is told.
 const FRAME: Duration = Duration::from_millis(100);
 
 /// Sends what `source` has to engines; what came of it, in their order.
@@ -63,6 +62,8 @@ pub(super) async fn send(
             join_all(open.map(|pieces| timeout(STALL, pieces.send(broken())))).await;
         }
         lanes.iter_mut().for_each(|lane| lane.pieces = None);
+        // From here on no piece that is taken shows that an engine is alive, so its time is
+        // limited.
         all_sent.cancel();
         fed
     };
@@ -85,7 +86,6 @@ pub(super) async fn send(
     ended.collect()
 }
 
-/// The way to one engine.
 struct Lane {
     /// None once nothing more is sent.
     pieces: Option<Sender<io::Result<Bytes>>>,
@@ -131,7 +131,7 @@ async fn load(
     }
 }
 
-/// Reads the source, and sends each piece to everybody before the next is read.
+/// Reads the source, and sends each piece to every engine before the next is read.
 async fn feed(
     source: &Source,
     lanes: &mut [Lane],
@@ -142,6 +142,8 @@ async fn feed(
     let (mut sent, mut shown) = (0, Instant::now());
     while let Some(piece) = reading.next().await? {
         sent += piece.len() as u64;
+        // The slowest engine sets the pace: read faster, the rest of the archive would wait in
+        // memory.
         join_all(lanes.iter_mut().map(|lane| lane.send(piece.clone()))).await;
         if cancel.is_cancelled() {
             return Err(ClusterError::Cancelled);
@@ -163,7 +165,6 @@ async fn feed(
     Ok(())
 }
 
-/// A source that is being read.
 enum Reading<'a> {
     Host(EngineStream),
     File { path: &'a std::path::Path, file: Take<File>, tail: &'a [u8] },
@@ -189,6 +190,7 @@ impl<'a> Reading<'a> {
                 let mut piece = Vec::with_capacity(PIECE);
                 let mut part = file.take(PIECE as u64);
                 part.read_to_end(&mut piece).await.map_err(|error| unread(path, &error))?;
+                // Cut between two entries, it would be loaded as a whole archive.
                 if piece.is_empty() && file.limit() > 0 {
                     let reason = format!("{} has become shorter meanwhile", path.display());
                     return Err(ClusterError::Request { reason: reason.into() });

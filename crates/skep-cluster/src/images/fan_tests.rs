@@ -65,7 +65,7 @@ async fn serve(mut stream: UnixStream, manner: Manner, taken: Taken) {
             Manner::Takes => {}
             Manner::Refuses => {
                 let full = "{\"message\":\"no space left on device\"}";
-                // Whoever sends may have gone already.
+                // The sender may have gone already.
                 let _ = stream.write_all(reply("500 No", full).as_bytes()).await;
                 return;
             }

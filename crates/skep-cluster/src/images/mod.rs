@@ -23,11 +23,9 @@ use crate::{
 /// What became of an image on a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was brought.
     Loaded,
     /// It was there, and was given its name.
     Named,
-    /// It was there.
     Present,
 }
 
@@ -47,13 +45,10 @@ impl Outcome {
 pub struct Put {
     /// Its first name, or its identifier if it has none.
     pub image: String,
-    /// Its identifier.
     pub id: String,
-    /// What became of it.
     pub outcome: Outcome,
 }
 
-/// A machine whose engine answers.
 struct Node {
     engine: Engine,
     images: Vec<ImageSummary>,

@@ -17,20 +17,16 @@ const GREETING: Duration = Duration::from_secs(10);
 /// Where images come from.
 #[derive(Debug, Clone)]
 pub enum Source {
-    /// The host's own engine.
     Host(Box<HostImage>),
-    /// A file.
     File(Archive),
 }
 
 /// An image of the host's engine.
 #[derive(Debug, Clone)]
 pub struct HostImage {
-    /// The engine.
     pub(super) engine: Engine,
     /// The name it was asked for by, with its tag.
     pub(super) name: String,
-    /// What the engine says of it.
     image: Image,
 }
 

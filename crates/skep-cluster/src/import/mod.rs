@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use skep_context::Context;
 use skep_machine::{
     DriverKind, DriverOptions, Request,
@@ -25,7 +25,7 @@ use skep_machine::{
     virtualbox::{self, Iso},
 };
 use skep_model::{Advice, Check, ClusterName, MachineName, Reason, Size, Verdict};
-use skep_store::{Journal, write_private};
+use skep_store::Journal;
 
 use self::store::{Driver, Entry, Login};
 use crate::{
@@ -47,7 +47,6 @@ const MAX_FILE: u64 = 1 << 20;
 /// What is to be taken over, and where to.
 #[derive(Debug, Clone)]
 pub struct Source<'a> {
-    /// docker-machine's store.
     pub from: &'a Path,
     /// These machines only; all if empty.
     pub only: &'a [String],
@@ -57,14 +56,13 @@ pub struct Source<'a> {
     pub cluster: Option<ClusterName>,
     /// The cluster that is chosen first.
     pub default_cluster: ClusterName,
-    /// Whether it is only said what would be done.
+    /// Reports what would be done, and does nothing.
     pub dry_run: bool,
 }
 
 /// What came of one entry.
 #[derive(Debug)]
 pub struct Imported {
-    /// Its directory's name.
     pub entry: String,
     /// The machine it became, or why it was not taken.
     pub outcome: Result<MachineName, Reason>,
@@ -293,7 +291,7 @@ fn read(source: &Source<'_>, directory: &Path, entry: &str) -> Result<Taken, Clu
 
 /// A machine's key: beside its configuration, since the store may have been moved since that was
 /// written, else where that says. What lies outside the store is not taken, whatever a link or a
-/// configuration of a store that somebody else has made says: it would be a copy of any file.
+/// configuration in a store of another user says: it would be a copy of any file.
 fn keys(source: &Source<'_>, directory: &Path, login: &Login) -> Result<Keys, ClusterError> {
     let written = Path::new(&login.key);
     let beside = written.file_name().map(|name| directory.join(name));
@@ -372,7 +370,7 @@ fn add(record: &mut ClusterRecord, taken: &Taken) -> Result<MachineRecord, Clust
         subnet.and_then(|subnet| machine_address(subnet, *place)) == taken.record.address
     };
     let place = match (0..MAX_MACHINES).find(own).filter(free) {
-        // Nobody is given this address again.
+        // No other machine is given this address.
         Some(place) if taken.record.address.is_some() => place,
         _ => record.free_place(),
     };
@@ -403,14 +401,9 @@ async fn write(
     let step = context.events.step(&own.name, "taking it over");
     let driver = home.driver(taken.record.options.kind());
     let work = async {
-        let files = home.layout().cluster(name.as_str());
-        let journal = Journal::open(&files.journal())?;
+        let journal = Journal::open(&home.layout().cluster(name).journal())?;
         if let Some(Keys { private, public }) = &taken.keys {
-            let path = files.machine(own.name.as_str()).ssh_key();
-            if let Some(public) = public {
-                write_private(&path.with_extension("pub"), public.as_bytes())?;
-            }
-            skep_store::kept::write(&path, private.expose_secret().as_bytes())?;
+            cluster.login(&own).bring(private, public.as_deref())?;
         }
         let (driver, journal) = (driver.as_ref(), &journal);
         Maker { cluster: &cluster, driver, authority: &authority, journal, context }
@@ -420,7 +413,7 @@ async fn write(
     let written = step.end_with(work.await);
     drop(machine_lock);
     if let Err(error) = written {
-        // Forgotten, and by no means removed: it was there before, and is somebody's.
+        // Forgotten, and by no means removed: it was there before, and belongs to its user.
         machines::forget(home, name, std::slice::from_ref(&own.name), context).await?;
         machines::clear(home, name, context).await?;
         return Err(error);
@@ -428,7 +421,7 @@ async fn write(
     Ok(())
 }
 
-/// That an entry is not taken.
+/// The entry is not taken.
 fn no(reason: impl Into<Reason>) -> ClusterError {
     ClusterError::Request { reason: reason.into() }
 }

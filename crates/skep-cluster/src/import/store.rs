@@ -9,33 +9,23 @@ use serde::{Deserialize, Deserializer};
 
 use crate::EngineOptions;
 
-/// The version of the format that is read.
 const VERSION: u64 = 3;
 
 /// One machine of docker-machine's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its name.
     pub name: String,
     /// What stands behind it.
     pub driver: Driver,
-    /// What its engine was told.
     pub engine: EngineOptions,
 }
 
 /// What stands behind a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Driver {
-    /// A machine of VirtualBox, of the same name there.
     Virtualbox(Box<VirtualBox>),
-    /// A host over SSH.
     Generic(Login),
-    /// An engine's URL.
-    None {
-        /// The URL.
-        url: String,
-    },
-    /// A driver that is not here.
+    None { url: String },
     Other(String),
 }
 
@@ -44,34 +34,27 @@ pub enum Driver {
 pub struct Login {
     /// Its address; `None` of one that is switched off.
     pub address: Option<Ipv4Addr>,
-    /// The user.
     pub user: String,
-    /// The port of its SSH server.
     pub port: u16,
     /// Where its private key was when this was written.
     pub key: String,
-    /// The port of its engine.
     pub engine_port: u16,
 }
 
 /// A machine of VirtualBox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VirtualBox {
-    /// How it is logged in to.
     pub login: Login,
-    /// Processors.
     pub cpus: u32,
-    /// Memory, in megabytes.
+    /// Megabytes.
     pub memory: u64,
-    /// Its disk, in megabytes.
+    /// Megabytes.
     pub disk: u64,
     /// The host's own address in the host-only network, with the network's prefix.
     pub host_only: String,
-    /// The host-only card's type.
     pub host_only_nic: String,
     /// The card to the outside.
     pub nat_nic: String,
-    /// How it is shown.
     pub ui: String,
 }
 

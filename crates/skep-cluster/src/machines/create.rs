@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use skep_context::Context;
 use skep_machine::{
     Driver, DriverKind, DriverOptions, Request, System, Work, subnet::MAX_MACHINES, virtualbox,
@@ -30,21 +30,21 @@ use crate::{
     unfinished::{self, Begun},
 };
 
-/// How long undoing may take; nobody who has interrupted a command waits for ever.
+/// How long undoing may take: a user who has interrupted a command does not wait for ever.
 const UNDO: Duration = Duration::from_secs(60);
 
-/// Makes a machine, and waits until its engine answers. `told` hears of each stage as it begins.
+/// Makes a machine, and waits until its engine answers. `on_stage` receives each stage as it begins.
 ///
 /// Several may be made at the same time, also in one cluster and by several processes.
 ///
 /// # Errors
-/// [`ClusterError::Request`], [`ClusterError::MachineExists`] and [`ClusterError::Preflight`] before
-/// anything is touched. A machine that could not be finished is removed again, unless that fails
-/// too, of which a warning tells.
+/// [`ClusterError::Request`], [`ClusterError::MachineExists`] and [`ClusterError::Preflight`]
+/// before anything is touched. A machine that could not be finished is removed again, unless that
+/// fails too, of which a warning is given.
 pub async fn create(
     home: &Home,
     machine: NewMachine,
-    told: impl Fn(Stage),
+    on_stage: impl Fn(Stage),
     context: Context<'_>,
 ) -> Result<Cluster, ClusterError> {
     let Context { events, cancel, .. } = context;
@@ -57,10 +57,11 @@ pub async fn create(
     if system.has_login() {
         engine_options::check(&machine.engine)?;
     }
+    // Read once and before anything is touched: what was looked at is what is stored.
     let key = machine.key.as_deref().map(read_key).transpose()?;
-    told(Stage::Looking);
+    on_stage(Stage::Looking);
     let (name, asked) = Box::pin(look(home, &machine, context)).await?;
-    told(Stage::Making);
+    on_stage(Stage::Making);
 
     Box::pin(half_made::take_away(home, &machine.name, context)).await?;
     let (lock, record, own) = Box::pin(enter(home, &machine, name, &asked, context)).await?;
@@ -80,11 +81,9 @@ pub async fn create(
     drop(lock);
 
     let bring = async {
-        let files = home.layout().cluster(name.as_str());
-        let journal = Journal::open(&files.journal())?;
+        let journal = Journal::open(&home.layout().cluster(&name).journal())?;
         if let Some(key) = &key {
-            let path = files.machine(own.name.as_str()).ssh_key();
-            skep_store::kept::write(&path, key.expose_secret().as_bytes())?;
+            cluster.login(&own).bring(key, None)?;
         }
         let authority = home.authority()?;
         let maker = Maker {
@@ -103,12 +102,13 @@ pub async fn create(
             ..Allowed::default()
         };
         maker.make(&own, MachineState::Absent).await?;
-        told(Stage::Waiting);
+        on_stage(Stage::Waiting);
         MachineProvisioner { maker, allowed }.finish(&own, MachineState::Absent).await?;
-        told(Stage::Ready);
+        on_stage(Stage::Ready);
         Ok(())
     };
     let made = Box::pin(bring).await;
+    // While the machine's lock is held: else another command could take it for half made.
     let made = made.and_then(|()| Ok(mark::end(home, &name, &own.name)?));
     drop(machine_lock);
     match made {
@@ -157,21 +157,22 @@ async fn enter(
                 }
                 unfinished::end(home, &name)?;
             }
+            // The mark before the record: a machine that is recorded without one counts as whole.
             mark::begin(home, &name, &own.name)?;
             record.save(home)?;
             Ok((record, own))
         })();
         if entered.is_err() && matches!(ClusterRecord::load(home, &name), Ok(None)) {
             // Nothing is to stay of a cluster that has not come to be.
-            skep_store::file::remove_dir_at_once(home.layout().cluster(name.as_str()).directory())?;
+            skep_store::file::remove_dir_at_once(home.layout().cluster(&name).directory())?;
         }
         return entered.map(|(record, own)| (lock, record, own));
     }
 }
 
-/// The cluster a new machine of a driver belongs in, if nobody says: the default one if it is not
-/// there yet or has that driver, else the one named after the driver, or the first after that by
-/// number.
+/// The cluster a new machine of a driver belongs in, unless one is named: the default one if it is
+/// not there yet or has that driver, else the one named after the driver, or the first after that
+/// by number.
 ///
 /// # Errors
 /// [`ClusterError::Store`] if a record in question cannot be read.
@@ -235,7 +236,7 @@ fn read_key(path: &Path) -> Result<SecretString, ClusterError> {
     Ok(SecretString::from(text))
 }
 
-/// Chooses driver and cluster, and looks whether the machine can be had there.
+/// Chooses driver and cluster, and looks whether the machine can be made there.
 async fn look(
     home: &Home,
     machine: &NewMachine,
@@ -313,7 +314,6 @@ pub(crate) fn record_for(
     }
 }
 
-/// Adds the machine to its cluster's record.
 fn add(
     record: &mut ClusterRecord,
     machine: &NewMachine,
@@ -367,20 +367,20 @@ async fn prepare(
     mut record: ClusterRecord,
     own: &MachineRecord,
     driver: &dyn Driver,
-    Context { events, cancel, .. }: Context<'_>,
+    context: Context<'_>,
 ) -> Result<(Cluster, Lock), ClusterError> {
     let name = record.name.clone();
-    let files = home.layout().cluster(name.as_str());
-    let journal = Journal::open(&files.journal())?;
-    let work = Work { journal: &journal, events, cancel };
+    let journal = Journal::open(&home.layout().cluster(&name).journal())?;
+    let work = Work { journal: &journal, context };
     let others = record.machines.iter().map(|machine| &machine.name);
-    // What the journal is uncertain of is a leftover, if nobody is making it just now.
+    // What the journal is uncertain of is a leftover, if no command is making it just now.
     if let Ok(_all) = locks::machines(home, &name, others) {
         pending::complete(driver, &name, work).await?;
     }
     record.subnet = driver.prepare(&name, record.subnet.or(host_only(&own.options)), work).await?;
     record.save(home)?;
     home.authority()?;
+    // Taken while the cluster's lock is held, so that no `up` or `down` comes between the two.
     let machine_lock = locks::machine(home, &name, &own.name)?;
     Ok((Cluster::new(home, record), machine_lock))
 }

@@ -22,7 +22,7 @@ use crate::{
 /// How long packages may take to be fetched and installed.
 const UPGRADE: Duration = Duration::from_secs(15 * 60);
 
-/// Upgrades the engine by the packages it was installed from, whoever's they are, and prints its
+/// Upgrades the engine by the packages it was installed from, and prints its
 /// release afterwards. Each package manager restarts the engine itself, but for skep's own guest,
 /// whose services runit keeps.
 const UPGRADE_SCRIPT: &str = r#"
@@ -117,7 +117,7 @@ pub async fn upgrade(
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
     let (cleared, _locks) = clear(cluster, names, force, context).await?;
-    let Context { timeout, events, cancel } = context;
+    let Context { events, cancel, .. } = context;
     each(cluster, &cleared, context, async |machine| {
         if machine.system() == System::Boot2docker {
             return refuse(format!(
@@ -131,7 +131,7 @@ pub async fn upgrade(
         let script = Command::packages("upgrading docker", UPGRADE_SCRIPT).deadline(UPGRADE);
         let ran = guest.run_with(&script, cancel, |line| step.progress(line)).await;
         step.end_with(ran)?;
-        Ok(wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?)
+        Ok(wait_until_ready(&guest, &[Requirement::engine()], context).await?)
     })
     .await
 }
@@ -144,7 +144,7 @@ async fn renew(
     allowed: Allowed,
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let Context { timeout, events, cancel } = context;
+    let Context { events, cancel, .. } = context;
     match machine.system() {
         System::Nothing => {}
         System::Found | System::Boot2docker => {
@@ -152,14 +152,14 @@ async fn renew(
             Box::pin(adopted).await?;
         }
         System::Skep => {
-            let guest = Guest::wait(&cluster.access(machine)?, timeout, events, cancel).await?;
+            let guest = Guest::wait(&cluster.access(machine)?, context).await?;
             let renew = allowed.renew;
             let due = tls::update(cluster, machine, authority, &guest, renew, context).await?;
             if due {
                 let step = events.step(&machine.name, "restarting the engine");
                 step.end_with(restart_engine(&guest, cancel).await)?;
             }
-            wait_until_ready(&guest, &[Requirement::engine()], timeout, events, cancel).await?;
+            wait_until_ready(&guest, &[Requirement::engine()], context).await?;
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use skep_store::{StoreError, write_json};
 use crate::{Home, locks};
 
 fn mark(home: &Home, cluster: &ClusterName, machine: &MachineName) -> std::path::PathBuf {
-    home.layout().cluster(cluster.as_str()).making(machine.as_str())
+    home.layout().cluster(cluster).making(machine)
 }
 
 /// Marks a machine that is about to be made, before the record names it. The cluster's lock is held.
@@ -27,8 +27,8 @@ pub(crate) fn end(
     skep_store::file::remove(&mark(home, cluster, machine))
 }
 
-/// Whether a machine is half made, and nobody is making it. Its maker has the cluster's lock until it
-/// has the machine's.
+/// Whether a machine is half made, and no command is making it. Its maker has the cluster's lock
+/// until it has the machine's.
 pub(super) fn is_left(home: &Home, cluster: &ClusterName, machine: &MachineName) -> bool {
     mark(home, cluster, machine).exists()
         && home.lock(cluster).is_ok_and(|_held| locks::machine(home, cluster, machine).is_ok())

@@ -1,4 +1,4 @@
-//! A machine that is wanted, and what making it is at.
+//! The options of a new machine, and what making it is at.
 
 use std::path::PathBuf;
 
@@ -8,22 +8,20 @@ use skep_pki::CaCertificate;
 
 use crate::EngineOptions;
 
-/// A machine that is wanted.
+/// The options of a new machine.
 #[derive(Debug, Clone)]
 pub struct NewMachine {
-    /// Its name.
     pub name: MachineName,
     /// The cluster it is to be in; `None` to choose: [`place_for`](super::place_for).
     pub cluster: Option<ClusterName>,
     /// The cluster that is chosen first.
     pub default_cluster: ClusterName,
-    /// The driver, with what it is configured with, or `None` for what `auto` takes.
+    /// The driver with its options, or `None` for what `auto` takes.
     pub driver: Option<DriverOptions>,
-    /// How big it is to be.
+    /// What is left out is the driver's to choose.
     pub size: Size,
-    /// What its engine is told.
     pub engine: EngineOptions,
-    /// The ports it answers on at its host address.
+    /// Ports at its host address, besides SSH and the engine.
     pub publish: Vec<Port>,
     /// The CA certificates it is to trust from its first moment.
     pub ca_certificates: Vec<CaCertificate>,
@@ -35,15 +33,13 @@ pub struct NewMachine {
     pub force: bool,
 }
 
-/// What a create is at; docker-machine says it in words of its own.
+/// What a create is at; docker-machine has words of its own for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// It looks whether the machine can be had.
+    /// It looks whether the machine can be made.
     Looking,
-    /// It makes the machine.
     Making,
     /// The machine was switched on, and is waited for.
     Waiting,
-    /// Its engine answers.
     Ready,
 }

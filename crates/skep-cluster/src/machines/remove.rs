@@ -8,12 +8,10 @@ use skep_model::{ClusterName, MachineName, MachineState, Reason};
 use skep_store::Journal;
 use tokio_util::sync::CancellationToken;
 
-use super::{goodbye::say_goodbye, mark};
+use super::{leave::leave_swarms, mark};
 use crate::{
     ClusterError, ClusterRecord, Home, MachineFailure, MachineRecord, adopt, down, environment,
-    guard::Cleared,
-    locks,
-    reach::{self, Cluster},
+    guard::Cleared, locks, reach::Cluster,
 };
 
 /// Removes machines that the guard has let through, and with its last machine the cluster. They take
@@ -39,7 +37,7 @@ pub async fn remove(
     let driver = driver.as_ref();
     // A driver that cannot say so now says why when it is to remove something.
     let states = driver.states(&record.name).await.unwrap_or_default();
-    let mut failures = Box::pin(say_goodbye(cluster, cleared, &states, force, context)).await?;
+    let mut failures = Box::pin(leave_swarms(cluster, cleared, &states, force, context)).await?;
     if cancel.is_cancelled() {
         return Err(ClusterError::Cancelled);
     }
@@ -51,6 +49,7 @@ pub async fn remove(
         let runs = states.get(&machine.name) == Some(&MachineState::Running);
         async move {
             if runs && machine.system() == System::Found {
+                // Before its keys are gone: nothing else leads to it.
                 adopt::give_back(cluster, &machine, context).await;
             }
             let removed = take_down(home, &record.name, &machine.name, driver, context).await;
@@ -99,6 +98,7 @@ async fn remember<'a>(
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
     let (home, name) = (cluster.home(), &cluster.record().name);
+    // Also of a cancelled command: those that took leave are no nodes any more.
     let patient = CancellationToken::new();
     let _lock = locks::cluster(home, name, context.ended_by(&patient)).await?;
     let left: Vec<_> = left.collect();
@@ -110,7 +110,7 @@ async fn remember<'a>(
 }
 
 /// Removes one machine and forgets it, whatever was made of it, and the cluster if it was the last.
-/// Nobody holds its lock.
+/// No other command holds its lock.
 pub(super) async fn take_out(
     home: &Home,
     cluster: &ClusterName,
@@ -129,14 +129,13 @@ async fn take_down(
     cluster: &ClusterName,
     machine: &MachineName,
     driver: &dyn Driver,
-    Context { events, cancel, .. }: Context<'_>,
+    context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let files = home.layout().cluster(cluster.as_str());
-    let journal = Journal::open(&files.journal())?;
-    let work = Work { journal: &journal, events, cancel };
-    // A master that cannot be asked to end does so by itself once its machine is gone.
-    let _ = Guest::forget(&reach::access(home, cluster, machine, None), cancel).await;
+    let journal = Journal::open(&home.layout().cluster(cluster).journal())?;
+    let work = Work { journal: &journal, context };
     let id = MachineId { cluster: cluster.clone(), machine: machine.clone() };
+    // A master that cannot be asked to end does so by itself once its machine is gone.
+    let _ = Guest::forget(&home.login(&id).access(None), context.cancel).await;
     match driver.remove(&id, work).await {
         Ok(()) | Err(MachineError::NoSuchMachine { .. }) => Ok(()),
         Err(error) => Err(error.into()),
@@ -157,7 +156,7 @@ pub(crate) async fn forget(
     }
     match down::take_away(home, cluster, Some(machines), context).await {
         Ok(down::Removed::Machines(_)) => return Ok(()),
-        // It has others, or somebody else is at it.
+        // It has others, or another command is at it.
         Ok(down::Removed::Nothing)
         | Err(ClusterError::Store(skep_store::StoreError::Locked { .. })) => {}
         Err(error) => return Err(error),
@@ -174,10 +173,10 @@ pub(crate) async fn forget(
     }
     record.contexts.retain(|context| !contexts.contains(context));
     record.machines.retain(|machine| !machines.contains(&machine.name));
-    let files = home.layout().cluster(cluster.as_str());
+    let files = home.layout().cluster(cluster);
     // The keys before the record: a machine of this name made later must not begin with them.
     for machine in machines {
-        skep_store::file::remove_dir(files.machine(machine.as_str()).directory())?;
+        skep_store::file::remove_dir(files.machine(machine).directory())?;
     }
     record.save(home)?;
     for machine in machines {
@@ -194,7 +193,7 @@ pub(crate) async fn clear(
     cluster: &ClusterName,
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let directory = home.layout().cluster(cluster.as_str());
+    let directory = home.layout().cluster(cluster);
     let has_machines = |record: ClusterRecord| !record.machines.is_empty();
     if !directory.directory().exists()
         || ClusterRecord::load(home, cluster)?.is_some_and(has_machines)
@@ -202,7 +201,7 @@ pub(crate) async fn clear(
         return Ok(());
     }
     match down::take_away(home, cluster, Some(&[]), context).await {
-        // Somebody else is at it already, or makes a machine in it.
+        // Another command is at it already, or makes a machine in it.
         Err(ClusterError::Store(skep_store::StoreError::Locked { .. })) => Ok(()),
         ended => ended.map(drop),
     }

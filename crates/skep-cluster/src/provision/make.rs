@@ -20,10 +20,8 @@ pub(crate) struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// Makes a machine, switched off.
     pub(crate) async fn create(&self, machine: &MachineRecord) -> Result<(), ClusterError> {
-        let Context { events, cancel, .. } = self.context;
-        let work = Work { journal: self.journal, events, cancel };
+        let work = Work { journal: self.journal, context: self.context };
         let plan = plan(self.cluster, machine, self.authority)?;
         Ok(self.driver.create(&plan, work).await?)
     }
@@ -43,14 +41,18 @@ impl Maker<'_> {
         let step = self.context.events.step(&machine.name, step);
         let power_on = async {
             if !state.exists() {
+                // What the machine before it had says nothing of this one.
                 ca_certificates::forget(self.cluster, machine)?;
             }
+            // Also where it exists: the driver leaves a whole one as it is, and makes one anew that
+            // was never started, for its seed may be missing.
             self.create(machine).await?;
             if state.exists() {
+                // A new one was created with its ports.
                 self.driver.publish(&id, ports, cancel).await?;
             }
             match self.driver.start(&id, cancel).await {
-                // Somebody has removed it between the two.
+                // It was removed outside of skep between the two.
                 Err(MachineError::NoSuchMachine { .. }) => {
                     self.create(machine).await?;
                     self.driver.start(&id, cancel).await?;

@@ -1,17 +1,16 @@
-//! What a machine is made with: its place, its size, and what it is told before it starts: who it is,
-//! who may log in, whom it trusts.
+//! What a machine is made with: its place, its size, and its seed: its name, its keys, the
+//! certificates it trusts.
 
 use std::net::Ipv4Addr;
 
 use secrecy::SecretString;
-use skep_guest::known_hosts_line;
 use skep_machine::{MachinePlan, System};
 use skep_os::{Seed, TlsFiles};
 use skep_pki::Authority;
 
-use crate::{ClusterError, MachineRecord, engine_options, keys::key_pair, reach::Cluster, tls};
+use crate::{ClusterError, MachineRecord, engine_options, reach::Cluster, tls};
 
-/// What a machine's driver is told to make.
+/// The plan that a machine's driver gets.
 pub(super) fn plan(
     cluster: &Cluster,
     machine: &MachineRecord,
@@ -28,7 +27,7 @@ pub(super) fn plan(
         },
         seed: match system {
             System::Skep => seed(cluster, machine, authority)?,
-            System::Boot2docker => key_only(cluster, machine)?,
+            System::Boot2docker => cluster.login(machine).seed_without_host_key()?,
             System::Found | System::Nothing => no_seed(machine),
         },
         written: cluster.home().settings().now,
@@ -38,40 +37,23 @@ pub(super) fn plan(
     })
 }
 
-/// Makes, or finds, a machine's keys and writes the seed that tells it everything but its
-/// network, which is its driver's to know.
+/// The seed, with everything but the machine's network, which only its driver knows.
 fn seed(
     cluster: &Cluster,
     machine: &MachineRecord,
     authority: &Authority,
 ) -> Result<Seed, ClusterError> {
-    let home = cluster.home();
-    let reach = cluster.reach(machine)?;
-    let files = home.layout().cluster(cluster.record().name.as_str());
-    let files = files.machine(machine.name.as_str());
-    let login = key_pair(&files.ssh_key(), &format!("skep {}", machine.name))?;
-    let host = key_pair(&files.host_key(), &format!("host key of {}", machine.name))?;
-    let pin = known_hosts_line(reach.host, reach.ssh, &host.public);
-    skep_store::kept::write(&files.known_hosts(), format!("{pin}\n").as_bytes())?;
+    let mut seed = cluster.login(machine).seed(cluster.reach(machine)?)?;
     let names = tls::server_names(cluster, machine)?;
-    let server = authority.issue_server(&names, home.settings().now)?;
-    let mut seed = Seed::new(machine.name.clone(), login.public, host.private);
+    let server = authority.issue_server(&names, cluster.home().settings().now)?;
     seed.tls = Some(TlsFiles {
         ca: authority.certificate_pem().to_owned(),
         certificate: server.certificate_pem,
         key: server.key_pem,
     });
     seed.engine_options = engine_options::daemon_json(&machine.engine)?;
-    seed.certificates = cluster.record().wished(machine);
+    seed.certificates = cluster.record().anchors_of(machine);
     Ok(seed)
-}
-
-/// The seed of a machine that takes nothing of it but who may log in; the rest is told over SSH.
-fn key_only(cluster: &Cluster, machine: &MachineRecord) -> Result<Seed, ClusterError> {
-    let files = cluster.home().layout().cluster(cluster.record().name.as_str());
-    let files = files.machine(machine.name.as_str());
-    let login = key_pair(&files.ssh_key(), &format!("skep {}", machine.name))?;
-    Ok(Seed::new(machine.name.clone(), login.public, SecretString::from(String::new())))
 }
 
 /// The seed of a machine that takes none.

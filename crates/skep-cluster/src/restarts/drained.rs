@@ -22,7 +22,6 @@ const SCHEMA: u64 = 1;
 /// How long a manager may take to be there again and put a node's availability back.
 const GIVE_BACK: Duration = Duration::from_secs(60);
 
-/// Between two tries.
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// What a node's availability was: `availability.json` in its machine's directory.
@@ -33,8 +32,7 @@ struct Before {
 }
 
 fn path(cluster: &Cluster, machine: &MachineRecord) -> std::path::PathBuf {
-    let files = cluster.home().layout().cluster(cluster.record().name.as_str());
-    files.machine(machine.name.as_str()).availability()
+    cluster.files(&machine.name).availability()
 }
 
 /// Drains a node, and waits until its tasks run elsewhere.
@@ -44,7 +42,7 @@ pub(super) async fn drain(
     load: &Load,
     context: Context<'_>,
 ) -> Result<(), ClusterError> {
-    let Context { timeout, events, cancel } = context;
+    let Context { events, cancel, .. } = context;
     let (engine, _) = cluster.manager(cancel).await?;
     let services = Services::new(&engine);
     let target = [Id::new(load.node.as_str())];
@@ -55,7 +53,7 @@ pub(super) async fn drain(
     }
     let step = events.step(&machine.name, "draining");
     step.end_with(Swarm::new(&engine).update(&load.node, &NodeUpdate::drain(), cancel).await)?;
-    match services.until_drained(&before, timeout, events, cancel).await.map_err(error)? {
+    match services.until_drained(&before, context).await.map_err(error)? {
         DrainOutcome::Drained => Ok(()),
         DrainOutcome::NotDrained(stuck) => {
             let stuck: Vec<_> = stuck.iter().map(ToString::to_string).collect();
@@ -117,7 +115,7 @@ pub(super) async fn give_back(
 }
 
 /// Gives every node its availability back that a command drained and could not give back, because
-/// it was killed. There is nothing to do where there is no such node, and nobody is asked.
+/// it was killed. Where there is no such node, no engine is asked.
 ///
 /// # Errors
 /// [`ClusterError::Store`], [`ClusterError::NoManager`], [`ClusterError::Swarm`].

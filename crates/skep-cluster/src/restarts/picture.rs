@@ -24,18 +24,15 @@ pub struct How {
 /// What is known of the swarm that machines are in.
 #[derive(Debug)]
 pub(super) enum World {
-    /// They are in none.
     None,
     /// They are in one, and no manager of it answers.
     Silent {
-        /// Why not.
         reason: String,
     },
     /// They are in one that can be asked.
     Swarm {
         /// What runs on each machine, by its name.
         loads: BTreeMap<String, Load>,
-        /// Whether any task runs anywhere.
         any_tasks: bool,
     },
 }
@@ -49,14 +46,12 @@ pub(super) struct Load {
     pub(super) availability: Availability,
     /// How many tasks of each service run there, by its name.
     pub(super) tasks: BTreeMap<String, usize>,
-    /// These tasks.
     pub(super) ids: BTreeSet<Id>,
     /// How many tasks the services that have some there have anywhere; of jobs, which end by
     /// themselves, nothing is said.
     pub(super) services: BTreeMap<Id, usize>,
 }
 
-/// Asks a manager what runs where.
 pub(super) async fn look(
     cluster: &Cluster,
     machines: &[&MachineRecord],
@@ -72,7 +67,8 @@ pub(super) async fn look(
         let all = services.list(cancel).await.map_err(error)?;
         let tasks = services.tasks(&[], cancel).await.map_err(error)?;
         let mut world = world(&nodes, &all, &tasks);
-        // Managers notice only seconds later that a machine was switched off; nobody waits for it.
+        // Managers notice only seconds later that a machine was switched off; that is not waited
+        // for.
         let record = cluster.record();
         let states = cluster.home().driver(record.driver).states(&record.name).await?;
         let is_off =
@@ -167,7 +163,6 @@ impl World {
         self.of(machine.as_str())
     }
 
-    /// The node of a name.
     pub(super) fn of(&self, name: &str) -> Option<&Load> {
         match self {
             World::Swarm { loads, .. } => loads.get(name),

@@ -60,7 +60,7 @@ fn where_no_tasks_run_all_are_restarted_at_once() {
     let at_once = [ALL.to_vec()];
     assert_eq!(batches(&World::None), at_once);
     let web = service("web", json!({"Replicated": {"Replicas": 2}}));
-    // What has ended does not run, and nobody knows of what is on a node that is down.
+    // What has ended does not run, and what is on a node that is down is not known.
     let mut nodes = four();
     nodes.push(node("worker3", false, false));
     let over = [task(1, "web", "worker1", "failed"), task(2, "web", "worker3", "running")];
@@ -106,8 +106,8 @@ fn of_two_nodes_of_a_name_the_ready_one_counts() {
 }
 
 proptest! {
-    /// Wherever tasks run: everyone has one turn, no two nodes with tasks have the same, and as long
-    /// as there are tasks no two managers have.
+    /// Wherever tasks run: every machine is in one batch, no two nodes with tasks are in the same,
+    /// and as long as there are tasks no two managers have.
     #[test]
     fn no_service_loses_two_nodes_at_once(on in prop::collection::vec(0usize..5, 0..12)) {
         let web = service("web", json!({"Global": {}}));

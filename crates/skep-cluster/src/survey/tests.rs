@@ -80,7 +80,7 @@ fn nodes_belong_where_the_list_has_them() {
     ]);
     assert_eq!(shown(&survey), ["a: m1 w1 m2"]);
     assert!(survey.only_one_swarm(&record).is_ok());
-    survey.tell(&mut record);
+    survey.update(&mut record);
     let roles: Vec<_> = record.machines.iter().map(|machine| machine.role).collect();
     assert_eq!(
         roles,

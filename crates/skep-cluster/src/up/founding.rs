@@ -2,13 +2,13 @@
 //! a new one. A pure decision over what is known of each machine, taken again with each arrival.
 //!
 //! ```text
-//!  somebody who was there before is still on the way ──────────► wait
+//!  a machine that was there before is still on the way ────────► wait
 //!  managers of two swarms ─────────────────────────────────────► refuse
 //!  a manager with a quorum ────────────────────────────────────► join through it
 //!  managers without one ───────────────────────────────────────► wait for their quorum
 //!  a locked node, one that cannot be asked, a worker whose
-//!  managers are away: somebody may have the swarm ─────────────► refuse
-//!  nobody has, and the first manager of the record is here ────► found
+//!  managers are away: a node may have the swarm ───────────────► refuse
+//!  none has, and the first manager of the record is here ──────► found
 //! ```
 //!
 //! A second swarm beside a living one costs its user the first: every doubt is a refusal.
@@ -17,31 +17,22 @@ use skep_model::MachineName;
 
 use crate::swarms::Doubt;
 
-/// What is known of one machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Seen {
     /// It has not arrived. One that was there before may be a node of a swarm.
-    Awaited {
-        /// Whether it was.
-        existed: bool,
-    },
+    Awaited { existed: bool },
     /// It answers, and this is its part.
     Here(Part),
     /// It will not arrive. One that was there before may be a node all the same.
-    GaveUp {
-        /// Whether it was.
-        existed: bool,
-    },
+    GaveUp { existed: bool },
 }
 
 /// The part of a machine's engine in a swarm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Part {
-    /// In none.
     Outside,
     /// A manager of this swarm, which has a quorum.
     Manager {
-        /// Its ID.
         swarm: String,
     },
     /// A manager that has no quorum now.
@@ -52,7 +43,6 @@ pub(super) enum Part {
     Node,
 }
 
-/// What follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Decision {
     /// Not yet clear.
@@ -63,7 +53,6 @@ pub(super) enum Decision {
     AwaitQuorum(usize),
     /// The machine at this place founds a new swarm.
     Found(usize),
-    /// Nothing is done.
     Refuse(Doubt),
 }
 

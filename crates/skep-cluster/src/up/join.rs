@@ -47,19 +47,17 @@ struct Entry {
     swarm: Option<String>,
 }
 
-/// Where the swarm stands while machines arrive.
+/// The state of the swarm while machines arrive.
 #[derive(Debug, Clone, Default)]
 enum Standing {
-    /// Nobody has it yet.
+    /// No machine has it yet.
     #[default]
     Open,
-    /// It is there.
     Ready(Arc<Entry>),
     /// There is none to join, and none was founded.
     Refused(Doubt),
 }
 
-/// What is known of one machine.
 #[derive(Debug, Clone)]
 enum Arrival {
     Here { engine: Box<Engine>, local: Option<Box<LocalState>> },
@@ -122,6 +120,7 @@ impl<'a> Membership<'a> {
         let here = Arrival::Here { engine: Box::new(engine), local: local.clone().map(Box::new) };
         self.arrived(&machine.name, here);
         self.standing.send_modify(|_| {});
+        // A machine without a role joins nothing, but what its engine says counts for the decision.
         let Some(role) = machine.role else { return Ok(()) };
         let entry = self.entry().await?;
         if entry.machine == machine.name {
@@ -159,7 +158,6 @@ impl<'a> Membership<'a> {
         }
     }
 
-    /// A machine will not come.
     pub(super) fn gave_up(&self, machine: &MachineRecord) {
         let mut arrivals = self.arrivals.lock().unwrap_or_else(PoisonError::into_inner);
         arrivals.entry(machine.name.clone()).or_insert(Arrival::GaveUp);
@@ -285,7 +283,8 @@ impl<'a> Membership<'a> {
         }
     }
 
-    /// Lets everybody in through the manager at a place, which founds the swarm first if need be.
+    /// Lets all machines in through the manager at a place, which founds the swarm first if need
+    /// be.
     async fn open(&self, place: usize, founds: bool) -> Result<(), ClusterError> {
         let Some((machine, engine)) = self.engine_at(place) else { return Ok(()) };
         let swarm = Swarm::new(&engine);
@@ -303,7 +302,7 @@ impl<'a> Membership<'a> {
         if let Some(node) = local.node {
             self.is_node(&machine, node);
         }
-        // Where a manager that somebody made by hand listens is its own to say.
+        // Where a manager that was made by hand listens is its own to say.
         let advertised = local.address.parse().unwrap_or(address);
         let address = SocketAddr::new(advertised, MANAGER_PORT);
         let entry = Entry { machine, engine, address, tokens, nodes, swarm: local.cluster };
@@ -348,9 +347,10 @@ impl<'a> Membership<'a> {
 
     /// The way in, once there is one.
     async fn entry(&self) -> Result<Arc<Entry>, ClusterError> {
+        // Subscribed before the first decision: one that is made meanwhile must not be missed.
         let mut standing = self.standing.subscribe();
         loop {
-            // Whoever waits founds the swarm if a manager that was waited for has given up.
+            // A waiting machine founds the swarm if a manager that was waited for has given up.
             self.found().await?;
             let now = standing.borrow_and_update().clone();
             match now {

@@ -42,7 +42,7 @@ pub(super) fn look_ahead(
 
 /// The part an engine has, from what it says; nothing for a machine that was just made.
 ///
-/// An engine that has not got an identity tells no node ID; neither does one that failed to start
+/// An engine that has not got an identity reports no node ID; neither does one that failed to start
 /// as the manager it is, as with expired certificates. So of those that are pending or in error
 /// only a worker's is known to have nothing to lose.
 pub(super) fn part(local: Option<&LocalState>, role: Option<Role>) -> Part {

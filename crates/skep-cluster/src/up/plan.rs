@@ -15,8 +15,8 @@ use crate::{
     unmade,
 };
 
-/// Looks whether the cluster's driver can do what is wanted; where there is none yet and nobody
-/// says which, every driver looks and one is chosen.
+/// Looks whether the cluster's driver can do what is asked for; where there is none yet and none is
+/// named, every driver looks and one is chosen.
 pub(super) async fn look(
     home: &Home,
     record: &ClusterRecord,
@@ -49,7 +49,7 @@ pub(super) async fn look(
 }
 
 /// Asks the engines of the machines that run what they are in a swarm, and refuses two swarms,
-/// whatever else is wished.
+/// whatever else is asked for.
 pub(super) async fn ask_engines(
     home: &Home,
     name: &ClusterName,
@@ -64,7 +64,7 @@ pub(super) async fn ask_engines(
     Ok(found)
 }
 
-/// The cluster's record as it is by what the engines say, or as one that nobody has wished for yet,
+/// The cluster's record as it is by what the engines say, or an empty one,
 /// and as it is to be.
 pub(super) async fn wanted(
     home: &Home,
@@ -76,7 +76,7 @@ pub(super) async fn wanted(
         Some(record) => record,
         None => ClusterRecord::new(name.clone(), desired.driver.unwrap_or(DriverKind::Container)),
     };
-    found.tell(&mut before);
+    found.update(&mut before);
     let made = match before.machines[..] {
         [] => BTreeSet::new(),
         _ => unmade::made(home, home.driver(before.driver).as_ref(), &before).await?,

@@ -1,4 +1,4 @@
-//! Something that listens on a unix socket, answers as it is told and remembers what it was asked.
+//! A server on a unix socket that answers from a script and keeps what it was asked.
 
 use std::{
     path::{Path, PathBuf},

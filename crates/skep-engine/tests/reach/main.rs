@@ -258,7 +258,7 @@ async fn an_answer_without_an_end_is_not_read_to_it() {
     let read = engine.get_json::<serde_json::Value>("/services", &[], &cancel).await;
     let error = read.unwrap_err().to_string();
     assert!(error.contains("`GET /services` has more than 67108864 bytes"), "{error}");
-    // A refusal is told, as far as a person reads, and how long it was.
+    // A refusal is repeated as far as a person reads, with its whole length.
     let read = engine.get_json::<serde_json::Value>("/refused", &[], &cancel).await;
     let error = read.unwrap_err().to_string();
     assert!(error.len() < 8500 && error.contains("(9000 bytes, "), "{}", error.len());

@@ -17,7 +17,6 @@ const OWN_SOCKETS: [&str; 4] =
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Before {
     schema: u64,
-    /// Whether there was a file.
     existed: bool,
     /// The keys that skep has set, with the values they had; one that was not there is left out.
     keys: Map<String, Value>,
@@ -28,7 +27,6 @@ pub struct Before {
 /// A `daemon.json`, and what it was before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Merged {
-    /// The new text.
     pub text: String,
     /// What is to be remembered, as text.
     pub before: String,
@@ -45,7 +43,7 @@ pub fn hosts(port: u16, found: &[String]) -> Vec<Value> {
         hosts.push("unix:///var/run/docker.sock".into());
     }
     hosts.push(format!("tcp://0.0.0.0:{port}"));
-    // Nobody else can have the port once we have it everywhere.
+    // No other listener can have the port once we have it everywhere.
     let others = found.iter().filter(|host| !is_own(host));
     hosts.extend(
         others.filter(|host| !(host.starts_with("tcp://") && host.ends_with(&ours))).cloned(),

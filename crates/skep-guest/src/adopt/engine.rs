@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use skep_model::Events;
+use skep_context::Context;
 use tokio_util::sync::CancellationToken;
 
 use super::{AdoptError, Found, Packages, System};
@@ -11,7 +11,7 @@ use crate::{Command, Guest};
 /// How long packages may take to be fetched and installed.
 const PACKAGES: Duration = Duration::from_secs(900);
 
-/// Has the engine started now, and at each start of the host.
+/// Starts the engine now, and at each start of the host.
 const ENABLE: &str = r#"
 if [ -d /run/systemd/system ]; then
     systemctl enable --now docker
@@ -58,12 +58,7 @@ fi
 ///
 /// # Errors
 /// [`AdoptError::CannotInstall`]; as [`Guest::run`].
-pub async fn install(
-    guest: &Guest,
-    found: &Found,
-    events: &Events,
-    cancel: &CancellationToken,
-) -> Result<(), AdoptError> {
+pub async fn install(guest: &Guest, found: &Found, context: Context<'_>) -> Result<(), AdoptError> {
     let script = match packages(guest, found)? {
         Packages::Apt => APT,
         Packages::Dnf => DNF,
@@ -72,7 +67,17 @@ pub async fn install(
         Packages::Pacman => PACMAN,
     };
     let script = format!("{script}{ENABLE}");
-    run(guest, "installing an engine", script, events, cancel).await
+    let what = "installing an engine";
+    let step = context.events.step(guest.machine(), what);
+    let command = Command::packages(what, &script).deadline(PACKAGES);
+    let done = guest.run_with(&command, context.cancel, |line| {
+        if !line.trim().is_empty() {
+            step.progress(skep_pki::printable(line));
+        }
+    });
+    let done = done.await;
+    step.end_with(done)?;
+    Ok(())
 }
 
 /// Lets the user who logs in use the engine, from the next login on.
@@ -105,25 +110,6 @@ fn packages(guest: &Guest, found: &Found) -> Result<Packages, AdoptError> {
             "it has none of apt-get, dnf, apk, zypper, pacman: install one by hand, and try again",
         )),
     }
-}
-
-async fn run(
-    guest: &Guest,
-    what: &str,
-    script: String,
-    events: &Events,
-    cancel: &CancellationToken,
-) -> Result<(), AdoptError> {
-    let step = events.step(guest.machine(), what);
-    let command = Command::packages(what, &script).deadline(PACKAGES);
-    let done = guest.run_with(&command, cancel, |line| {
-        if !line.trim().is_empty() {
-            step.progress(skep_pki::printable(line));
-        }
-    });
-    let done = done.await;
-    step.end_with(done)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -10,12 +10,9 @@ use crate::GuestError;
 /// Why a host is not taken, or not as it was asked for. Each names the machine and the fix.
 #[derive(Debug, thiserror::Error)]
 pub enum AdoptError {
-    /// The host shows no key that could be pinned.
     #[error("{machine} at {address} shows no host key: {reason}")]
     NoHostKey {
-        /// Which machine.
         machine: String,
-        /// Where its sshd is.
         address: SocketAddr,
         /// What stood in the way, and what to do about it.
         reason: String,
@@ -27,23 +24,17 @@ pub enum AdoptError {
         .file.display()
     )]
     HostKeyChanged {
-        /// Which machine.
         machine: String,
-        /// Where its sshd is.
         address: SocketAddr,
         /// The fingerprint of the pinned key: `ED25519 SHA256:…`.
         pinned: String,
         /// That of the key that is shown now.
         shown: String,
-        /// Where the key is pinned.
         file: PathBuf,
     },
-    /// `ssh-keyscan` could not be run.
     #[error("cannot look at the host key of {machine}")]
     Scan {
-        /// Which machine.
         machine: String,
-        /// What became of it.
         #[source]
         source: ProcessError,
     },
@@ -52,12 +43,7 @@ pub enum AdoptError {
         "{user} on {machine} is not root, and there is no sudo: log in as root (--ssh-user root), \
          or install sudo"
     )]
-    NoSudo {
-        /// Which machine.
-        machine: String,
-        /// Who logs in.
-        user: String,
-    },
+    NoSudo { machine: String, user: String },
     /// `sudo` asks for a password, or refuses.
     #[error(
         "sudo asks {user} on {machine} for a password: log in as root (--ssh-user root), or let \
@@ -65,9 +51,7 @@ pub enum AdoptError {
          /etc/sudoers.d/{user}{}", said(.reason)
     )]
     SudoPassword {
-        /// Which machine.
         machine: String,
-        /// Who logs in.
         user: String,
         /// What `sudo` said, if it is not that.
         reason: String,
@@ -75,9 +59,8 @@ pub enum AdoptError {
     /// The host is another's machine, or in another swarm.
     #[error("{machine} {}", .reason.text)]
     Taken {
-        /// Which machine.
         machine: String,
-        /// Whose it is, and how it becomes free.
+        /// The owner, and how the host becomes free.
         reason: Reason,
     },
     /// There is no engine, and none may be installed.
@@ -86,17 +69,14 @@ pub enum AdoptError {
          distribution's packages"
     )]
     NoEngine {
-        /// Which machine.
         machine: String,
-        /// What it runs.
+        /// The distribution and its release.
         system: String,
     },
     /// There is no engine, and skep cannot install one.
     #[error("skep cannot install an engine on {machine} ({system}): {reason}")]
     CannotInstall {
-        /// Which machine.
         machine: String,
-        /// What it runs.
         system: String,
         /// Why not, and what to do.
         reason: String,
@@ -106,33 +86,18 @@ pub enum AdoptError {
         "nothing on {machine} ({system}) starts services in a way skep knows: systemd, OpenRC, \
          runit, or scripts in /etc/init.d"
     )]
-    NoInit {
-        /// Which machine.
-        machine: String,
-        /// What it runs.
-        system: String,
-    },
+    NoInit { machine: String, system: String },
     /// A file of the host that is not what it should be.
     #[error("{path} on {machine} cannot be added to: {reason}")]
     Damaged {
-        /// Which machine.
         machine: String,
-        /// Which file.
         path: String,
         /// What is wrong with it, and what to do.
         reason: String,
     },
     /// An option for the engine that the host's system cannot pass on.
     #[error("the engine option `{option}` cannot be given to {machine}: {reason}")]
-    Option {
-        /// Which machine.
-        machine: String,
-        /// The option.
-        option: String,
-        /// Why not.
-        reason: String,
-    },
-    /// Inside the machine.
+    Option { machine: String, option: String, reason: String },
     #[error(transparent)]
     Guest(#[from] GuestError),
 }
@@ -147,7 +112,7 @@ impl Advise for AdoptError {
 }
 
 impl AdoptError {
-    /// Whether it is said before anything on the host is touched.
+    /// Whether it is returned before anything on the host is touched.
     pub fn is_refusal(&self) -> bool {
         match self {
             AdoptError::NoHostKey { .. }

@@ -16,10 +16,8 @@ const KEYS: [&str; 3] = ["id_ed25519", "id_ecdsa", "id_rsa"];
 /// Why a host has no address.
 #[derive(Debug, thiserror::Error)]
 pub enum NoAddress {
-    /// Its name was not resolved in time.
     #[error("nobody answered within {} s", RESOLVE.as_secs())]
     Silent,
-    /// Its name could not be resolved.
     #[error(transparent)]
     Unresolved(io::Error),
     /// It has addresses, and none of them is an IPv4 one.
@@ -28,9 +26,6 @@ pub enum NoAddress {
 }
 
 /// A host's IPv4 address, which nodes of a swarm know each other by.
-///
-/// # Errors
-/// [`NoAddress`].
 pub async fn resolve(host: &str) -> Result<Ipv4Addr, NoAddress> {
     if let Ok(address) = host.parse() {
         return Ok(address);

@@ -68,25 +68,20 @@ file node "$root${data:-/var/lib/docker}/swarm/certificates/swarm-node.crt"
 /// What a host is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
-    /// Its family of distributions.
     pub system: System,
     /// What it calls itself: `Debian GNU/Linux 12 (bookworm)`.
     pub name: String,
-    /// What starts its services.
     pub init: Option<Init>,
-    /// What installs its packages.
     pub packages: Option<Packages>,
     /// The release of its engine, if one is installed: `20.10.24+dfsg1`.
     pub engine: Option<String>,
-    /// Whether the engine runs.
     pub is_running: bool,
-    /// What it is called.
     pub hostname: String,
-    /// Whose machine it is, if it is one.
+    /// The store, cluster and machine it belongs to, if it is a machine.
     pub owner: Option<Owner>,
     /// The swarm it is in, if it is in one.
     pub swarm: Option<Membership>,
-    /// The authority its engine believes, as PEM, if skep or docker-machine has set it.
+    /// The authority its engine trusts, as PEM, if skep or docker-machine has set it.
     pub ca: Option<String>,
     /// Its engine's certificate, as PEM, likewise.
     pub certificate: Option<String>,
@@ -94,35 +89,27 @@ pub struct Found {
     pub is_member: bool,
     /// Whether settings were written that its engine has not read.
     pub restart_due: bool,
-    /// The text of `daemon.json`.
     pub(super) daemon: Option<String>,
     /// What `daemon.json` had before it was first changed.
     pub(super) before: Option<String>,
-    /// boot2docker's profile.
     pub(super) profile: Option<String>,
     /// The file with the engine's variables, by the name of its directory in `/etc`.
     pub(super) variables: Vec<(String, String)>,
-    /// How systemd starts the engine.
     pub(super) unit: Unit,
 }
 
-/// Whose machine a host is: `owner.json` among skep's files on it.
+/// The machine that a host is: `owner.json` among skep's files on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
-    /// The store's id.
     pub store: String,
-    /// The cluster's name.
     pub cluster: String,
-    /// The machine's name.
     pub machine: String,
 }
 
 /// A host's place in a swarm, as its node's certificate has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
-    /// The swarm's identifier.
     pub swarm: String,
-    /// The node's.
     pub node: String,
 }
 
@@ -184,7 +171,6 @@ impl Found {
         }
     }
 
-    /// Where its files lie.
     pub(super) fn places(&self) -> Places {
         Places::of(self.system)
     }

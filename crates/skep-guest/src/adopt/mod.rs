@@ -1,8 +1,9 @@
-//! Hosts that no seed told what they are: made machines over SSH, and given back.
+//! Hosts that got no seed: made machines over SSH, and given back.
 //!
-//! - [`mod@pin`] takes a host's key at first sight; whoever shows another one later is not talked to.
-//! - [`mod@look`] finds out in two round trips what the host is ([`Found`]): its system, what starts
-//!   its services, its engine, whose machine it is, and the swarm it is in. It changes nothing.
+//! - [`mod@pin`] takes a host's key at first sight; a host that shows another one later is refused.
+//! - [`mod@look`] finds out in two round trips what the host is ([`Found`]): its system, what
+//!   starts its services, its engine, which machine it is, and the swarm it is in. It changes
+//!   nothing.
 //! - [`mod@engine`] installs an engine from the distribution's own packages.
 //! - [`mod@name`] calls it by the machine's name, which is its node's.
 //! - [`mod@settings`] has the engine listen with TLS, and gives it options, beside what its owner set;

@@ -1,14 +1,14 @@
 //! A host's key, taken at first sight.
 //!
-//! A host that was there before has a key that nobody told us. The one it shows when it is taken is
-//! believed (`ssh-keyscan`), written to the machine's own file, and from then on no other is.
+//! A host that was there before has a key that no seed contains. The one it shows when it is taken
+//! is trusted (`ssh-keyscan`), written to the machine's own file, and from then on no other is.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
-use skep_model::Events;
+use skep_context::{Context, poll_until};
 use skep_process::{ProcessError, Program};
 use ssh_key::{HashAlg, PublicKey};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::AdoptError;
@@ -26,23 +26,17 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// How often a host that does not answer yet is tried.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Waits until the host's sshd answers, at most for `deadline` and the attempt under way then, and
-/// returns the lines that pin the
-/// keys it shows, for the file [`Access::known_hosts`]. Nothing is written.
+/// Waits until the host's sshd answers, at most for the context's time and the attempt under way
+/// then, and returns the lines that pin the keys it shows, for the file [`Access::known_hosts`]. Nothing is written.
 ///
 /// # Errors
 /// [`GuestError::Unreachable`] in [`AdoptError::Guest`]; [`AdoptError::NoHostKey`],
 /// [`AdoptError::Scan`].
-pub async fn pin(
-    access: &Access,
-    deadline: Duration,
-    events: &Events,
-    cancel: &CancellationToken,
-) -> Result<String, AdoptError> {
-    let step = events.step(&access.machine, "looking at its host key");
+pub async fn pin(access: &Access, context: Context<'_>) -> Result<String, AdoptError> {
+    let step = context.events.step(&access.machine, "looking at its host key");
     let pinned = async {
-        wait_for_sshd(access, deadline, cancel).await?;
-        let keys = scan(access, cancel).await?;
+        wait_for_sshd(access, context).await?;
+        let keys = scan(access, context.cancel).await?;
         if keys.is_empty() {
             return Err(AdoptError::NoHostKey {
                 machine: access.machine.clone(),
@@ -91,30 +85,18 @@ pub async fn explain(
     }
 }
 
-async fn wait_for_sshd(
-    access: &Access,
-    deadline: Duration,
-    cancel: &CancellationToken,
-) -> Result<(), AdoptError> {
-    let begin = Instant::now();
-    let cancelled = || Guest::cancelled(access, "looking at its host key");
-    loop {
-        let left = deadline.saturating_sub(begin.elapsed());
-        let answer = tokio::select! {
-            () = cancel.cancelled() => return Err(cancelled().into()),
-            answer = probe(access.address(), PATIENCE) => answer,
-        };
-        let Err(obstacle) = answer else { return Ok(()) };
-        if begin.elapsed() >= deadline {
-            let (machine, address) = (access.machine.clone(), access.address());
-            let waited = Some(begin.elapsed());
-            return Err(GuestError::Unreachable { machine, address, obstacle, waited }.into());
-        }
-        tokio::select! {
-            () = cancel.cancelled() => return Err(cancelled().into()),
-            () = sleep(POLL.min(left)) => {}
-        }
-    }
+async fn wait_for_sshd(access: &Access, context: Context<'_>) -> Result<(), GuestError> {
+    let (begin, cancel) = (Instant::now(), context.cancel);
+    let polled = poll_until(cancel, POLL, context.deadline(), async || {
+        let answer = cancel.run_until_cancelled(probe(access.address(), PATIENCE)).await;
+        let cancelled = || Guest::cancelled(access, "looking at its host key");
+        Ok(match answer.ok_or_else(cancelled)? {
+            Ok(()) => ControlFlow::Break(()),
+            Err(obstacle) => ControlFlow::Continue(obstacle),
+        })
+    });
+    let unreachable = |obstacle| Guest::unreachable(access, obstacle, Some(begin.elapsed()));
+    polled.await?.met().map_err(unreachable)
 }
 
 /// The keys a host shows, best first: `ssh-ed25519 AAAA…`.

@@ -17,9 +17,7 @@ const LINK: &str = "[ /run -ef /var/run ] || ln -sf /var/run/docker.sock /run/do
 /// An option that cannot be a word of the profile, and why not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfit {
-    /// The option.
     pub option: String,
-    /// Why not.
     pub reason: &'static str,
 }
 

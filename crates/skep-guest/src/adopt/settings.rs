@@ -1,4 +1,4 @@
-//! What a host's engine is told: to listen with TLS, beside its own socket, and its options.
+//! The settings of a host's engine: listening with TLS, beside its own socket, and options.
 //!
 //! | system | TLS files | addresses and options | variables |
 //! |---|---|---|---|
@@ -89,7 +89,7 @@ rm -rf -- "$root$state"
 /// How an engine is reached with TLS.
 #[derive(Debug, Clone)]
 pub struct Tls {
-    /// The certificate of the authority whose clients are believed, as PEM.
+    /// The certificate of the authority whose clients are trusted, as PEM.
     pub ca: String,
     /// The engine's certificate, as PEM.
     pub certificate: String,
@@ -97,12 +97,10 @@ pub struct Tls {
     pub key: SecretString,
 }
 
-/// What a host's engine is told.
+/// The settings of a host's engine.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Whose machine the host is.
     pub owner: Owner,
-    /// The port the engine answers on with TLS.
     pub port: u16,
     /// New TLS files; those that are there stay if there are none.
     pub tls: Option<Tls>,
@@ -114,7 +112,6 @@ pub struct Settings {
 
 const DAEMON: &str = "/etc/docker/daemon.json";
 
-/// A file of a host as it is to be.
 #[derive(Debug, Clone)]
 struct File {
     path: String,
@@ -209,7 +206,7 @@ pub async fn release(
         Ok(())
     };
     // Its marks last: until they are gone, an interrupted release can be done again. An engine that
-    // does not start is its owner's to mend, and the host is nobody's machine all the same.
+    // does not start is its owner's to mend, and the host is no machine of skep's all the same.
     let forget = Command::exclusive("taking skep's files away", FORGET).args([
         "",
         places.state,

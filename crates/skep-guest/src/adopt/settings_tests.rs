@@ -141,7 +141,7 @@ async fn a_host_is_told_once_and_given_back_as_it_was() {
     std::fs::remove_file(root.join("etc/skep/restart-due")).unwrap();
     assert_eq!(apply_below(root, &settings).await, Vec::<String>::new());
     assert!(!look_below(root).await.restart_due);
-    // Somebody opened the key to everybody: it is closed again.
+    // The key was made readable for all users: it is closed again.
     let open = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(root.join("etc/skep/tls/server-key.pem"), open).unwrap();
     assert_eq!(apply_below(root, &settings).await, Vec::<String>::new());

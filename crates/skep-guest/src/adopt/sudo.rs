@@ -1,4 +1,4 @@
-//! Whether whoever logs in can do what root can.
+//! Whether the user who logs in can do what root can.
 
 use tokio_util::sync::CancellationToken;
 

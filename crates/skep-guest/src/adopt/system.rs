@@ -4,24 +4,19 @@
 
 use std::fmt;
 
-/// A family of distributions that are told the same things in the same way.
+/// A family of distributions that are set up in the same way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum System {
     /// Debian, Ubuntu and what is made of them.
     Debian,
     /// Fedora, and Red Hat's with their kin.
     Fedora,
-    /// Alpine.
     Alpine,
-    /// openSUSE and SUSE.
     Suse,
-    /// Arch.
     Arch,
     /// boot2docker, which keeps nothing but `/var/lib/boot2docker` over a restart.
     Boot2docker,
-    /// skep's own guest.
     Skep,
-    /// Another one.
     #[default]
     Other,
 }
@@ -29,35 +24,27 @@ pub enum System {
 /// What starts a host's services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Init {
-    /// systemd.
     Systemd,
     /// OpenRC, as on Alpine.
     Openrc,
     /// runit, as on skep's own guest.
     Runit,
-    /// Scripts in `/etc/init.d`.
     Sysv,
 }
 
 /// What installs a host's packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packages {
-    /// `apt-get`.
     Apt,
-    /// `dnf`.
     Dnf,
-    /// `apk`.
     Apk,
-    /// `zypper`.
     Zypper,
-    /// `pacman`.
     Pacman,
 }
 
 /// A host's distribution and release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
-    /// Its family.
     pub system: System,
     /// What it calls itself: `Debian GNU/Linux 12 (bookworm)`.
     pub name: String,

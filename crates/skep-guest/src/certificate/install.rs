@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use skep_context::Context;
 use skep_model::Events;
 use skep_pki::{Anchor, AnchorName, CaCertificate, Registry};
 use tokio_util::sync::CancellationToken;
@@ -161,8 +162,9 @@ pub async fn restart_engine(guest: &Guest, cancel: &CancellationToken) -> Result
     let restart = Command::exclusive("restarting the engine", script::RESTART);
     guest.run(&restart.deadline(RESTART), cancel).await?;
     // Its caller has a step of its own for all this.
-    let (engine, events) = ([Requirement::engine()], Events::none());
-    wait_until_ready(guest, &engine, RESTART, &events, cancel).await
+    let events = Events::none();
+    let context = Context::new(&events, cancel).within(RESTART);
+    wait_until_ready(guest, &[Requirement::engine()], context).await
 }
 
 async fn look(guest: &Guest, cancel: &CancellationToken) -> Result<State, GuestError> {

@@ -65,9 +65,9 @@ pub(super) use with_places;
 /// prints nothing of a bundle that is whole, else how many of its certificates are cut off, are there
 /// more often than in the sources, and are not there at all.
 ///
-/// What a distribution's tool makes of `ca-certificates.conf` and the machine's own directory is known;
-/// of the others' (p11-kit, which leaves out what is there twice) only that each certificate is whole
-/// and there once. What somebody has added to the bundle by hand is left to them.
+/// What a distribution's tool makes of `ca-certificates.conf` and the machine's own directory is
+/// known; of the others' (p11-kit, which leaves out what is there twice) only that each certificate
+/// is whole and there once. What an administrator has added to the bundle by hand is left alone.
 macro_rules! with_check {
     ($script:literal) => {
         with_places!(
@@ -264,7 +264,6 @@ else
 fi
 "#;
 
-/// What a machine has.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct State {
     pub(super) files: Vec<File>,
@@ -276,14 +275,11 @@ pub(super) struct State {
     pub(super) restart: bool,
 }
 
-/// One installed certificate.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct File {
     /// Its directory's registry; none for the system's roots.
     pub(super) registry: Option<Registry>,
-    /// Its absolute path.
     pub(super) path: String,
-    /// What is in it.
     pub(super) content: String,
     /// Whether it takes effect for a program that starts now.
     pub(super) trusted: bool,
@@ -348,7 +344,6 @@ impl File {
         is_file_name_of(self.path.rsplit('/').next().unwrap_or_default(), fingerprint)
     }
 
-    /// The certificate, if the file still holds one.
     pub(super) fn certificate(&self) -> Option<CaCertificate> {
         CaCertificate::from_pem(&self.content).ok()
     }

@@ -204,7 +204,7 @@ async fn a_bundle_is_held_against_its_sources() {
     let bundle = root.join("etc/ssl/certs/ca-certificates.crt");
     let local = root.join("usr/local/share/ca-certificates/own.crt");
     let all: String = (101..=105).map(certificate).collect();
-    // One that somebody has put there although the distribution has it: twice, and rightly so.
+    // One that was put there although the distribution has it: twice, and rightly so.
     std::fs::write(local, certificate(105).trim_end()).unwrap();
     let judge = async |text: &str| {
         std::fs::write(&bundle, text).unwrap();

@@ -42,12 +42,11 @@ const HTTPS: u16 = 443;
 /// How one handshake went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Handshake {
-    /// The server is who it says it is.
     Trusted {
         /// The subject of the certificate its chain ends in, fit to be shown.
         root: String,
     },
-    /// No connection: the name does not resolve, the port refuses, nobody answers.
+    /// No connection: the name does not resolve, the port refuses, or there is no answer.
     Unreachable {
         /// Why, in the words of the machine.
         reason: String,
@@ -63,10 +62,7 @@ pub enum Handshake {
         reason: String,
     },
     /// Its chain is trusted, and the certificate is for another name.
-    WrongName {
-        /// The verification's own words.
-        reason: String,
-    },
+    WrongName { reason: String },
 }
 
 /// What a machine thinks of a server.
@@ -212,8 +208,8 @@ fn openssl_reason(line: &str) -> Option<String> {
     // A system error's reason is `Connection refused`, the data only the call; else the data, if
     // any, says more: `Name or service not known`.
     let more = data.trim();
-    let told = if reason == "system lib" || reason.is_empty() { more } else { reason };
-    (!told.is_empty()).then(|| told.to_owned())
+    let text = if reason == "system lib" || reason.is_empty() { more } else { reason };
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 fn last_line(text: &str) -> String {
@@ -227,7 +223,7 @@ mod tests {
 
     use super::*;
 
-    /// What OpenSSL 3.5 says, without what nobody reads.
+    /// What OpenSSL 3.5 prints, without the lines that are not read.
     const CONNECTED: &str =
         "CONNECTED(00000003)\n---\nServer certificate\nsubject=CN=server\n---\n";
     const CHAIN: &str = "depth=2 O=Lab, CN=Lab Root\nverify return:1\ndepth=1 CN=Lab \

@@ -1,7 +1,8 @@
-//! Hosts that nobody told us the key of: believed once, and looked at.
+//! Hosts whose key skep did not make: trusted once, and looked at.
 
 use std::time::Duration;
 
+use skep_context::Context;
 use skep_guest::{
     KeyPair,
     adopt::{self, AdoptError},
@@ -16,7 +17,9 @@ async fn a_host_is_believed_at_first_sight() {
     let sshd = Sshd::started().await;
     let known = std::fs::read_to_string(&sshd.access.known_hosts).unwrap();
     write(&sshd.access.known_hosts, "");
-    let pinned = adopt::pin(&sshd.access, SOON, &Events::none(), &sshd.cancel).await.unwrap();
+    let events = Events::none();
+    let context = Context::new(&events, &sshd.cancel).within(SOON);
+    let pinned = adopt::pin(&sshd.access, context).await.unwrap();
     assert_eq!(pinned, known);
     write(&sshd.access.known_hosts, &pinned);
     let guest = sshd.wait(SOON).await.unwrap();
@@ -44,7 +47,8 @@ async fn another_key_than_the_one_believed_is_named_with_it() {
 #[tokio::test]
 async fn a_host_that_does_not_answer_has_no_key() {
     let sshd = Sshd::prepared().await;
-    let pinned = adopt::pin(&sshd.access, Duration::ZERO, &Events::none(), &sshd.cancel).await;
-    let error = pinned.unwrap_err();
+    let events = Events::none();
+    let context = Context::new(&events, &sshd.cancel).within(Duration::ZERO);
+    let error = adopt::pin(&sshd.access, context).await.unwrap_err();
     assert!(matches!(error, AdoptError::Guest(_)), "{error}");
 }

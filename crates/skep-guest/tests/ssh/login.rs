@@ -2,6 +2,7 @@
 
 use std::{os::unix::fs::PermissionsExt, time::Duration};
 
+use skep_context::Context;
 use skep_guest::{Command, Guest, GuestError, KeyPair, Obstacle, known_hosts_line};
 use skep_process::Program;
 use tokio::{
@@ -60,7 +61,9 @@ async fn a_wait_begins_before_the_machine_is_up() {
         // The listener goes away when the first refusal was seen.
         let _ = reached.send(event);
     });
-    let waiting = tokio::spawn(async move { Guest::wait(&access, SOON, &events, &cancel).await });
+    let waiting = tokio::spawn(async move {
+        Guest::wait(&access, Context::new(&events, &cancel).within(SOON)).await
+    });
     loop {
         let event = refused.recv().await.expect("the wait says why it waits");
         if matches!(&event, skep_model::Event::Progress { detail, .. } if detail == "TCP refused") {
@@ -162,7 +165,7 @@ async fn a_socket_of_the_machine_is_forwarded_privately() {
             tokio::io::copy(&mut from, &mut to).await.unwrap();
         }
     });
-    // A file nobody listens on, then none, then one that works: each time it works.
+    // A file that no process listens on, then none, then one that works: each time it works.
     drop(std::os::unix::net::UnixListener::bind(&here).unwrap());
     for lost in [true, false] {
         guest.forward(&here, &there, &sshd.cancel).await.unwrap();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use skep_context::Context;
 use skep_guest::{Command, GuestError, Requirement, wait_until_ready};
 use skep_model::Events;
 
@@ -58,7 +59,7 @@ async fn much_goes_in_and_out_at_once() {
     let command = Command::new("cat").stdin(much.clone());
     let output = guest.run(&command, &sshd.cancel).await.unwrap();
     assert!(output.stdout == much);
-    // Input that nobody reads does not hold anything up.
+    // Input that is not read does not hold anything up.
     guest.run(&Command::new("true").stdin(much), &sshd.cancel).await.unwrap();
 }
 
@@ -78,7 +79,7 @@ async fn more_commands_than_sshd_has_sessions_take_turns() {
 #[tokio::test]
 async fn time_and_cancellation_end_a_command() {
     let (sshd, guest) = Sshd::connected().await;
-    // It ends when nobody listens any longer, so that nothing is left behind.
+    // It ends when no client listens any longer, so that nothing is left behind.
     let endless = Command::script("ticking", "while echo tick; do sleep 0.05; done");
     let short = endless.clone().deadline(Duration::from_millis(300));
     let error = guest.run(&short, &sshd.cancel).await.unwrap_err();
@@ -100,8 +101,8 @@ async fn readiness_is_waited_for_and_its_absence_explained() {
     let met = Requirement::script("the sky is up", "true", "wait");
     let requirements = [met, flagged];
     let (events, cancel) = (Events::none(), &sshd.cancel);
-    let soon = Duration::from_millis(100);
-    let error = wait_until_ready(&guest, &requirements, soon, &events, cancel).await.unwrap_err();
+    let soon = Context::new(&events, cancel).within(Duration::from_millis(100));
+    let error = wait_until_ready(&guest, &requirements, soon).await.unwrap_err();
     insta::with_settings!({filters => vec![(r"after [0-9.]+ s", "after [time] s")]}, {
         insta::assert_snapshot!(error, @r"
         worker1 is not ready after [time] s:
@@ -112,7 +113,7 @@ async fn readiness_is_waited_for_and_its_absence_explained() {
     });
     let raise = Command::new("touch").arg(flag.to_str().unwrap());
     let raised = tokio::join!(
-        wait_until_ready(&guest, &requirements, Duration::from_secs(20), &events, cancel),
+        wait_until_ready(&guest, &requirements, soon.within(Duration::from_secs(20))),
         guest.run(&raise, cancel),
     );
     raised.0.unwrap();

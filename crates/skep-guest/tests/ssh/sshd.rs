@@ -8,6 +8,7 @@ use std::{
 };
 
 use secrecy::ExposeSecret;
+use skep_context::Context;
 use skep_guest::{Access, Guest, KeyPair, known_hosts_line};
 use skep_model::Events;
 use skep_process::Program;
@@ -102,7 +103,8 @@ impl Sshd {
     }
 
     pub(crate) async fn wait(&self, time: Duration) -> Result<Guest, skep_guest::GuestError> {
-        Guest::wait(&self.access, time, &Events::none(), &self.cancel).await
+        let events = Events::none();
+        Guest::wait(&self.access, Context::new(&events, &self.cancel).within(time)).await
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

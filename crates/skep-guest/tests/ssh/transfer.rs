@@ -1,4 +1,4 @@
-//! `scp`, told by us where to go.
+//! `scp`, with the arguments that skep makes.
 
 use std::{ffi::OsString, path::Path};
 

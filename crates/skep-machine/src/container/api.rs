@@ -20,7 +20,6 @@ pub(super) fn api(request: &'static str) -> impl Fn(ApiError) -> EngineError {
     }
 }
 
-/// Whether the engine answered with this status.
 pub(super) fn is_status(error: &ApiError, status: u16) -> bool {
     matches!(error, ApiError::DockerResponseServerError { status_code, .. } if *status_code == status)
 }

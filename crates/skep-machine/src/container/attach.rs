@@ -1,9 +1,9 @@
 //! A machine that is there, put back on its cluster's network at its own address.
 //!
-//! While machines are stopped, their network is a network nobody uses, and `docker network prune`
+//! While machines are stopped, their network is a network without users, and `docker network prune`
 //! takes it. A container remembers the network by an id that nothing has any more, and does not
 //! start; so it is taken off the network of that name and put on the one there is now. One that
-//! somebody has disconnected, whether it runs or not, is put back as well, and a network that is
+//! a user has disconnected, whether it runs or not, is put back as well, and a network that is
 //! gone is made again.
 
 use std::net::Ipv4Addr;
@@ -27,7 +27,7 @@ use super::{
 use crate::{MachineError, MachineId};
 
 /// A machine's address in its network, which its container carries as a label.
-fn labelled(container: &ContainerSummary) -> Option<Ipv4Net> {
+pub(super) fn labelled(container: &ContainerSummary) -> Option<Ipv4Net> {
     container.labels.as_ref()?.get(objects::ADDRESS_LABEL)?.parse().ok()
 }
 
@@ -48,7 +48,7 @@ fn is_at(endpoint: &EndpointSettings, address: Ipv4Addr) -> bool {
 }
 
 /// Whether a container that runs is on its cluster's network, at its own address where that is
-/// known (containers of earlier releases have no label that tells).
+/// known (containers of earlier releases have no label with it).
 pub(super) fn is_attached(container: &ContainerSummary, cluster: &ClusterName) -> bool {
     endpoint(container, cluster)
         .is_some_and(|endpoint| labelled(container).is_none_or(|own| is_at(endpoint, own.addr())))

@@ -3,20 +3,19 @@
 
 use bollard::query_parameters::CreateImageOptions;
 use futures_util::{StreamExt, TryStreamExt};
+use skep_context::cancellable;
 use skep_engine::Engine;
 use skep_os::Builder;
 use skep_store::Lock;
 use tokio_util::sync::CancellationToken;
 
 use super::{ContainerDriver, GREETING, Socket, api::api};
-use crate::{MachineError, Work, cancel::cancellable};
+use crate::{MachineError, Work};
 
-/// The image's name in the engine.
 pub(super) fn tag(os: &Builder) -> String {
     skep_os::container::image_reference(os.digest())
 }
 
-/// Whether the engine has the image.
 pub(super) async fn is_present(driver: &ContainerDriver, os: &Builder) -> bool {
     match driver.engine().await {
         Ok(engine) => engine.docker().inspect_image(&tag(os)).await.is_ok(),
@@ -52,19 +51,19 @@ pub(super) async fn ensure(driver: &ContainerDriver, work: Work<'_>) -> Result<(
     if is_present(driver, &os).await {
         return Ok(());
     }
-    let image = os.ensure(work.events, work.cancel).await?;
+    let image = os.ensure(work.context.events, work.context.cancel).await?;
     // Two imports at once would leave one of them behind, untagged.
     let lock_path = os.cache().join(format!("{}.import.lock", image.digest));
-    let _lock = cancellable(work.cancel, async {
+    let _lock = cancellable(work.context.cancel, async {
         let waited = tokio::task::spawn_blocking(move || Lock::acquire(&lock_path, "", |_| {}));
-        Ok(waited.await.map_err(|_| MachineError::Cancelled)??)
+        Ok::<_, MachineError>(waited.await.map_err(|_| MachineError::Cancelled)??)
     })
     .await?;
     if is_present(driver, &os).await {
         return Ok(());
     }
-    let step = work.events.step("", "loading the guest system into the Docker Engine");
-    let imported = cancellable(work.cancel, import(driver, &os, &image)).await;
+    let step = work.context.events.step("", "loading the guest system into the Docker Engine");
+    let imported = cancellable(work.context.cancel, import(driver, &os, &image)).await;
     step.end_with(imported)
 }
 

@@ -5,14 +5,12 @@
 
 use crate::host::HostRoot;
 
-/// What is known of IPVS in the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ipvs {
     /// In the kernel, or a module that is loaded.
     Present,
     /// A module that is there and can be loaded.
     Loadable,
-    /// Not there.
     Absent,
 }
 

@@ -21,7 +21,6 @@ mod removal;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    net::Ipv4Addr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -37,9 +36,9 @@ use bollard::{
 };
 use futures_util::StreamExt;
 use ipnet::Ipv4Net;
+use skep_context::cancellable;
 use skep_engine::{EndpointError, Engine, EngineError};
 use skep_model::{Check, ClusterName, MachineName, MachineState, Port};
-use skep_os::{Builder, OsError};
 use skep_store::{Journal, Resource};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
@@ -50,8 +49,7 @@ use self::{
 };
 pub use self::{image::remove_image, preflight::IPVS};
 use crate::{
-    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
-    cancel::cancellable, host::HostRoot,
+    Driver, GuestSystems, MachineError, MachineId, MachinePlan, Request, Work, host::HostRoot,
 };
 
 /// How long the host's engine may take to answer a greeting.
@@ -63,10 +61,6 @@ const POLL: Duration = Duration::from_millis(50);
 /// How long the guest is asked to power off before it is not asked any more: its engine gives
 /// containers ten seconds, one after another where they need each other.
 const GRACE_SECONDS: i32 = 30;
-
-/// How the driver gets at the builder of guest systems: only when one is needed, since a host
-/// that cannot build one can still list and remove machines.
-pub type GuestSystems = Box<dyn Fn() -> Result<Builder, OsError> + Send + Sync>;
 
 /// The unix socket of the host's engine; or why the engine that was named cannot be the one,
 /// which is an error only once it is asked for something.
@@ -103,12 +97,13 @@ impl ContainerDriver {
 
     async fn engine(&self) -> Result<&Engine, EngineError> {
         let connect = async {
+            // A token of its own: the connection is shared, and outlives the operation that asked
+            // first.
             Engine::connect(&self.socket.clone()?, GREETING, &CancellationToken::new()).await
         };
         self.engine.get_or_try_init(|| connect).await
     }
 
-    /// What a node's container may be given here.
     async fn privileges(&self) -> Privileges {
         Privileges::of_engine(self.socket.as_deref().unwrap_or(Path::new("")), &self.host).await
     }
@@ -132,7 +127,7 @@ impl ContainerDriver {
         action: &'static str,
     ) -> Result<String, MachineError> {
         let found = self.must_look(id, action).await?;
-        found.id.ok_or_else(|| MachineError::NoSuchMachine { machine: id.machine.clone() })
+        found.id.ok_or_else(|| id.missing())
     }
 
     /// What the engine lists of a machine that must be there; one that is being removed is not.
@@ -143,7 +138,7 @@ impl ContainerDriver {
     ) -> Result<ContainerSummary, MachineError> {
         let found = self.find(id).await.map_err(|source| refused(id, action, source))?;
         let found = found.filter(|container| !removal::is_leaving(container));
-        found.ok_or_else(|| MachineError::NoSuchMachine { machine: id.machine.clone() })
+        found.ok_or_else(|| id.missing())
     }
 
     async fn make(&self, plan: &MachinePlan, journal: &Journal) -> Result<(), MachineError> {
@@ -151,6 +146,7 @@ impl ContainerDriver {
         let refuse = |source| refused(id, "make", source);
         let docker = self.docker(id, "make").await?;
         if let Some(existing) = self.find(id).await.map_err(refuse)? {
+            // The seed is uploaded last: one that was never started may lack it.
             let is_whole = existing.state != Some(ContainerSummaryStateEnum::CREATED);
             if is_whole && !removal::is_leaving(&existing) {
                 return self.attach(id, &existing, plan.address).await.map_err(refuse);
@@ -165,6 +161,7 @@ impl ContainerDriver {
             .create_volume(objects::volume_request(&self.store, id))
             .await
             .map_err(|error| refuse(api("create the volume")(error)))?;
+        // Asked for a volume that is there, the engine returns that one, with the labels it has.
         if made.labels != objects::machine_labels(&self.store, id) {
             let cluster = id.cluster.clone();
             return Err(MachineError::Foreign { resource: volume, cluster });
@@ -221,7 +218,7 @@ impl ContainerDriver {
         Ok(journal.made(&container)?)
     }
 
-    /// Frees a machine's name for its container. What has the name is either somebody else's, or
+    /// Frees a machine's name for its container. What has the name is either not skep's, or
     /// it was being made for this machine when a command was interrupted: the engine finishes
     /// such a request all the same, and until it has, there is nothing but the name.
     async fn free_name(
@@ -253,9 +250,8 @@ impl ContainerDriver {
 #[async_trait]
 impl Driver for ContainerDriver {
     async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check> {
-        cancellable(cancel, async { Ok(preflight::look(self, request).await) })
-            .await
-            .unwrap_or_default()
+        let looked = cancel.run_until_cancelled(preflight::look(self, request));
+        looked.await.unwrap_or_default()
     }
 
     async fn prepare(
@@ -265,30 +261,10 @@ impl Driver for ContainerDriver {
         work: Work<'_>,
     ) -> Result<Option<Ipv4Net>, MachineError> {
         image::ensure(self, work).await?;
-        let network = objects::network(cluster);
-        work.journal.intent(&network)?;
-        let made = cancellable(work.cancel, self.make_network(cluster, wanted)).await;
-        match &made {
-            Ok(_) => work.journal.made(&network)?,
-            // It was not even asked for.
-            Err(
-                MachineError::Foreign { .. }
-                | MachineError::Subnet { .. }
-                | MachineError::NoFreeSubnet,
-            ) => work.journal.gone(&network)?,
-            Err(_) => {}
-        }
-        made.map(Some)
+        let made = Box::pin(self.make_network(cluster, wanted));
+        work.make(&objects::network(cluster), made).await.map(Some)
     }
 
-    fn reach(
-        &self,
-        _: &MachineId,
-        address: Ipv4Addr,
-        _: &DriverOptions,
-    ) -> Result<Reach, MachineError> {
-        Ok(Reach::direct(address))
-    }
     fn resource(&self, id: &MachineId) -> Resource {
         objects::container(id)
     }
@@ -304,7 +280,7 @@ impl Driver for ContainerDriver {
     }
 
     async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError> {
-        let made = cancellable(work.cancel, Box::pin(self.make(plan, work.journal))).await;
+        let made = cancellable(work.context.cancel, Box::pin(self.make(plan, work.journal))).await;
         if let Err(MachineError::Foreign { resource, .. }) = &made {
             // It is there and is not ours: nothing of ours came of the intent.
             work.journal.gone(resource)?;
@@ -321,7 +297,7 @@ impl Driver for ContainerDriver {
             let started = docker.start_container(&container, None::<StartContainerOptions>).await;
             let started = match started {
                 Err(error) if is_status(&error, 409) => {
-                    // Somebody paused it; or it is being removed since it was looked at.
+                    // It was paused outside of skep; or it is being removed since it was looked at.
                     let unpaused = docker.unpause_container(&container).await;
                     if unpaused.is_err() {
                         self.must_look(id, "start").await?;
@@ -417,7 +393,7 @@ impl Driver for ContainerDriver {
 
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
         let (container, volume) = (objects::container(id), objects::volume(id));
-        cancellable(work.cancel, async {
+        cancellable(work.context.cancel, async {
             let refuse = |source| refused(id, "remove", source);
             let found = self.list(&id.cluster).await.map_err(refuse)?;
             let own = |resource: &Resource| *resource == container || *resource == volume;
@@ -443,7 +419,7 @@ impl Driver for ContainerDriver {
         work: Work<'_>,
     ) -> Result<(), MachineError> {
         let shared = |source| MachineError::Shared { action: format!("remove {resource}"), source };
-        cancellable(work.cancel, async {
+        cancellable(work.context.cancel, async {
             // What lacks the labels is not this store's and stays.
             let found = self.list(cluster).await.map_err(shared)?;
             self.remove_labelled(|other| other == resource, found, work.journal).await
@@ -469,18 +445,18 @@ fn refused(id: &MachineId, action: &'static str, source: EngineError) -> Machine
 
 /// A machine's state, from what the engine lists of its container; none for one that is being
 /// removed. One that ended without being asked shows in its status text, `Exited (1) 5 seconds
-/// ago`: 0, 137 (killed) and 143 (terminated) are how a machine ends that was told to. One that runs
-/// and that somebody has taken off its network is of no use as it is.
+/// ago`: 0, 137 (killed) and 143 (terminated) are how a machine ends that was asked to. One that
+/// runs and was taken off its network is of no use as it is.
 fn state(container: &ContainerSummary, cluster: &ClusterName) -> Option<MachineState> {
     use ContainerSummaryStateEnum as Found;
-    let told_to = |status: &str| {
+    let ended_as_asked = |status: &str| {
         ["Exited (0)", "Exited (137)", "Exited (143)"].iter().any(|text| status.starts_with(text))
     };
     Some(match container.state {
         Some(Found::RUNNING) if !attach::is_attached(container, cluster) => MachineState::Failed,
         Some(Found::RUNNING | Found::RESTARTING | Found::STOPPING) => MachineState::Running,
         Some(Found::CREATED | Found::PAUSED) => MachineState::Stopped,
-        Some(Found::EXITED) if container.status.as_deref().is_some_and(told_to) => {
+        Some(Found::EXITED) if container.status.as_deref().is_some_and(ended_as_asked) => {
             MachineState::Stopped
         }
         Some(Found::REMOVING | Found::DEAD) => return None,

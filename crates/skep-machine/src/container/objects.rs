@@ -1,7 +1,7 @@
 //! What the driver makes on the host's engine, how it is called and how it is found again.
 //!
 //! Names are for people. Everything is found by its labels, so nothing that merely has the name
-//! is ever touched: `skep` is the store's id, `skep.cluster` and `skep.machine` say whose it is.
+//! is ever touched: `skep` is the store's id, `skep.cluster` and `skep.machine` name the owner.
 
 use std::collections::HashMap;
 
@@ -16,11 +16,8 @@ use skep_store::Resource;
 use super::privileges::Privileges;
 use crate::{MachineId, MachinePlan, subnet};
 
-/// The label that carries the store's id.
 pub(super) const STORE_LABEL: &str = "skep";
-/// The label that carries the cluster's name.
 pub(super) const CLUSTER_LABEL: &str = "skep.cluster";
-/// The label that carries the machine's name.
 pub(super) const MACHINE_LABEL: &str = "skep.machine";
 /// The label that carries a machine's address with its network's prefix, `192.168.99.100/24`: what
 /// puts its container back where it was.
@@ -33,7 +30,6 @@ pub(super) mod kind {
     pub(crate) const NETWORK: &str = "network";
 }
 
-/// The container of a machine.
 pub(super) fn container(id: &MachineId) -> Resource {
     Resource::new(kind::CONTAINER, format!("skep-{}-{}", id.cluster, id.machine))
 }
@@ -43,7 +39,6 @@ pub(super) fn volume(id: &MachineId) -> Resource {
     Resource::new(kind::VOLUME, format!("skep-{}-{}", id.cluster, id.machine))
 }
 
-/// The network of a cluster.
 pub(super) fn network(cluster: &ClusterName) -> Resource {
     Resource::new(kind::NETWORK, format!("skep-{cluster}"))
 }
@@ -56,7 +51,6 @@ pub(super) fn cluster_labels(store: &str, cluster: &ClusterName) -> HashMap<Stri
     ])
 }
 
-/// The labels of what belongs to one machine.
 pub(super) fn machine_labels(store: &str, id: &MachineId) -> HashMap<String, String> {
     let mut labels = cluster_labels(store, &id.cluster);
     labels.insert(MACHINE_LABEL.to_owned(), id.machine.to_string());
@@ -70,7 +64,6 @@ pub(super) fn cluster_filter(store: &str, cluster: &ClusterName) -> HashMap<Stri
     HashMap::from([("label".to_owned(), wanted)])
 }
 
-/// The request that makes a cluster's network.
 pub(super) fn network_request(
     store: &str,
     cluster: &ClusterName,
@@ -92,7 +85,6 @@ pub(super) fn network_request(
     }
 }
 
-/// The request that makes a machine's volume.
 pub(super) fn volume_request(store: &str, id: &MachineId) -> VolumeCreateRequest {
     VolumeCreateRequest {
         name: Some(volume(id).name),
@@ -101,7 +93,6 @@ pub(super) fn volume_request(store: &str, id: &MachineId) -> VolumeCreateRequest
     }
 }
 
-/// The request that makes a machine's container.
 pub(super) fn container_request(
     store: &str,
     plan: &MachinePlan,
@@ -115,8 +106,8 @@ pub(super) fn container_request(
         source: Some(volume(&plan.id).name),
         typ: Some(MountType::VOLUME),
         // The engine makes a volume that it misses by itself: one that was removed while a request
-        // that nobody waits for any more was on its way would come back without its labels, as
-        // nobody's, and be in the way for ever.
+        // that no client waits for any more was on its way would come back without its labels, as
+        // no store's, and be in the way for ever.
         volume_options: Some(MountVolumeOptions {
             labels: Some(machine_labels(store, &plan.id)),
             ..Default::default()

@@ -2,7 +2,6 @@
 
 use crate::features::{Features, System};
 
-/// What machines of this driver are like.
 pub(crate) const FEATURES: Features = Features {
     makes_machines: true,
     sizes_disks: false,

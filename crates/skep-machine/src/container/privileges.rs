@@ -8,7 +8,7 @@
 //! it has them or not, and a newer one (26.1) refuses to drop one that it does not have.
 //!
 //! What the engine has is read from the capability bounding set of its process
-//! (`/proc/PID/status`, capabilities(7)). Which process that is, the socket tells, unless systemd
+//! (`/proc/PID/status`, capabilities(7)). Which process that is, the socket shows, unless systemd
 //! listens on the engine's behalf (`--host fd://`); then the engine's PID file does.
 
 use std::path::Path;
@@ -72,7 +72,6 @@ const PID_FILE: &str = "/run/docker.pid";
 /// Without these no engine runs inside a container.
 const NEEDED: [&str; 4] = ["SYS_ADMIN", "NET_ADMIN", "MKNOD", "SYS_CHROOT"];
 
-/// What a node's container is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Privileges {
     /// The engine lacks nothing: `--privileged`.

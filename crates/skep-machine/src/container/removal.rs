@@ -1,5 +1,5 @@
 //! Finding what a cluster has, and removing it. Both go by labels and by the engine's own ids:
-//! a name may be somebody else's as well.
+//! a name may be another owner's as well.
 
 use std::collections::HashMap;
 
@@ -27,9 +27,7 @@ use crate::MachineError;
 /// Something of a cluster's on the host's engine.
 #[derive(Debug)]
 pub(super) struct Found {
-    /// What it is called.
     pub(super) resource: Resource,
-    /// What the engine knows it by.
     id: String,
 }
 
@@ -136,7 +134,7 @@ async fn passes(docker: &Docker, what: &str, id: &str, error: &ApiError) -> bool
 }
 
 /// Whether a container has a volume, or is on a network, that is not being removed itself. What
-/// cannot be told is taken for a yes: the engine's own refusal says more.
+/// cannot be known is taken for a yes: the engine's own refusal says more.
 async fn is_used(docker: &Docker, what: &str, name: &str) -> bool {
     let filters = Some(HashMap::from([(what.to_owned(), vec![name.to_owned()])]));
     let options = ListContainersOptions { all: true, filters, ..Default::default() };

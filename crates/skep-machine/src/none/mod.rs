@@ -11,19 +11,16 @@ use std::{
 };
 
 use async_trait::async_trait;
-use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
-use skep_model::{Advice, Check, ClusterName, MachineName, MachineState, Port};
-use skep_store::{Layout, Resource, StoreError, file, read_json, write_record};
+use skep_model::{Advice, Check, ClusterName, MachineName, MachineState};
+use skep_store::{Layout, Resource};
 use tokio_util::sync::CancellationToken;
 
 pub use self::options::{Authority, EngineUrl, UrlError};
 use crate::{
-    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work, shelf::Shelf,
+    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
+    record::Record, shelf::Shelf,
 };
-
-/// The newest schema of `none.json` this program knows.
-const SCHEMA: u64 = 1;
 
 /// Engines by URL.
 #[derive(Debug)]
@@ -31,11 +28,13 @@ pub struct NoneDriver {
     shelf: Shelf,
 }
 
+/// `none.json`
 #[derive(Debug, Serialize, Deserialize)]
-struct Record {
-    schema: u64,
+struct Known {
     url: EngineUrl,
 }
+
+impl Record for Known {}
 
 impl NoneDriver {
     /// A driver of the machines of a store.
@@ -43,29 +42,12 @@ impl NoneDriver {
         Self { shelf: Shelf::new(layout, "none") }
     }
 
-    /// The machines that have a record, whole or not.
-    fn machines(&self, cluster: &ClusterName) -> Result<Vec<MachineId>, StoreError> {
-        let mut machines = self.shelf.machines(cluster)?;
-        machines.retain(|id| self.shelf.machine_record(id).exists());
-        Ok(machines)
-    }
-
-    fn forget(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
-        let resource = resource(id);
-        work.journal.going(&resource)?;
-        file::remove(&self.shelf.machine_record(id))?;
-        Ok(work.journal.gone(&resource)?)
-    }
-
     fn refused(id: &MachineId, action: &'static str, done: &str) -> MachineError {
-        MachineError::Driver {
-            machine: id.machine.clone(),
-            action,
-            reason: format!("hosts without a driver cannot be {done}").into(),
-        }
+        id.refuse(action, format!("hosts without a driver cannot be {done}"))
     }
 }
 
+/// By the machine's name alone, as journals have it.
 fn resource(id: &MachineId) -> Resource {
     Resource::new("engine", id.machine.as_str())
 }
@@ -87,26 +69,13 @@ impl Driver for NoneDriver {
         vec![check]
     }
 
-    async fn prepare(
-        &self,
-        _: &ClusterName,
-        _: Option<Ipv4Net>,
-        _: Work<'_>,
-    ) -> Result<Option<Ipv4Net>, MachineError> {
-        Ok(None)
-    }
-
     fn reach(
         &self,
         id: &MachineId,
         _: Ipv4Addr,
         options: &DriverOptions,
     ) -> Result<Reach, MachineError> {
-        let cannot = |reason: String| MachineError::Driver {
-            machine: id.machine.clone(),
-            action: "reach",
-            reason: reason.into(),
-        };
+        let cannot = |reason: String| id.refuse("reach", reason);
         let DriverOptions::None(Some(url)) = options else {
             return Err(cannot("its engine's URL is not known".into()));
         };
@@ -121,36 +90,16 @@ impl Driver for NoneDriver {
         resource(id)
     }
 
-    async fn publish(
-        &self,
-        _: &MachineId,
-        _: &[Port],
-        _: &CancellationToken,
-    ) -> Result<(), MachineError> {
-        Ok(())
-    }
-
     async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError> {
         let DriverOptions::None(Some(url)) = &plan.options else {
-            return Err(MachineError::Driver {
-                machine: plan.id.machine.clone(),
-                action: "create",
-                reason: "its engine's URL is not known".into(),
-            });
+            return Err(plan.id.refuse("create", "its engine's URL is not known"));
         };
-        let resource = resource(&plan.id);
-        work.journal.intent(&resource)?;
-        let path = self.shelf.machine_record(&plan.id);
-        write_record(&path, &Record { schema: SCHEMA, url: url.clone() })?;
-        Ok(work.journal.made(&resource)?)
+        let known = Known { url: url.clone() };
+        self.shelf.adopt(&plan.id, &resource(&plan.id), &known, work)
     }
 
     async fn start(&self, id: &MachineId, _: &CancellationToken) -> Result<(), MachineError> {
-        let path = self.shelf.machine_record(id);
-        match read_json::<Record>(&path, SCHEMA)? {
-            Some(_) => Ok(()),
-            None => Err(MachineError::NoSuchMachine { machine: id.machine.clone() }),
-        }
+        self.shelf.load::<Known>(id).map(drop)
     }
 
     async fn stop(&self, id: &MachineId, _: &CancellationToken) -> Result<(), MachineError> {
@@ -165,20 +114,16 @@ impl Driver for NoneDriver {
         &self,
         cluster: &ClusterName,
     ) -> Result<BTreeMap<MachineName, MachineState>, MachineError> {
-        let machines = self.machines(cluster)?.into_iter();
+        let machines = self.shelf.recorded(cluster)?.into_iter();
         Ok(machines.map(|id| (id.machine, MachineState::Running)).collect())
     }
 
-    async fn console(&self, _: &MachineId) -> Result<String, MachineError> {
-        Ok(String::new())
-    }
-
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
-        self.forget(id, work)
+        self.shelf.forget(id, &resource(id), work)
     }
 
     async fn resources(&self, cluster: &ClusterName) -> Result<Vec<Resource>, MachineError> {
-        Ok(self.machines(cluster)?.iter().map(resource).collect())
+        Ok(self.shelf.recorded(cluster)?.iter().map(resource).collect())
     }
 
     async fn remove_resource(
@@ -190,7 +135,8 @@ impl Driver for NoneDriver {
         // A name that is none would lead out of the machines' directory.
         match resource.name.parse() {
             Ok(machine) if resource.kind == "engine" => {
-                self.forget(&MachineId { cluster: cluster.clone(), machine }, work)
+                let id = MachineId { cluster: cluster.clone(), machine };
+                self.shelf.forget(&id, resource, work)
             }
             _ => Ok(work.journal.gone(resource)?),
         }

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::features::{Features, System};
 
-/// What machines of this driver are like.
 pub(crate) const FEATURES: Features = Features {
     makes_machines: false,
     sizes_disks: false,
@@ -29,7 +28,6 @@ pub struct EngineUrl(pub String);
 pub struct Authority {
     /// The host: a name, or an address without brackets.
     pub host: String,
-    /// The port.
     pub port: u16,
     /// Whether nothing but plain HTTP is spoken there: `http://`, or the port that is kept for it.
     pub plain: bool,
@@ -39,9 +37,7 @@ pub struct Authority {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{url}` is no engine's URL: {reason}")]
 pub struct UrlError {
-    /// The text.
     pub url: String,
-    /// What is wrong with it.
     pub reason: &'static str,
 }
 

@@ -41,27 +41,19 @@ pub(super) const NATIVE: Accel = if cfg!(target_os = "macos") { Accel::Hvf } els
 pub(super) enum Native {
     /// It does: the kernel that machines run came up.
     Works,
-    /// A guest's firmware came up. Nobody has tried a kernel yet.
+    /// A guest's firmware came up. A kernel was not tried yet.
     Untried,
-    /// It does not.
-    Fails {
-        /// Why not.
-        why: String,
-        /// What can be done about it.
-        fix: String,
-    },
+    /// It does not; `fix` is what can be done about it.
+    Fails { why: String, fix: String },
 }
 
 /// A host with its QEMU, and where what is known about them is kept.
 #[derive(Debug)]
 pub(super) struct Host<'a> {
-    /// Its root directory.
     pub(super) root: &'a HostRoot,
     /// `accel.json`.
     pub(super) record: PathBuf,
-    /// The QEMU.
     pub(super) binary: &'a Path,
-    /// Its version.
     pub(super) version: &'a str,
 }
 
@@ -81,7 +73,6 @@ impl Host<'_> {
         self.read()?.guests.remove(&name(guest))
     }
 
-    /// Whether a guest's kernel comes up.
     pub(super) async fn try_kernel(
         &self,
         guest: &VmImage,
@@ -95,7 +86,6 @@ impl Host<'_> {
         })
     }
 
-    /// Whether a guest's firmware comes up.
     pub(super) async fn try_firmware(
         &self,
         cancel: &CancellationToken,
@@ -144,7 +134,6 @@ impl Native {
         })
     }
 
-    /// The check for a preflight.
     pub(super) fn check(&self, asked: Option<Accel>) -> Check {
         const WHAT: &str = "acceleration";
         match (self, asked) {
@@ -173,8 +162,8 @@ impl Native {
     }
 }
 
-/// What tells a guest system from all others, and from one that was built anew under its digest
-/// with a later kernel.
+/// What distinguishes a guest system from all others, and from one that was built anew under its
+/// digest with a later kernel.
 fn name(guest: &VmImage) -> String {
     let [kernel, initramfs] = [&guest.kernel, &guest.initramfs].map(|path| stamp(path));
     format!("{} {} {kernel} {initramfs}", guest.digest, guest.kernel_release)
@@ -191,7 +180,7 @@ fn is_open(kvm: &Path) -> bool {
     rustix::fs::access(kvm, Access::READ_OK | Access::WRITE_OK).is_ok()
 }
 
-/// That there is no way to the accelerator, for which no guest needs to be started.
+/// There is no way to the accelerator, for which no guest needs to be started.
 pub(super) fn closed(host: &HostRoot) -> Option<Native> {
     let kvm = host.path(KVM);
     if NATIVE != Accel::Kvm || is_open(&kvm) {

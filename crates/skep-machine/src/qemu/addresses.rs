@@ -18,66 +18,37 @@ use std::{
 };
 
 use ipnet::Ipv4Net;
-use sha2::{Digest, Sha256};
 use skep_model::{ClusterName, Port, Protocol};
-use skep_os::Interface;
 
-use crate::{MachineId, Reach, host::HostRoot, subnet};
+use crate::{
+    Reach,
+    cards::Nat,
+    host::HostRoot,
+    identity::{digest, number},
+    subnet,
+};
 
 /// The network between a machine and QEMU: one of those set apart for documentation, so that it
-/// hides nothing a machine may want to reach.
-pub(super) const OUTER: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 51, 100, 0), 24);
-/// The machine's address there.
-pub(super) const OUTER_MACHINE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 15);
-/// This host's address there.
-pub(super) const OUTER_HOST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
-/// QEMU's name server there, which asks this host's own.
-pub(super) const OUTER_NAMES: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 3);
+/// hides nothing a machine may want to reach. QEMU's name server asks this host's own.
+pub(super) const OUTER: Nat = Nat {
+    net: Ipv4Net::new_assert(Ipv4Addr::new(198, 51, 100, 0), 24),
+    machine: Ipv4Addr::new(198, 51, 100, 15),
+    gateway: Ipv4Addr::new(198, 51, 100, 2),
+    names: Ipv4Addr::new(198, 51, 100, 3),
+};
 
 /// The port of a machine's SSH server at its host address: 22 would take a permission.
 pub(super) const SSH: u16 = 2222;
 /// The port of a machine's engine there.
 pub(super) const ENGINE: u16 = 2376;
 
-/// The ports every machine answers on.
 pub(super) const ALWAYS: [Port; 2] = [
     Port { host: SSH, machine: 22, protocol: Protocol::Tcp },
     Port { host: ENGINE, machine: ENGINE, protocol: Protocol::Tcp },
 ];
 
-/// Sixteen bytes that belong to these words and, in all likelihood, to no others.
-fn digest(words: &[&str]) -> [u8; 16] {
-    let mut hash = Sha256::new();
-    for word in words {
-        hash.update(word);
-        hash.update([0]);
-    }
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&hash.finalize()[..16]);
-    bytes
-}
-
-fn number(words: &[&str]) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = digest(words);
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
-}
-
-/// The name of a machine's monitor socket: short, because the paths of sockets are.
-pub(super) fn socket_name(store: &str, id: &MachineId) -> String {
-    format!("{:016x}.qmp", number(&[store, id.cluster.as_str(), id.machine.as_str()]))
-}
-
-/// The addresses of a machine's two network interfaces, from QEMU's own range: to the outside,
-/// to the other nodes.
-pub(super) fn macs(store: &str, id: &MachineId) -> [String; 2] {
-    ["outer", "inner"].map(|which| {
-        let [a, b, c, ..] = digest(&[store, id.cluster.as_str(), id.machine.as_str(), which]);
-        format!("52:54:00:{a:02x}:{b:02x}:{c:02x}")
-    })
-}
-
 /// The loopback networks a cluster may have, in the order in which they are tried: 127.64.0.0/24
-/// to 127.254.255.0/24 without 127.77, starting somewhere that depends on whose cluster it is.
+/// to 127.254.255.0/24 without 127.77, starting somewhere that depends on the cluster.
 pub(super) fn host_networks(
     store: &str,
     cluster: &ClusterName,
@@ -93,7 +64,7 @@ pub(super) fn host_networks(
 
 /// The multicast groups, with a UDP port each, that a cluster may have, in the order in which they
 /// are tried. They are of an organisation's own scope (RFC 2365), and the ports are none that
-/// systems give away by themselves.
+/// systems assign by themselves.
 pub(super) fn groups(
     store: &str,
     cluster: &ClusterName,
@@ -102,6 +73,7 @@ pub(super) fn groups(
     (0..64_u8).map(move |attempt| {
         let attempt = attempt.to_string();
         let [a, b, c, d, e, ..] = digest(&[&words[0], &words[1], "group", &attempt]);
+        // Linux hands out ports from 32768 on (`ip_local_port_range`), others from 49152 on.
         let port = 20_000 + u16::from_be_bytes([d, e]) % 10_000;
         (Ipv4Addr::new(239, 192 + a % 4, b, c.clamp(1, 254)), port)
     })
@@ -114,37 +86,13 @@ pub(super) fn host_address(network: Ipv4Net, address: Ipv4Addr) -> Ipv4Addr {
     Ipv4Addr::new(a, b, c, address.octets()[3])
 }
 
-/// Where this host reaches a machine.
 pub(super) fn reach(network: Ipv4Net, address: Ipv4Addr) -> Reach {
     Reach { host: host_address(network, address).into(), ssh: SSH, engine: ENGINE }
 }
 
-/// What a machine is told about its two network interfaces.
-pub(super) fn interfaces(
-    [outer, inner]: &[String; 2],
-    cluster: Ipv4Net,
-    address: Ipv4Addr,
-) -> Vec<Interface> {
-    let at = |address, net: Ipv4Net| Ipv4Net::new_assert(address, net.prefix_len());
-    vec![
-        Interface {
-            mac: outer.clone(),
-            address: at(OUTER_MACHINE, OUTER),
-            gateway: Some(OUTER_HOST),
-            nameservers: vec![OUTER_NAMES],
-        },
-        Interface {
-            mac: inner.clone(),
-            address: at(address, cluster),
-            gateway: None,
-            nameservers: Vec::new(),
-        },
-    ]
-}
-
 /// A forwarded port as QEMU has it: `tcp:127.64.0.100:8080-198.51.100.15:80`.
 pub(super) fn forward(host: Ipv4Addr, port: &Port) -> String {
-    format!("{}:{host}:{}-{OUTER_MACHINE}:{}", port.protocol, port.host, port.machine)
+    format!("{}:{host}:{}-{}:{}", port.protocol, port.host, OUTER.machine, port.machine)
 }
 
 /// Whether this user can have a port at one of this host's addresses now.
@@ -155,8 +103,8 @@ pub(super) fn is_free(host: Ipv4Addr, port: u16, protocol: Protocol) -> io::Resu
     }
 }
 
-/// The next free port to offer instead of one that cannot be had. For one that takes a permission
-/// it is the one people write in its place: 8080 for 80, 8443 for 443.
+/// The next free port to offer instead of one that is not available. For one that takes a
+/// permission it is the one people write in its place: 8080 for 80, 8443 for 443.
 pub(super) fn free_instead(host: Ipv4Addr, wanted: Port) -> Option<u16> {
     let first = if wanted.host < 1024 { 8000 + wanted.host } else { wanted.host.checked_add(1)? };
     let mut candidates = (first..=u16::MAX).take(1000);
@@ -177,7 +125,7 @@ pub(super) fn is_usable(network: Ipv4Net) -> io::Result<()> {
     ALWAYS.iter().try_for_each(|port| is_free(first, port.host, port.protocol))
 }
 
-/// Whether somebody has a UDP port open on a multicast group or on all addresses, from the text of
+/// Whether a process has a UDP port open on a multicast group or on all addresses, from the text of
 /// Linux's `/proc/net/udp`. It is looked up rather than tried: for the moment of the attempt, a
 /// machine that is being started next to it could not have it.
 pub(super) fn is_group_taken(udp_table: &str, group: Ipv4Addr, port: u16) -> bool {
@@ -194,7 +142,6 @@ fn parse_socket(line: &str) -> Option<(Ipv4Addr, u16)> {
     Some((Ipv4Addr::from(address), u16::from_str_radix(port, 16).ok()?))
 }
 
-/// The host's open UDP sockets.
 pub(super) fn udp_table(host: &HostRoot) -> String {
     host.text("/proc/net/udp").unwrap_or_default()
 }
@@ -231,21 +178,6 @@ mod tests {
             let [first, second, ..] = net.addr().octets();
             first == 127 && (64..=254).contains(&second) && second != 77
         }));
-    }
-
-    #[test]
-    fn addresses_belong_to_a_store_a_cluster_and_a_machine() {
-        let id = |machine: &str| MachineId {
-            cluster: cluster("demo"),
-            machine: machine.parse().unwrap(),
-        };
-        let [outer, inner] = macs("a", &id("m1"));
-        assert_eq!([outer.clone(), inner.clone()], macs("a", &id("m1")));
-        assert_ne!(outer, inner);
-        assert_ne!(outer, macs("a", &id("m2"))[0]);
-        assert_ne!(outer, macs("b", &id("m1"))[0]);
-        assert!(outer.starts_with("52:54:00:") && outer.len() == 17);
-        assert_ne!(socket_name("a", &id("m1")), socket_name("a", &id("m2")));
     }
 
     #[test]

@@ -14,8 +14,9 @@ use super::{
     Accel,
     addresses::{self, ALWAYS},
     monitor,
-    record::{Files, Wire},
+    record::{PID, Wire},
 };
+use crate::{cards::Nat, shelf::Files};
 
 /// Everything that decides how QEMU is started.
 #[derive(Debug, Clone)]
@@ -24,33 +25,24 @@ pub(super) struct Launch {
     pub(super) name: String,
     /// The architecture, in Rust's words.
     pub(super) architecture: &'static str,
-    /// What executes instructions.
     pub(super) accel: Accel,
     /// Memory, in bytes.
     pub(super) memory: u64,
-    /// Processors.
     pub(super) cpus: u32,
-    /// The kernel.
     pub(super) kernel: PathBuf,
-    /// What the kernel starts from.
     pub(super) initramfs: PathBuf,
-    /// The file system all machines share.
     pub(super) base: PathBuf,
-    /// The machine's own files.
     pub(super) files: Files,
-    /// Where its monitor is to listen.
     pub(super) monitor: PathBuf,
-    /// Its address for this host.
     pub(super) host: Ipv4Addr,
     /// The ports it answers on there, besides SSH and the engine.
     pub(super) publish: Vec<Port>,
     /// The addresses of its network interfaces: to the outside, to the other nodes.
     pub(super) macs: [String; 2],
-    /// What joins it with the other nodes.
     pub(super) wire: Wire,
 }
 
-/// The accelerator and the processor to go with it: everything that can be had.
+/// The accelerator and the processor to go with it: everything that it has.
 pub(super) fn accelerated(accel: Accel) -> [&'static str; 4] {
     match accel {
         Accel::Tcg => {
@@ -73,7 +65,6 @@ pub(super) fn serial_port(architecture: &str) -> &'static str {
 }
 
 impl Launch {
-    /// The arguments, without the program.
     pub(super) fn arguments(&self) -> Vec<OsString> {
         let mut all: Vec<OsString> = vec!["-name".into(), format!("guest={}", self.name).into()];
         all.extend(bare_machine(self.architecture).map(OsString::from));
@@ -107,17 +98,17 @@ impl Launch {
         add("-netdev", &self.outer_network());
         add("-netdev", &self.inner_network());
         for (name, mac) in [monitor::OUTER, "inner"].iter().zip(&self.macs) {
+            // No boot ROM: the kernel is given directly, and nothing boots from a network.
             add("-device", &format!("virtio-net-pci,netdev={name},mac={mac},romfile="));
         }
         add("-device", &"virtio-rng-pci");
-        add("-pidfile", &self.files.pid());
+        add("-pidfile", &self.files.other(PID));
         // A kernel that cannot go on ends its QEMU, instead of starting over and over.
         all.push("-no-reboot".into());
         all.push("-daemonize".into());
         all
     }
 
-    /// What the kernel is told.
     fn command_line(&self) -> String {
         let line = vm::kernel_command_line(serial_port(self.architecture));
         match self.accel {
@@ -127,8 +118,7 @@ impl Launch {
     }
 
     fn outer_network(&self) -> String {
-        let net = addresses::OUTER;
-        let (host, names) = (addresses::OUTER_HOST, addresses::OUTER_NAMES);
+        let Nat { net, gateway: host, names, .. } = addresses::OUTER;
         let mut text =
             format!("user,id={},ipv6=off,net={net},host={host},dns={names}", monitor::OUTER);
         for port in ALWAYS.iter().chain(&self.publish) {
@@ -141,6 +131,7 @@ impl Launch {
     fn inner_network(&self) -> String {
         match &self.wire {
             Wire::Multicast { group, port } => {
+                // On this host's loopback: no frame of the segment leaves it.
                 format!("socket,id=inner,mcast={group}:{port},localaddr=127.0.0.1")
             }
             Wire::Bridge { name } => format!("bridge,id=inner,br={name}"),
@@ -165,10 +156,12 @@ mod tests {
     use skep_store::Layout;
 
     use super::*;
+    use crate::{MachineId, shelf::Shelf};
 
     fn launch() -> Launch {
-        let layout =
-            Layout::new("/store").cluster("demo").machine("worker1").directory().join("qemu");
+        let id =
+            MachineId { cluster: "demo".parse().unwrap(), machine: "worker1".parse().unwrap() };
+        let shelf = Shelf::new(Layout::new("/store"), "qemu");
         Launch {
             name: "demo/worker1".into(),
             architecture: "x86_64",
@@ -178,7 +171,7 @@ mod tests {
             kernel: "/store/os/d/vmlinuz".into(),
             initramfs: "/store/os/d/initramfs".into(),
             base: "/store/os/d/base.squashfs".into(),
-            files: Files::at(layout),
+            files: shelf.files(&id, "img"),
             monitor: "/run/skep/0123.qmp".into(),
             host: Ipv4Addr::new(127, 70, 3, 101),
             publish: vec!["8080:80".parse().unwrap(), "53/udp".parse().unwrap()],
@@ -200,7 +193,7 @@ mod tests {
             });
             text.push_str(&word);
         }
-        // What the kernel is told is the guest's business.
+        // The kernel's command line is tested with the guest.
         text.replace(&launch.command_line(), "…").replace(vm::emulated_cpu("x86_64"), "max")
     }
 

@@ -2,22 +2,19 @@
 
 use skep_model::{Advice, Port, Protocol, Reason};
 
-use super::addresses::{ALWAYS, OUTER_MACHINE};
+use super::addresses::{ALWAYS, OUTER};
 
-/// Why QEMU did not start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// It could not have this port at the machine's host address.
+    /// QEMU could not get this port at the machine's host address.
     Port(Port),
-    /// The machine runs already.
     Running,
-    /// Somebody has the port of the multicast group.
+    /// Another process has the port of the multicast group.
     Group,
     /// Anything else: what it is and what to do, as the end of a sentence.
     Other(Reason),
 }
 
-/// Reads QEMU's error output.
 pub(super) fn explain(stderr: &str) -> Failure {
     let lines = || stderr.lines().map(str::trim).filter(|line| !line.contains(": warning: "));
     let find = |text: &str| lines().find(|line| line.contains(text));
@@ -116,7 +113,7 @@ fn brief(line: &str) -> String {
 ///   TCP[HOST_FORWARD]  14    127.64.0.100  8080   198.51.100.15    80     0     0
 /// ```
 pub(super) fn parse_forwards(text: &str, host: std::net::Ipv4Addr) -> Vec<Port> {
-    let (host, machine) = (host.to_string(), OUTER_MACHINE.to_string());
+    let (host, machine) = (host.to_string(), OUTER.machine.to_string());
     let parse = |line: &str| {
         let mut fields = line.split_whitespace();
         let protocol = match fields.next()? {
@@ -199,7 +196,7 @@ mod tests {
         #[test]
         fn any_output_has_an_explanation(text in "\\PC{0,200}") {
             explain(&text);
-            parse_forwards(&text, OUTER_MACHINE);
+            parse_forwards(&text, OUTER.machine);
         }
 
         #[test]

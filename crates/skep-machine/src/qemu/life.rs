@@ -15,22 +15,21 @@ use super::{
     monitor::{self, MonitorError, RunState},
     process::{self, Process},
     program,
-    record::{Cluster, Files, Machine, Power, Wire},
+    record::{Cluster, Machine, PID, Wire},
 };
-use crate::{MachineError, MachineId, console, host::HostRoot};
+use crate::{MachineError, MachineId, console, host::HostRoot, record::Wanted, shelf::Files};
 
 /// How long the guest is asked to power off before it is not asked any more.
 const GRACE: Duration = Duration::from_secs(30);
 /// How often the power button is pressed: a guest that is still booting does not notice.
 const PRESS: Duration = Duration::from_secs(1);
-/// How long QEMU itself may take to end.
 const END: Duration = Duration::from_secs(5);
 /// Without this much room on this host's disk a machine soon stands still, in bytes.
 const ROOM: u64 = 16 << 20;
-/// What a machine has in memory if nothing else is asked for, in bytes.
+/// A machine's default memory, in bytes.
 pub(super) const MEMORY: u64 = 1 << 30;
 
-/// One machine: whose it is, where its files are, where its monitor listens.
+/// One machine: its name, where its files are, where its monitor listens.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) id: MachineId,
@@ -39,25 +38,18 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// An error about this machine.
-    pub(super) fn refuse(&self, action: &'static str, reason: impl ToString) -> MachineError {
-        self.refuse_for(action, reason.to_string().into())
-    }
-
-    /// An error about this machine, with advice.
-    pub(super) fn refuse_for(&self, action: &'static str, reason: Reason) -> MachineError {
-        MachineError::Driver { machine: self.id.machine.clone(), action, reason }
+    /// Where QEMU writes its process id.
+    pub(super) fn pid(&self) -> PathBuf {
+        self.files.other(PID)
     }
 
     /// Its record, which must be there.
     pub(super) fn record(&self) -> Result<Machine, MachineError> {
-        let missing = || MachineError::NoSuchMachine { machine: self.id.machine.clone() };
-        self.files.read()?.ok_or_else(missing)
+        self.files.read()?.ok_or_else(|| self.id.missing())
     }
 
-    /// Its process, if it runs.
     pub(super) fn process(&self, action: &'static str) -> Result<Option<Process>, MachineError> {
-        process::find(&self.files.pid()).map_err(|error| self.refuse(action, error))
+        process::find(&self.pid()).map_err(|error| self.id.refuse(action, error))
     }
 
     /// What state it is in; `None` where there is no machine, or only a part of one.
@@ -67,18 +59,18 @@ impl Place {
             // It is there, and cannot be used as it is.
             Err(_) => return Some(MachineState::Failed),
         };
-        // What cannot be told from here (it may run in another container) is not said to run.
-        if !process::is_alive(&self.files.pid()).unwrap_or(false) {
+        // What cannot be seen from here (it may run in another container) is not said to run.
+        if !process::is_alive(&self.pid()).unwrap_or(false) {
             return Some(self.state_at_rest(&record));
         }
-        // Whether a console has become too long is looked at whenever somebody comes by.
+        // Whether a console has become too long is checked whenever a command looks at the machine.
         let _ = console::bound(&self.files.console());
         Some(match monitor::status(&self.monitor).await {
             Ok(status) => state_of(status),
             // Its process lives, whatever keeps it from answering.
             Err(MonitorError::Silent | MonitorError::Refused(_)) => MachineState::Running,
             // It may have ended since.
-            Err(MonitorError::Io(_)) if process::is_alive(&self.files.pid()).unwrap_or(false) => {
+            Err(MonitorError::Io(_)) if process::is_alive(&self.pid()).unwrap_or(false) => {
                 MachineState::Running
             }
             Err(MonitorError::Io(_)) => self.state_at_rest(&record),
@@ -89,11 +81,11 @@ impl Place {
     /// along. One that left it behind was killed, or crashed, or the host was.
     fn state_at_rest(&self, record: &Machine) -> MachineState {
         let is_whole = self.files.data().exists();
-        match record.power {
+        match record.wanted {
             _ if !is_whole => MachineState::Failed,
-            Power::New | Power::Off => MachineState::Stopped,
-            Power::On if self.files.pid().exists() => MachineState::Failed,
-            Power::On => MachineState::Stopped,
+            Wanted::Made | Wanted::New | Wanted::Off => MachineState::Stopped,
+            Wanted::On if self.pid().exists() => MachineState::Failed,
+            Wanted::On => MachineState::Stopped,
         }
     }
 }
@@ -137,15 +129,15 @@ impl QemuDriver {
         if let Some(process) = place.process("start")? {
             match monitor::status(&place.monitor).await {
                 Ok(RunState::running) | Err(MonitorError::Silent) => {
-                    return self.note(place, &mut record, Power::On);
+                    return self.note(place, &mut record, Wanted::On);
                 }
-                // Somebody paused it, or the host's disk was full.
+                // It was paused outside of skep, or the host's disk was full.
                 Ok(RunState::paused | RunState::io_error | RunState::suspended) => {
                     look_for_room(place)?;
                     monitor::go_on(&place.monitor)
                         .await
-                        .map_err(|error| place.refuse("start", error))?;
-                    return self.note(place, &mut record, Power::On);
+                        .map_err(|error| place.id.refuse("start", error))?;
+                    return self.note(place, &mut record, Wanted::On);
                 }
                 other => {
                     if let Ok(RunState::internal_error) = other {
@@ -158,11 +150,13 @@ impl QemuDriver {
         }
         let cluster = self.cluster(&place.id.cluster)?;
         self.look_before(place, &cluster, &record)?;
-        console::begin(&place.files.console()).map_err(|error| place.refuse("start", error))?;
+        console::begin(&place.files.console()).map_err(|error| place.id.refuse("start", error))?;
         let binary = self.binary(Some(&cluster));
         let launch = self.launch(place, &cluster, &record, cancel).await?;
         skep_store::file::create_private_dir(&self.sockets)?;
-        self.note(place, &mut record, Power::On)?;
+        // Noted before the effect: a machine that does not run although it should has ended by
+        // itself.
+        self.note(place, &mut record, Wanted::On)?;
         let arguments = launch.arguments();
         // QEMU goes on in the background and its first process ends when all is set up.
         match Program::new(&binary).args(arguments).directory("/").run(cancel).await {
@@ -173,9 +167,9 @@ impl QemuDriver {
             }
             Err(ProcessError::NotFound { program }) => {
                 let fix = program::how_to_install();
-                Err(place.refuse("start", format!("there is no `{program}`: {fix}")))
+                Err(place.id.refuse("start", format!("there is no `{program}`: {fix}")))
             }
-            Err(error) => Err(place.refuse("start", error)),
+            Err(error) => Err(place.id.refuse("start", error)),
         }
     }
 
@@ -192,7 +186,7 @@ impl QemuDriver {
         ] {
             if !path.exists() {
                 let text = format!("its {what} {} is gone", path.display());
-                return Err(place.refuse_for("start", Reason::new(text, fix)));
+                return Err(place.id.refuse_for("start", Reason::new(text, fix)));
             }
         }
         look_for_room(place)?;
@@ -204,6 +198,7 @@ impl QemuDriver {
         }
         if let Wire::Multicast { group, port } = cluster.segment
             && addresses::is_group_taken(&addresses::udp_table(&self.host), group, port)
+            // The cluster's own machines share the group's port.
             && !self.any_alive(&place.id.cluster)
         {
             return Err(group_error(place, cluster));
@@ -228,7 +223,7 @@ impl QemuDriver {
                 port_error(&self.host, place, host, port, &error)
             }
             Failure::Group => group_error(place, cluster),
-            Failure::Other(reason) => place.refuse_for("start", reason),
+            Failure::Other(reason) => place.id.refuse_for("start", reason),
         })
     }
 
@@ -243,7 +238,7 @@ impl QemuDriver {
         let accel = self.accel(Some(cluster), &image, None, cancel).await;
         let accel = accel.map_err(|error| match error {
             MachineError::Acceleration { why, fix, .. } => {
-                place.refuse_for("start", Reason::new(why, Advice::UpWith(fix)))
+                place.id.refuse_for("start", Reason::new(why, Advice::UpWith(fix)))
             }
             other => other,
         })?;
@@ -270,10 +265,10 @@ impl QemuDriver {
         &self,
         place: &Place,
         record: &mut Machine,
-        power: Power,
+        wanted: Wanted,
     ) -> Result<(), MachineError> {
-        if record.power != power {
-            record.power = power;
+        if record.wanted != wanted {
+            record.wanted = wanted;
             place.files.write(record)?;
         }
         Ok(())
@@ -283,8 +278,9 @@ impl QemuDriver {
     pub(super) async fn power_off(&self, place: &Place) -> Result<(), MachineError> {
         let mut record = place.record()?;
         let process = place.process("stop")?;
-        if record.power != Power::New {
-            self.note(place, &mut record, Power::Off)?;
+        // A machine that was never started stays new: `create` may still give it another seed.
+        if record.wanted != Wanted::New {
+            self.note(place, &mut record, Wanted::Off)?;
         }
         let Some(process) = process else { return Ok(()) };
         let gone = tokio::time::timeout(GRACE, ask_until_gone(place, &process)).await;
@@ -294,12 +290,11 @@ impl QemuDriver {
         }
     }
 
-    /// Pulls the plug.
     pub(super) async fn cut_off(&self, place: &Place) -> Result<(), MachineError> {
         let mut record = place.record()?;
         let process = place.process("kill")?;
-        if record.power != Power::New {
-            self.note(place, &mut record, Power::Off)?;
+        if record.wanted != Wanted::New {
+            self.note(place, &mut record, Wanted::Off)?;
         }
         match process {
             None => Ok(()),
@@ -321,7 +316,7 @@ fn look_for_room(place: &Place) -> Result<(), MachineError> {
         free >> 20,
         data.display()
     );
-    Err(place.refuse("start", reason))
+    Err(place.id.refuse("start", reason))
 }
 
 /// Presses the power button until the machine is gone, and says whether it is. A guest that has
@@ -360,20 +355,20 @@ pub(super) async fn end(
     }
 }
 
-/// Kills QEMU and waits until it has ended.
 pub(super) async fn end_by_force(
     place: &Place,
     process: &Process,
     action: &'static str,
 ) -> Result<(), MachineError> {
-    process.kill().map_err(|error| place.refuse(action, error))?;
+    process.kill().map_err(|error| place.id.refuse(action, error))?;
     match tokio::time::timeout(END, process.ended()).await {
-        Ok(ended) => ended.map_err(|error| place.refuse(action, error)),
-        Err(_) => Err(place.refuse(action, "QEMU was killed and does not end: is a disk hanging?")),
+        Ok(ended) => ended.map_err(|error| place.id.refuse(action, error)),
+        Err(_) => {
+            Err(place.id.refuse(action, "QEMU was killed and does not end: is a disk hanging?"))
+        }
     }
 }
 
-/// Why a machine cannot have a port.
 pub(super) fn port_error(
     root: &HostRoot,
     place: &Place,
@@ -420,9 +415,9 @@ pub(super) fn refusal(root: &HostRoot, port: Port, error: &io::Error) -> String 
 
 fn group_error(place: &Place, cluster: &Cluster) -> MachineError {
     let Wire::Multicast { group, port } = &cluster.segment else {
-        return place.refuse("start", "its network is in use");
+        return place.id.refuse("start", "its network is in use");
     };
-    place.refuse(
+    place.id.refuse(
         "start",
         format!(
             "another program uses {group}:{port}/udp, which joins this cluster's machines \

@@ -3,31 +3,26 @@
 use std::time::Duration;
 
 use ipnet::Ipv4Net;
+use skep_context::Context;
 use skep_model::ClusterName;
 use skep_os::vm;
-use skep_store::{Lock, Resource, StoreError};
+use skep_store::{Lock, StoreError};
 
 use super::{
     QemuDriver, Segment, addresses,
     life::{Place, end_by_force},
     monitor,
-    record::{Cluster, Machine, Power, SCHEMA, Wire},
+    record::{Cluster, Machine, Wire},
 };
-use crate::{
-    MachineError, MachinePlan, Work,
-    shelf::{self, kind::MACHINE, of_machine},
-    subnet,
-};
+use crate::{MachineError, MachinePlan, cards, record::Wanted, subnet};
 
-/// How often a lock that somebody holds for a moment is tried again.
+/// How often a lock that another process holds for a moment is tried again.
 const POLL: Duration = Duration::from_millis(20);
-/// How long QEMU may take to end once it was told to.
+/// How long QEMU may take to end once it was asked to.
 const END: Duration = Duration::from_secs(5);
 
-/// Which networks there are.
 #[derive(Debug)]
 pub(super) struct Networks {
-    /// The cluster's own, if it has one.
     pub(super) own: Option<Cluster>,
     /// Those that no other may overlap.
     pub(super) taken: Vec<subnet::Taken>,
@@ -36,12 +31,12 @@ pub(super) struct Networks {
 }
 
 impl QemuDriver {
-    /// A cluster's network, and the networks of everybody else: the host's own, and those of the
+    /// A cluster's network, and all other networks: the host's own, and those of the
     /// store's other clusters of virtual machines.
     pub(super) fn networks(&self, cluster: &ClusterName) -> Result<Networks, StoreError> {
         let mut taken = self.host.routes();
         let (mut own, mut loopback) = (None, Vec::new());
-        for (name, found) in self.shelf.clusters::<Cluster>(SCHEMA)? {
+        for (name, found) in self.shelf.clusters::<Cluster>()? {
             if name == *cluster {
                 own = Some(found);
                 continue;
@@ -78,7 +73,6 @@ impl QemuDriver {
         &self,
         cluster: &ClusterName,
         wanted: Option<Ipv4Net>,
-        work: Work<'_>,
     ) -> Result<Ipv4Net, MachineError> {
         // Two clusters that are made at once must not choose the same.
         let _lock = self.lock().await?;
@@ -88,7 +82,6 @@ impl QemuDriver {
         if let Some(own) = own.filter(|own| !self.is_elsewhere(own) || self.has_machines(cluster)) {
             let subnet = own.subnet;
             self.keep(cluster, own)?;
-            work.journal.made(&shelf::network(cluster))?;
             return Ok(subnet);
         }
         let subnet = self.choose_subnet(wanted, taken)?;
@@ -114,9 +107,8 @@ impl QemuDriver {
             }
         };
         let (binary, accel) = (self.options.binary.clone(), self.options.accel);
-        let record = Cluster::new(subnet, host, segment, binary, accel);
-        record.write(&self.shelf.cluster_record(cluster))?;
-        work.journal.made(&shelf::network(cluster))?;
+        let record = Cluster { subnet, host, segment, binary, accel };
+        self.shelf.write_cluster(cluster, &record)?;
         Ok(subnet)
     }
 
@@ -148,7 +140,7 @@ impl QemuDriver {
         record.binary = self.options.binary.clone().or(record.binary);
         record.accel = self.options.accel.or(record.accel);
         if record != before {
-            record.write(&self.shelf.cluster_record(cluster))?;
+            self.shelf.write_cluster(cluster, &record)?;
         }
         Ok(())
     }
@@ -169,35 +161,38 @@ impl QemuDriver {
     /// Makes a machine's files, unless it has been started with some before.
     pub(super) async fn make(
         &self,
-        place: &Place,
         plan: &MachinePlan,
-        work: Work<'_>,
+        context: Context<'_>,
     ) -> Result<(), MachineError> {
-        let resource = of_machine(MACHINE, &plan.id);
-        work.journal.intent(&resource)?;
-        let macs = addresses::macs(&self.store, &plan.id);
+        let place = &self.place(&plan.id);
+        let macs = cards::macs("52:54:00", &self.store, &plan.id);
         let cluster = self.cluster(&plan.id.cluster)?;
-        let mut seed = plan.seed.clone();
-        seed.network = addresses::interfaces(&macs, cluster.subnet, plan.address);
-        let config = vm::configuration_disk(&seed.to_tar(plan.written)?);
-        if place.files.read()?.is_some_and(|record| record.power != Power::New) {
+        let config = cards::configuration_disk(plan, &addresses::OUTER, &macs, cluster.subnet)?;
+        let known = place.files.read::<Machine>()?;
+        if known.is_some_and(|record| record.wanted != Wanted::New) {
             // Its disk has taken the seed in; the file is only needed for QEMU to start.
             if !place.files.config().exists() {
                 skep_store::write_private(&place.files.config(), &config)?;
             }
-            return Ok(work.journal.made(&resource)?);
+            return Ok(());
         }
-        let image = (self.os)()?.ensure_vm(work.events, work.cancel).await?;
+        let image = (self.os)()?.ensure_vm(context.events, context.cancel).await?;
         // What is there was never used: a part of a machine, or one with another seed.
         self.clear(place, "make").await?;
         skep_store::file::create_private_dir(place.files.directory())?;
         let disk = plan.size.disk.unwrap_or(vm::DEFAULT_DISK_BYTES);
-        vm::make_data_disk(&place.files.data(), disk, work.cancel).await?;
+        vm::make_data_disk(&place.files.data(), disk, context.cancel).await?;
         skep_store::write_private(&place.files.config(), &config)?;
-        let publish = plan.publish.clone();
-        let record = Machine::new(plan.address, macs, image.digest, plan.size, publish);
-        place.files.write(&record)?;
-        Ok(work.journal.made(&resource)?)
+        let [outer_mac, inner_mac] = macs;
+        Ok(place.files.write(&Machine {
+            wanted: Wanted::New,
+            address: plan.address,
+            outer_mac,
+            inner_mac,
+            image: image.digest,
+            size: plan.size,
+            publish: plan.publish.clone(),
+        })?)
     }
 
     /// Ends a machine and removes all it consists of.
@@ -216,20 +211,9 @@ impl QemuDriver {
         skep_store::file::remove_dir(place.files.directory())?;
         Ok(skep_store::file::remove(&place.monitor)?)
     }
-
-    /// Everything that exists for a cluster, machines first.
-    pub(super) fn found(&self, cluster: &ClusterName) -> Result<Vec<Resource>, StoreError> {
-        let mut machines = self.shelf.machines(cluster)?;
-        machines.retain(|id| self.shelf.machine_directory(id).exists());
-        let mut found: Vec<_> = machines.iter().map(|id| of_machine(MACHINE, id)).collect();
-        if self.shelf.cluster_record(cluster).exists() {
-            found.push(shelf::network(cluster));
-        }
-        Ok(found)
-    }
 }
 
-/// Ends a QEMU whose files somebody has removed while it ran: nothing but its monitor leads to it.
+/// Ends a QEMU whose files were removed while it ran: nothing but its monitor leads to it.
 async fn end_stray(place: &Place, action: &'static str) -> Result<(), MachineError> {
     if monitor::status(&place.monitor).await.is_err() {
         return Ok(());
@@ -242,6 +226,8 @@ async fn end_stray(place: &Place, action: &'static str) -> Result<(), MachineErr
     };
     tokio::time::timeout(END, gone).await.map_err(|_| {
         let socket = place.monitor.display();
-        place.refuse(action, format!("a QEMU without files answers at {socket} and does not end"))
+        place
+            .id
+            .refuse(action, format!("a QEMU without files answers at {socket} and does not end"))
     })
 }

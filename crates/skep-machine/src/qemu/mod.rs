@@ -25,11 +25,17 @@ mod program;
 mod record;
 mod trial;
 
-use std::{collections::BTreeMap, fmt, io, net::Ipv4Addr, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use ipnet::Ipv4Net;
+use skep_context::cancellable;
 use skep_model::{
     Advice, Check, ClusterName, Events, MachineName, MachineState, Port, Reason, Verdict,
 };
@@ -44,14 +50,13 @@ use self::{
     accel::{Host, NATIVE, Native},
     life::Place,
     program::Qemu,
-    record::{Cluster, Files, Machine},
+    record::{Cluster, Machine},
 };
 use crate::{
-    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
-    cancel::cancellable,
-    console,
-    container::GuestSystems,
+    Driver, DriverOptions, GuestSystems, MachineError, MachineId, MachinePlan, Reach, Request,
+    Work, console,
     host::HostRoot,
+    identity,
     shelf::{
         self, Shelf,
         kind::{MACHINE, NETWORK},
@@ -89,14 +94,14 @@ impl QemuDriver {
     /// touched or asked yet.
     pub fn new(
         root: impl Into<PathBuf>,
-        layout: Layout,
-        sockets: PathBuf,
+        layout: &Layout,
+        sockets: &Path,
         store: impl Into<String>,
         os: GuestSystems,
         options: Options,
     ) -> Self {
         let (host, qemu, trial) = (HostRoot::new(root), OnceCell::new(), Mutex::new(()));
-        let shelf = Shelf::new(layout, "qemu");
+        let (shelf, sockets) = (Shelf::new(layout.clone(), "qemu"), sockets.to_owned());
         Self { host, shelf, sockets, store: store.into(), os, options, qemu, trial }
     }
 
@@ -104,21 +109,16 @@ impl QemuDriver {
     fn place(&self, id: &MachineId) -> Place {
         Place {
             id: id.clone(),
-            files: Files::at(self.shelf.machine_directory(id)),
-            monitor: self.sockets.join(addresses::socket_name(&self.store, id)),
+            files: self.shelf.files(id, "img"),
+            monitor: identity::socket(&self.sockets, &self.store, id, "qmp"),
         }
     }
 
     /// The record of a cluster that has been prepared.
     fn cluster(&self, cluster: &ClusterName) -> Result<Cluster, MachineError> {
-        let path = self.shelf.cluster_record(cluster);
-        Cluster::read(&path)?.ok_or_else(|| MachineError::Host {
-            action: format!("find the network of cluster {cluster}"),
-            reason: Reason::new(format!("{} is gone", path.display()), Advice::WriteAgain),
-        })
+        self.shelf.cluster(cluster)
     }
 
-    /// The QEMU to start.
     fn binary(&self, cluster: Option<&Cluster>) -> PathBuf {
         let chosen = self.options.binary.clone();
         chosen.or_else(|| cluster?.binary.clone()).unwrap_or_else(program::usual)
@@ -130,8 +130,8 @@ impl QemuDriver {
     }
 
     /// What executes the instructions of machines with this guest system. The accelerator is only
-    /// taken, asked for or not, if their kernel has come up with it; with `events` a person is told
-    /// of a trial and what came of it.
+    /// taken, asked for or not, if their kernel has come up with it; `events` receives
+    /// the step of a trial and what came of it.
     async fn accel(
         &self,
         cluster: Option<&Cluster>,
@@ -158,7 +158,7 @@ impl QemuDriver {
     }
 
     /// What came of a trial with a guest system's kernel, which is made unless one was before. One
-    /// that failed is made again for somebody who asks for the accelerator by its name.
+    /// that failed is made again for a user who asks for the accelerator by its name.
     async fn tried(
         &self,
         asked: Option<Accel>,
@@ -180,7 +180,8 @@ impl QemuDriver {
         let host =
             Host { root: &self.host, record: self.shelf.of_store(ACCEL), binary: &binary, version };
 
-        let _turn = self.trial.lock().await;
+        let _lock = self.trial.lock().await;
+        // Read under the lock: another machine's start may have tried it meanwhile.
         match host.known(guest) {
             Some(native) if asked.is_none() || native == Native::Works => return Ok(native),
             _ => {}
@@ -218,16 +219,15 @@ impl QemuDriver {
                 "the guest system {digest} it was made with is gone from {}",
                 os.cache().display()
             );
-            place.refuse_for("start", Reason::new(text, Advice::RestoreImage))
+            place.id.refuse_for("start", Reason::new(text, Advice::RestoreImage))
         })
     }
 
-    /// Whether any machine of a cluster runs.
     fn any_alive(&self, cluster: &ClusterName) -> bool {
         self.machines(cluster)
             .unwrap_or_default()
             .iter()
-            .any(|place| process::is_alive(&place.files.pid()).unwrap_or(false))
+            .any(|place| process::is_alive(&place.pid()).unwrap_or(false))
     }
 
     /// The places of everything that may be a machine of a cluster.
@@ -239,9 +239,8 @@ impl QemuDriver {
 #[async_trait]
 impl Driver for QemuDriver {
     async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check> {
-        cancellable(cancel, async { Ok(preflight::look(self, request, cancel).await) })
-            .await
-            .unwrap_or_default()
+        let looked = cancel.run_until_cancelled(preflight::look(self, request, cancel));
+        looked.await.unwrap_or_default()
     }
 
     async fn prepare(
@@ -250,17 +249,12 @@ impl Driver for QemuDriver {
         wanted: Option<Ipv4Net>,
         work: Work<'_>,
     ) -> Result<Option<Ipv4Net>, MachineError> {
-        let guest = (self.os)()?.ensure_vm(work.events, work.cancel).await?;
-        let known = Cluster::read(&self.shelf.cluster_record(cluster))?;
-        self.accel(known.as_ref(), &guest, Some(work.events), work.cancel).await?;
-        let network = shelf::network(cluster);
-        work.journal.intent(&network)?;
-        let made = cancellable(work.cancel, self.make_network(cluster, wanted, work)).await;
-        if let Err(MachineError::Subnet { .. } | MachineError::NoFreeSubnet) = &made {
-            // Nothing came of the intent.
-            work.journal.gone(&network)?;
-        }
-        made.map(Some)
+        let guest = (self.os)()?.ensure_vm(work.context.events, work.context.cancel).await?;
+        // Before the intent: a cluster that cannot be accelerated as asked is to leave nothing.
+        let known = self.shelf.read_cluster::<Cluster>(cluster)?;
+        self.accel(known.as_ref(), &guest, Some(work.context.events), work.context.cancel).await?;
+        let made = self.make_network(cluster, wanted);
+        work.make(&shelf::network(cluster), made).await.map(Some)
     }
 
     fn reach(
@@ -285,8 +279,8 @@ impl Driver for QemuDriver {
     }
 
     async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError> {
-        let place = self.place(&plan.id);
-        cancellable(work.cancel, Box::pin(self.make(&place, plan, work))).await
+        let made = Box::pin(self.make(plan, work.context));
+        work.make(&of_machine(MACHINE, &plan.id), made).await
     }
 
     async fn start(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
@@ -314,7 +308,7 @@ impl Driver for QemuDriver {
     async fn console(&self, id: &MachineId) -> Result<String, MachineError> {
         let place = self.place(id);
         place.record()?;
-        let refuse = |error: io::Error| place.refuse("read the console of", error);
+        let refuse = |error: io::Error| place.id.refuse("read the console of", error);
         console::bound(&place.files.console()).map_err(refuse)?;
         let mut text = console::tail(&place.files.console()).map_err(refuse)?;
         if let Ok(status) = monitor::status(&place.monitor).await
@@ -326,17 +320,11 @@ impl Driver for QemuDriver {
     }
 
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
-        let resource = of_machine(MACHINE, id);
-        cancellable(work.cancel, async {
-            work.journal.going(&resource)?;
-            self.clear(&self.place(id), "remove").await
-        })
-        .await?;
-        Ok(work.journal.gone(&resource)?)
+        work.remove(&of_machine(MACHINE, id), self.clear(&self.place(id), "remove")).await
     }
 
     async fn resources(&self, cluster: &ClusterName) -> Result<Vec<Resource>, MachineError> {
-        Ok(self.found(cluster)?)
+        Ok(self.shelf.resources(cluster, &self.shelf.made(cluster)?))
     }
 
     async fn remove_resource(
@@ -347,19 +335,14 @@ impl Driver for QemuDriver {
     ) -> Result<(), MachineError> {
         match (resource.kind.as_str(), shelf::owner(cluster, resource)) {
             (MACHINE, Some(id)) => {
-                cancellable(work.cancel, async {
-                    work.journal.going(resource)?;
-                    self.clear(&self.place(&id), "remove").await
-                })
-                .await?;
+                work.remove(resource, self.clear(&self.place(&id), "remove")).await
             }
             (NETWORK, _) if resource.name == cluster.as_str() => {
                 let path = self.shelf.cluster_record(cluster);
-                cancellable(work.cancel, async { Ok(skep_store::file::remove(&path)?) }).await?;
+                work.remove(resource, async { Ok(skep_store::file::remove(&path)?) }).await
             }
-            _ => {}
+            _ => Ok(work.journal.gone(resource)?),
         }
-        Ok(work.journal.gone(resource)?)
     }
 }
 

@@ -26,16 +26,13 @@ pub(super) const DATA: &str = "data";
 /// The name of the network that leads out of a machine.
 pub(super) const OUTER: &str = "outer";
 
-/// Why QEMU did not answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum MonitorError {
-    /// Nobody answers on its socket, or not in its protocol.
+    /// No process answers on its socket, or not in its protocol.
     #[error("QEMU does not answer: {0}")]
     Io(#[from] io::Error),
-    /// It did not answer in time.
     #[error("QEMU did not answer within {} s", DEADLINE.as_secs())]
     Silent,
-    /// It refused.
     #[error("QEMU refused: {0}")]
     Refused(String),
 }
@@ -61,12 +58,10 @@ where
     tokio::time::timeout(DEADLINE, asked).await.unwrap_or(Err(MonitorError::Silent))
 }
 
-/// What the machine does.
 pub(super) async fn status(socket: &Path) -> Result<RunState, MonitorError> {
     ask(socket, qmp::query_status {}).await.map(|info| info.status)
 }
 
-/// Presses the power button.
 pub(super) async fn press_power_button(socket: &Path) -> Result<(), MonitorError> {
     ask(socket, qmp::system_powerdown {}).await.map(drop)
 }

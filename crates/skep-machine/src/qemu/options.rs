@@ -1,4 +1,4 @@
-//! What a person can choose about a cluster's virtual machines.
+//! The options of a cluster's virtual machines.
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::features::{Features, System};
 
-/// What machines of this driver are like.
 pub(crate) const FEATURES: Features = Features {
     makes_machines: true,
     sizes_disks: true,
@@ -28,10 +27,8 @@ pub struct Options {
 /// Why a text is no option's value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OptionError {
-    /// It names no accelerator.
     #[error("`{0}` is no accelerator: choose auto, kvm, hvf or tcg")]
     Accel(String),
-    /// It names no network.
     #[error("`{0}` is no network: write `multicast` or `bridge=NAME`, with a bridge of this host")]
     Segment(String),
 }
@@ -49,7 +46,7 @@ pub enum Accel {
 }
 
 impl Accel {
-    /// How many processors a machine has if nothing else is asked for: emulating a second one takes
+    /// A machine's default number of processors: emulating a second one takes
     /// longer than it helps.
     pub(super) fn usual_cpus(self) -> u32 {
         if self == Accel::Tcg { 1 } else { 2 }
@@ -93,7 +90,7 @@ impl FromStr for Accel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Segment {
-    /// A multicast group on this host's loopback: nobody's permission is needed.
+    /// A multicast group on this host's loopback: no permission is needed.
     Multicast,
     /// A bridge that is there already, through `qemu-bridge-helper`.
     Bridge(String),

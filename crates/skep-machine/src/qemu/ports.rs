@@ -24,7 +24,7 @@ impl QemuDriver {
         // may not have come to write it down.
         let present = if is_running {
             let table = monitor::human(&place.monitor, "info usernet".into()).await;
-            parse_forwards(&table.map_err(|error| place.refuse(ACTION, error))?, host)
+            parse_forwards(&table.map_err(|error| place.id.refuse(ACTION, error))?, host)
         } else {
             record.publish.clone()
         };
@@ -42,7 +42,7 @@ impl QemuDriver {
                 let rule = addresses::forward(host, port);
                 let command = format!("hostfwd_add {} {rule}", monitor::OUTER);
                 let said = monitor::human(&place.monitor, command).await;
-                let said = said.map_err(|error| place.refuse(ACTION, error))?;
+                let said = said.map_err(|error| place.id.refuse(ACTION, error))?;
                 if !said.trim().is_empty() {
                     return Err(port_error(
                         &self.host,

@@ -90,8 +90,8 @@ pub(super) async fn look(
     checks
 }
 
-/// Whether this host accelerates, as far as it is known or soon told: a kernel is only waited for
-/// if nothing but the accelerator will do. Otherwise it is tried when it is needed.
+/// Whether this host accelerates, as far as it is known or soon found out: a kernel is only waited
+/// for if nothing but the accelerator will do. Otherwise it is tried when it is needed.
 async fn accelerates(
     driver: &QemuDriver,
     host: &Host<'_>,
@@ -145,7 +145,7 @@ fn networks(qemu: &Qemu, segment: Option<&Segment>) -> Check {
     }
 }
 
-/// What is asked for of a machine and cannot be a machine.
+/// Sizes that no machine can have.
 fn size(size: Size, processors: usize, memory: Option<u64>) -> Vec<Check> {
     let memory = Bounds { least: LEAST_MEMORY, most: memory.map(|all| (all, limits::ALL_MEMORY)) };
     let disk = Bounds { least: LEAST_DISK, most: Some((MOST_DISK, "no file is bigger")) };

@@ -1,8 +1,8 @@
 //! QEMU's process: whether it is there, and its end.
 //!
 //! QEMU writes its process id to a file and keeps that file locked as long as it lives. The lock,
-//! not the number in the file, tells whether it lives and which process it is; the number may by
-//! now be somebody else's. What is killed is a process that a file descriptor stands for.
+//! not the number in the file, shows whether it lives and which process it is; the number may by
+//! now be another process's. What is killed is a process that a file descriptor stands for.
 //!
 //! A QEMU that ends in order removes the file; one that is killed, or crashes, leaves it.
 
@@ -53,9 +53,9 @@ pub(super) fn find(pid_file: &Path) -> io::Result<Option<Process>> {
     }
 }
 
-/// Who holds the lock; the inner `None` is a process that cannot be seen from here.
+/// The lock's holder; the inner `None` is a process that cannot be seen from here.
 fn holder(pid_file: &Path) -> io::Result<Option<Option<Pid>>> {
-    // Only somebody who may write can be kept from it by a lock.
+    // Only a user who may write can be kept from it by a lock.
     let file = match OpenOptions::new().read(true).write(true).open(pid_file) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -66,7 +66,6 @@ fn holder(pid_file: &Path) -> io::Result<Option<Option<Pid>>> {
 }
 
 impl Process {
-    /// Ends it at once.
     pub(super) fn kill(&self) -> io::Result<()> {
         match pidfd_send_signal(&self.handle, Signal::KILL) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),

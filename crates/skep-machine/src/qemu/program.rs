@@ -11,18 +11,15 @@ pub(super) const OLDEST: (u32, u32) = (6, 2);
 /// The architecture of this host and so of its machines, in Rust's words.
 pub(super) const ARCHITECTURE: &str = std::env::consts::ARCH;
 
-/// The program's usual name.
 pub(super) fn usual() -> PathBuf {
     format!("qemu-system-{ARCHITECTURE}").into()
 }
 
-/// How QEMU is installed here.
 pub(super) fn how_to_install() -> String {
     let package = if ARCHITECTURE == "aarch64" { "qemu-system-arm" } else { "qemu-system-x86" };
     format!("`apt-get install --no-install-recommends {package}`, or name one with --qemu-binary")
 }
 
-/// What a QEMU says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Qemu {
     /// Its version, as it prints it: `10.0.2`.

@@ -3,62 +3,43 @@
 //! A machine's directory, `clusters/CLUSTER/machines/MACHINE/qemu/`:
 //!
 //! ```text
-//! data.img       its disk: all it has ever written
-//! config.img     0600: its seed, with its keys
-//! machine.json   this record; written last, so that there is no machine without its disks
+//! machine.json   written last, so that there is no machine without its disks
 //! pid            written and locked by QEMU while it runs
-//! console.log    what it prints to its serial port
 //! ```
 
-use std::{
-    net::Ipv4Addr,
-    path::{Path, PathBuf},
-};
+use std::{net::Ipv4Addr, path::PathBuf};
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use skep_model::{Port, Size};
-use skep_store::StoreError;
 
 use super::{Accel, Segment};
+use crate::record::{Record, Wanted};
 
-/// The newest schema of both records that this program knows.
-pub(super) const SCHEMA: u64 = 1;
+/// The file QEMU writes its process id to, and locks while it runs.
+pub(super) const PID: &str = "pid";
 
 /// `qemu.json`: what the machines of a cluster share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Cluster {
-    schema: u64,
     /// The network the nodes have among themselves.
     pub(super) subnet: Ipv4Net,
     /// The loopback addresses at which this host reaches them.
     pub(super) host: Ipv4Net,
-    /// What joins them.
     pub(super) segment: Wire,
-    /// The QEMU asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) binary: Option<PathBuf>,
-    /// The accelerator asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) accel: Option<Accel>,
 }
 
-/// What joins the machines of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Wire {
     /// A multicast group on this host's loopback.
-    Multicast {
-        /// The group.
-        group: Ipv4Addr,
-        /// Its UDP port.
-        port: u16,
-    },
+    Multicast { group: Ipv4Addr, port: u16 },
     /// A bridge of this host.
-    Bridge {
-        /// Its name.
-        name: String,
-    },
+    Bridge { name: String },
 }
 
 impl Wire {
@@ -71,46 +52,13 @@ impl Wire {
     }
 }
 
-impl Cluster {
-    pub(super) fn new(
-        subnet: Ipv4Net,
-        host: Ipv4Net,
-        segment: Wire,
-        binary: Option<PathBuf>,
-        accel: Option<Accel>,
-    ) -> Self {
-        Self { schema: SCHEMA, subnet, host, segment, binary, accel }
-    }
-
-    pub(super) fn read(path: &Path) -> Result<Option<Self>, StoreError> {
-        skep_store::read_json(path, SCHEMA)
-    }
-
-    pub(super) fn write(&self, path: &Path) -> Result<(), StoreError> {
-        skep_store::write_record(path, self)
-    }
-}
-
-/// What was last wanted of a machine. It is written before the effect, so that a machine that
-/// does not run although it should is known to have ended by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Power {
-    /// It has never been started.
-    New,
-    /// It was started.
-    On,
-    /// It was stopped or killed.
-    Off,
-}
+impl Record for Cluster {}
 
 /// `machine.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Machine {
-    schema: u64,
-    /// What was last wanted of it.
-    pub(super) power: Power,
-    /// Its address among the nodes.
+    #[serde(rename = "power")]
+    pub(super) wanted: Wanted,
     pub(super) address: Ipv4Addr,
     /// The address of the network interface that leads out.
     pub(super) outer_mac: String,
@@ -118,65 +66,26 @@ pub(super) struct Machine {
     pub(super) inner_mac: String,
     /// The digest of the guest system its disk belongs to.
     pub(super) image: String,
-    /// How big it was asked to be.
     pub(super) size: Size,
     /// The ports it answers on at its host address, besides SSH and the engine.
     pub(super) publish: Vec<Port>,
 }
 
-impl Machine {
-    pub(super) fn new(
-        address: Ipv4Addr,
-        [outer_mac, inner_mac]: [String; 2],
-        image: String,
-        size: Size,
-        publish: Vec<Port>,
-    ) -> Self {
-        let power = Power::New;
-        Self { schema: SCHEMA, power, address, outer_mac, inner_mac, image, size, publish }
-    }
-}
+impl Record for Machine {}
 
-/// The files of one machine.
-#[derive(Debug, Clone)]
-pub(super) struct Files {
-    directory: PathBuf,
-}
+#[cfg(test)]
+mod tests {
+    use crate::record::same_as_ever;
 
-impl Files {
-    pub(super) fn at(directory: PathBuf) -> Self {
-        Self { directory }
-    }
+    use super::*;
 
-    pub(super) fn directory(&self) -> &Path {
-        &self.directory
-    }
-
-    pub(super) fn data(&self) -> PathBuf {
-        self.directory.join("data.img")
-    }
-
-    pub(super) fn config(&self) -> PathBuf {
-        self.directory.join("config.img")
-    }
-
-    pub(super) fn record(&self) -> PathBuf {
-        self.directory.join("machine.json")
-    }
-
-    pub(super) fn pid(&self) -> PathBuf {
-        self.directory.join("pid")
-    }
-
-    pub(super) fn console(&self) -> PathBuf {
-        self.directory.join("console.log")
-    }
-
-    pub(super) fn read(&self) -> Result<Option<Machine>, StoreError> {
-        skep_store::read_json(&self.record(), SCHEMA)
-    }
-
-    pub(super) fn write(&self, machine: &Machine) -> Result<(), StoreError> {
-        skep_store::write_record(&self.record(), machine)
+    #[test]
+    fn records_are_written_as_ever() {
+        same_as_ever::<Cluster>(
+            r#"{"schema":1,"subnet":"192.168.99.0/24","host":"127.70.3.0/24","segment":{"multicast":{"group":"239.192.1.2","port":20123}},"accel":"tcg"}"#,
+        );
+        same_as_ever::<Machine>(
+            r#"{"schema":1,"power":"on","address":"192.168.99.100","outer_mac":"52:54:00:00:00:01","inner_mac":"52:54:00:00:00:02","image":"ab","size":{"memory":1073741824,"cpus":2},"publish":[{"host":8080,"machine":80,"protocol":"tcp"}]}"#,
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Which accelerator the driver takes, with a QEMU that a script plays.
+//! Which accelerator the driver takes, with a script in QEMU's place.
 
 use std::{
     os::unix::fs::PermissionsExt as _,
@@ -78,7 +78,7 @@ impl Scene {
         let os = Box::new(move || Ok(Builder::new(&home, Source::detect(Path::new("/"))?)));
         let options = Options { binary: Some(self.binary()), accel, ..Options::default() };
         let layout = Layout::new(self.home.path().join("store"));
-        let driver = QemuDriver::new("/", layout, self.home.path().into(), "store", os, options);
+        let driver = QemuDriver::new("/", &layout, self.home.path(), "store", os, options);
         let warnings = self.warnings.clone();
         let events = Events::new(move |event| {
             if let Event::Warning { text, .. } = event {

@@ -29,7 +29,6 @@ const WHOLE: Duration = Duration::from_secs(60);
 /// The memory it is given: the least that a machine may have.
 const MEMORY: &str = "512M";
 
-/// How a trial has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// What was waited for was said.
@@ -38,7 +37,6 @@ pub(super) enum Outcome {
     Bad(String),
 }
 
-/// Starts a guest without a kernel.
 pub(super) async fn firmware(
     binary: &Path,
     accel: Accel,
@@ -95,7 +93,7 @@ fn with_kernel(binary: &Path, accel: Accel, guest: &VmImage) -> Program {
         .deadline(WHOLE)
 }
 
-/// What a guest is to say, and how long it may be silent.
+/// The line a guest is to print, and how long it may be silent.
 #[derive(Debug, Clone, Copy)]
 struct Trial {
     proof: &'static str,

@@ -11,9 +11,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use ipnet::Ipv4Net;
-use serde::{Deserialize, Serialize};
-use skep_model::{Advice, Check, ClusterName, MachineName, MachineState, Port};
+use skep_model::{Advice, Check, ClusterName, MachineName, MachineState};
 use skep_store::{Layout, Resource};
 use tokio_util::sync::CancellationToken;
 
@@ -21,14 +19,11 @@ pub use self::options::Host;
 use self::probe::{Answer, probe};
 use crate::{
     Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
-    cancel::cancellable,
+    record::Record,
     shelf::{Shelf, of_machine, owner},
 };
 
-/// The newest schema of `ssh.json` this program knows.
-const SCHEMA: u64 = 1;
-
-/// The kind of what the journal is told.
+/// The kind of resource in the journal.
 const KIND: &str = "host";
 
 /// How long a host may take to accept a connection, and again to say what it is, where its state
@@ -45,12 +40,7 @@ pub struct SshDriver {
 }
 
 /// `ssh.json`: the host that a machine is.
-#[derive(Debug, Serialize, Deserialize)]
-struct HostRecord {
-    schema: u64,
-    #[serde(flatten)]
-    host: Host,
-}
+impl Record for Host {}
 
 impl SshDriver {
     /// A driver of the machines of a store.
@@ -58,31 +48,9 @@ impl SshDriver {
         Self { shelf: Shelf::new(layout, "ssh") }
     }
 
-    fn load(&self, id: &MachineId) -> Result<Host, MachineError> {
-        match skep_store::read_json::<HostRecord>(&self.shelf.machine_record(id), SCHEMA)? {
-            Some(record) => Ok(record.host),
-            None => Err(MachineError::NoSuchMachine { machine: id.machine.clone() }),
-        }
-    }
-
-    /// The machines of a cluster that are hosts, in order. A damaged record is one all the same.
-    fn recorded(&self, cluster: &ClusterName) -> Result<Vec<MachineId>, MachineError> {
-        let mut machines = self.shelf.machines(cluster)?;
-        machines.retain(|id| self.shelf.machine_record(id).exists());
-        Ok(machines)
-    }
-
-    /// Forgets which host a machine is.
-    fn forget(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
-        let resource = of_machine(KIND, id);
-        work.journal.going(&resource)?;
-        skep_store::file::remove(&self.shelf.machine_record(id))?;
-        Ok(work.journal.gone(&resource)?)
-    }
-
     /// A host's power is its owner's.
-    async fn refuse(&self, id: &MachineId, action: &'static str) -> Result<(), MachineError> {
-        self.load(id)?;
+    fn refuse(&self, id: &MachineId, action: &'static str) -> Result<(), MachineError> {
+        self.shelf.load::<Host>(id)?;
         Err(MachineError::Unsupported {
             driver: "generic",
             action,
@@ -119,18 +87,8 @@ impl Driver for SshDriver {
             let fix = "give the address that the host is reached at";
             return vec![Check::fail("host", format!("{} is no host's", host.address), fix)];
         }
-        let answer = cancellable(cancel, async { Ok(probe(host.sshd(), PATIENCE).await) }).await;
-        answer.map(|answer| vec![check(host, answer)]).unwrap_or_default()
-    }
-
-    /// Hosts share nothing.
-    async fn prepare(
-        &self,
-        _: &ClusterName,
-        _: Option<Ipv4Net>,
-        _: Work<'_>,
-    ) -> Result<Option<Ipv4Net>, MachineError> {
-        Ok(None)
+        let answer = cancel.run_until_cancelled(probe(host.sshd(), PATIENCE)).await;
+        answer.map(|answer| check(host, answer)).into_iter().collect()
     }
 
     fn reach(
@@ -141,7 +99,7 @@ impl Driver for SshDriver {
     ) -> Result<Reach, MachineError> {
         let host = match options {
             DriverOptions::Ssh(Some(host)) => host.clone(),
-            _ => self.load(id)?,
+            _ => self.shelf.load(id)?,
         };
         Ok(Reach { host: host.address.into(), ssh: host.ssh_port, engine: host.engine_port })
     }
@@ -150,50 +108,33 @@ impl Driver for SshDriver {
         of_machine(KIND, id)
     }
 
-    /// Every port of a host answers at its address as it is.
-    async fn publish(
-        &self,
-        _: &MachineId,
-        _: &[Port],
-        _: &CancellationToken,
-    ) -> Result<(), MachineError> {
-        Ok(())
-    }
-
     /// Remembers which host the machine is.
     async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError> {
         let DriverOptions::Ssh(Some(host)) = &plan.options else {
-            return Err(MachineError::Driver {
-                machine: plan.id.machine.clone(),
-                action: "make",
-                reason: "no host was named: --ssh-host names one".into(),
-            });
+            return Err(plan.id.refuse("make", "no host was named: --ssh-host names one"));
         };
-        if work.cancel.is_cancelled() {
+        if work.context.cancel.is_cancelled() {
             return Err(MachineError::Cancelled);
         }
-        let resource = of_machine(KIND, &plan.id);
-        work.journal.intent(&resource)?;
-        let path = self.shelf.machine_record(&plan.id);
-        skep_store::write_record(&path, &HostRecord { schema: SCHEMA, host: host.clone() })?;
-        Ok(work.journal.made(&resource)?)
+        self.shelf.adopt(&plan.id, &of_machine(KIND, &plan.id), host, work)
     }
 
     /// A host that answers is on, and no other can be switched on from here.
     async fn start(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
-        let host = self.load(id)?;
-        match cancellable(cancel, async { Ok(probe(host.sshd(), PATIENCE).await) }).await? {
-            Answer::Banner(_) => Ok(()),
-            Answer::Closed(_) | Answer::NotSsh(_) => self.refuse(id, "start").await,
+        let host = self.shelf.load::<Host>(id)?;
+        match cancel.run_until_cancelled(probe(host.sshd(), PATIENCE)).await {
+            None => Err(MachineError::Cancelled),
+            Some(Answer::Banner(_)) => Ok(()),
+            Some(Answer::Closed(_) | Answer::NotSsh(_)) => self.refuse(id, "start"),
         }
     }
 
     async fn stop(&self, id: &MachineId, _: &CancellationToken) -> Result<(), MachineError> {
-        self.refuse(id, "stop").await
+        self.refuse(id, "stop")
     }
 
     async fn kill(&self, id: &MachineId, _: &CancellationToken) -> Result<(), MachineError> {
-        self.refuse(id, "kill").await
+        self.refuse(id, "kill")
     }
 
     /// A host runs if its sshd answers within seconds.
@@ -201,8 +142,8 @@ impl Driver for SshDriver {
         &self,
         cluster: &ClusterName,
     ) -> Result<BTreeMap<MachineName, MachineState>, MachineError> {
-        let each = self.recorded(cluster)?.into_iter().map(|id| async move {
-            let state = match self.load(&id) {
+        let each = self.shelf.recorded(cluster)?.into_iter().map(|id| async move {
+            let state = match self.shelf.load::<Host>(&id) {
                 Err(_) => MachineState::Failed,
                 Ok(host) => match probe(host.sshd(), LOOK).await {
                     Answer::Banner(_) => MachineState::Running,
@@ -214,17 +155,13 @@ impl Driver for SshDriver {
         Ok(join_all(each).await.into_iter().collect())
     }
 
-    async fn console(&self, _: &MachineId) -> Result<String, MachineError> {
-        Ok(String::new())
-    }
-
     /// Forgets which host the machine is. The host stays as it is.
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
-        self.forget(id, work)
+        self.shelf.forget(id, &of_machine(KIND, id), work)
     }
 
     async fn resources(&self, cluster: &ClusterName) -> Result<Vec<Resource>, MachineError> {
-        Ok(self.recorded(cluster)?.iter().map(|id| of_machine(KIND, id)).collect())
+        Ok(self.shelf.recorded(cluster)?.iter().map(|id| of_machine(KIND, id)).collect())
     }
 
     async fn remove_resource(
@@ -234,7 +171,7 @@ impl Driver for SshDriver {
         work: Work<'_>,
     ) -> Result<(), MachineError> {
         match owner(cluster, found) {
-            Some(id) if found.kind == KIND => self.forget(&id, work),
+            Some(id) if found.kind == KIND => self.shelf.forget(&id, found, work),
             // There is nothing of that name, as of other drivers' resources.
             _ => Ok(work.journal.gone(found)?),
         }

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::features::{Features, System};
 
-/// What machines of this driver are like.
 pub(crate) const FEATURES: Features = Features {
     makes_machines: false,
     sizes_disks: false,
@@ -19,11 +18,9 @@ pub(crate) const FEATURES: Features = Features {
 pub struct Host {
     /// Its address, which is the one it has among the nodes too.
     pub address: Ipv4Addr,
-    /// The port of its SSH server.
     pub ssh_port: u16,
     /// The port its engine answers on, with TLS.
     pub engine_port: u16,
-    /// The user to log in as.
     pub user: String,
 }
 

@@ -11,7 +11,6 @@ use tokio::{
 /// The longest first line looked at, in bytes; RFC 4253, section 4.2, allows 255 for the banner.
 const LINE: u64 = 255;
 
-/// How far a connection has got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
     /// An sshd says what it is: `SSH-2.0-OpenSSH_9.2p1`.
@@ -53,7 +52,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// Something that listens on loopback and greets whoever comes with `line`.
+    /// A server on loopback that greets each client with `line`.
     pub(in crate::ssh) async fn greeter(line: &'static [u8]) -> SocketAddr {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -67,7 +66,7 @@ pub(super) mod tests {
         address
     }
 
-    /// A port of loopback at which nobody listens, and nobody else will: it stays taken.
+    /// A port of loopback at which no process listens, and none else will: it stays taken.
     pub(in crate::ssh) async fn closed() -> SocketAddr {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();

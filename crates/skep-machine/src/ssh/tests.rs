@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 
 use secrecy::SecretString;
+use skep_context::Context;
 use skep_model::{Events, Size, Verdict};
 use skep_os::Seed;
 use skep_store::Journal;
@@ -27,7 +28,7 @@ impl Bench {
     }
 
     fn work(&self) -> Work<'_> {
-        Work { journal: &self.journal, events: &self.events, cancel: &self.cancel }
+        Work { journal: &self.journal, context: Context::new(&self.events, &self.cancel) }
     }
 
     async fn create(&self, name: &str, sshd: SocketAddr) -> MachineId {

@@ -1,4 +1,4 @@
-//! What VirtualBox is told of a machine, as docker-machine tells it.
+//! The arguments that VirtualBox gets for a machine, as docker-machine gives them.
 
 use std::{
     net::{Ipv4Addr, TcpListener},
@@ -6,8 +6,6 @@ use std::{
 };
 
 use ipnet::Ipv4Net;
-use sha2::{Digest, Sha256};
-use skep_os::Interface;
 
 use super::{
     Host, Os, Share,
@@ -16,63 +14,24 @@ use super::{
     record::Wire,
     version::Version,
 };
-use crate::MachineId;
+use crate::cards::Nat;
 
 /// The network behind the first card: VirtualBox's own NAT.
-const NAT: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 2, 0), 24);
-/// The machine's address there.
-const NAT_MACHINE: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
-/// The way out.
-const NAT_GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 2);
-/// Who resolves names there.
-const NAT_NAMES: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
+pub(super) const NAT: Nat = Nat {
+    net: Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 2, 0), 24),
+    machine: Ipv4Addr::new(10, 0, 2, 15),
+    gateway: Ipv4Addr::new(10, 0, 2, 2),
+    names: Ipv4Addr::new(10, 0, 2, 3),
+};
 
 /// The name of the rule that leads to a machine's SSH server.
 const RULE: &str = "ssh";
 
-/// The hardware addresses of a machine's two cards, from VirtualBox's own range: to the outside,
-/// to the other nodes and this host.
-pub(super) fn macs(store: &str, id: &MachineId) -> [String; 2] {
-    ["outer", "inner"].map(|which| {
-        let mut hash = Sha256::new();
-        for word in [store, id.cluster.as_str(), id.machine.as_str(), which] {
-            hash.update(word);
-            hash.update([0]);
-        }
-        let digest = hash.finalize();
-        format!("08:00:27:{:02x}:{:02x}:{:02x}", digest[0], digest[1], digest[2])
-    })
-}
-
-/// What a machine with skep's own guest is told about its cards.
-pub(super) fn interfaces(
-    [outer, inner]: &[String; 2],
-    cluster: Ipv4Net,
-    address: Ipv4Addr,
-) -> Vec<Interface> {
-    let at = |address, net: Ipv4Net| Ipv4Net::new_assert(address, net.prefix_len());
-    vec![
-        Interface {
-            mac: outer.clone(),
-            address: at(NAT_MACHINE, NAT),
-            gateway: Some(NAT_GATEWAY),
-            nameservers: vec![NAT_NAMES],
-        },
-        Interface {
-            mac: inner.clone(),
-            address: at(address, cluster),
-            gateway: None,
-            nameservers: Vec::new(),
-        },
-    ]
-}
-
-/// What a machine is made of.
 #[derive(Debug)]
 pub(super) struct Settings<'a> {
     pub(super) version: Version,
     pub(super) uuid: &'a str,
-    /// Whose it is, for whoever looks at it in VirtualBox's window.
+    /// The owner, to be shown in VirtualBox's window.
     pub(super) owner: &'a str,
     /// In megabytes.
     pub(super) memory: u64,
@@ -176,14 +135,13 @@ pub(super) fn forward(version: Version, uuid: &str, port: u16) -> [Call; 2] {
     ]
 }
 
-/// A port of 127.0.0.1 that nobody has now; 0, with which VirtualBox forwards nothing, if none can
-/// be had.
+/// A port of 127.0.0.1 that is free now; 0, with which VirtualBox forwards nothing, if none
+/// is.
 pub(super) fn free_port() -> u16 {
     let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     bound.and_then(|socket| socket.local_addr()).map_or(0, |address| address.port())
 }
 
-/// Whether nobody has a port of 127.0.0.1 now.
 pub(super) fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }

@@ -8,22 +8,19 @@ use skep_process::ProcessError;
 /// Why a call of VBoxManage came to nothing.
 #[derive(Debug)]
 pub(super) enum VBoxError {
-    /// It is not installed where anybody would look.
+    /// It is not in any of the usual places.
     Missing,
-    /// It did not end.
-    Silent { command: String, deadline: Duration },
-    /// It said no.
+    Silent {
+        command: String,
+        deadline: Duration,
+    },
     Refused(Refusal),
-    /// The work was cancelled.
     Cancelled,
-    /// It could not be run.
     Process(ProcessError),
 }
 
-/// VBoxManage's no.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {
-    /// What it comes to.
     pub(super) cause: Cause,
     /// Its own words, without codes and places in its source.
     pub(super) text: String,
@@ -32,31 +29,22 @@ pub(super) struct Refusal {
 /// What a refusal comes to, as far as it makes a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// There is no such machine.
     NoSuchMachine,
     /// VirtualBox's service is coming up, or going down.
     NotReady,
-    /// Somebody has the machine: it runs, its settings are open, or it has only just ended.
+    /// Another process has the machine: it runs, its settings are open, or it has only just ended.
     Locked,
-    /// It does not run.
     NotRunning,
     /// The name is taken by a settings file that is there.
     NameTaken,
-    /// A file is there already.
     FileExists,
     /// An address that host-only interfaces must not have.
     NotAllowed,
-    /// A host-only interface that is not there.
     NoInterface,
-    /// A DHCP server that is there already.
     DhcpExists,
-    /// The kernel module is missing.
     NoModule,
-    /// The user may not use the kernel module.
     ModuleDenied,
-    /// The kernel module is of another version.
     ModuleVersion,
-    /// Another hypervisor has the processor.
     Hypervisor,
     /// Windows' own hypervisor has it.
     HyperV,
@@ -64,13 +52,11 @@ pub(super) enum Cause {
     NoVirtualization,
     /// A file that the machine needs is gone.
     NoMedium,
-    /// Somebody has one of its disks open.
+    /// Another process has one of its disks open.
     MediumLocked,
-    /// The disk is full.
     DiskFull,
     /// There is not that much memory.
     NoMemory,
-    /// Anything else.
     Other,
 }
 
@@ -124,7 +110,6 @@ const CAUSES: [(&str, Cause); 44] = [
 ];
 
 impl Refusal {
-    /// Reads what VBoxManage printed to its error output.
     pub(super) fn read(stderr: &str) -> Self {
         let cause = CAUSES.iter().find(|(text, _)| stderr.contains(text));
         let cause = cause.map_or(Cause::Other, |(_, cause)| *cause);
@@ -197,7 +182,6 @@ impl Refusal {
 }
 
 impl VBoxError {
-    /// What a refusal comes to.
     pub(super) fn cause(&self) -> Option<Cause> {
         match self {
             VBoxError::Refused(refusal) => Some(refusal.cause),
@@ -228,7 +212,6 @@ impl VBoxError {
     }
 }
 
-/// How VirtualBox is had.
 pub(super) const HOW_TO_INSTALL: &str = "install VirtualBox 6.1 to 7.2 (www.virtualbox.org, or your distribution's package \
      `virtualbox`) so that VBoxManage is on the PATH";
 

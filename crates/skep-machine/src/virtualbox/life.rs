@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use skep_model::{ClusterName, MachineName, MachineState, Reason};
+use skep_model::{ClusterName, MachineName, MachineState};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -11,9 +11,9 @@ use super::{
     failure::{Cause, VBoxError},
     parse::{self, Power, Vm},
     program::Call,
-    record::{Files, Machine, Wanted},
+    record::Machine,
 };
-use crate::{MachineError, MachineId, console};
+use crate::{MachineError, MachineId, console, record::Wanted, shelf::Files};
 
 /// How long the guest is asked to power off before it is not asked any more.
 const GRACE: Duration = Duration::from_secs(30);
@@ -24,7 +24,7 @@ const POLL: Duration = Duration::from_millis(250);
 /// How long VirtualBox may take from one state to another.
 const SETTLE: Duration = Duration::from_secs(60);
 
-/// One machine: whose it is, and where its files are.
+/// One machine: its name, and where its files are.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) id: MachineId,
@@ -32,31 +32,17 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// An error about this machine.
-    pub(super) fn refuse(&self, action: &'static str, reason: impl ToString) -> MachineError {
-        self.refuse_for(action, reason.to_string().into())
-    }
-
-    fn refuse_for(&self, action: &'static str, reason: Reason) -> MachineError {
-        MachineError::Driver { machine: self.id.machine.clone(), action, reason }
-    }
-
-    /// An error of VirtualBox about this machine.
     pub(super) fn refuse_vbox(&self, action: &'static str, error: VBoxError) -> MachineError {
         match error {
             VBoxError::Cancelled => MachineError::Cancelled,
-            error => self.refuse_for(action, error.reason()),
+            error => self.id.refuse_for(action, error.reason()),
         }
-    }
-
-    fn missing(&self) -> MachineError {
-        MachineError::NoSuchMachine { machine: self.id.machine.clone() }
     }
 
     /// Its record, which must be there, and of a whole machine.
     pub(super) fn record(&self) -> Result<Machine, MachineError> {
-        let record = self.files.read()?.filter(|record| record.wanted != Wanted::Made);
-        record.ok_or_else(|| self.missing())
+        let record = self.files.read()?.filter(|record: &Machine| record.wanted != Wanted::Made);
+        record.ok_or_else(|| self.id.missing())
     }
 
     /// Writes down what is wanted of it, before it is done.
@@ -69,7 +55,6 @@ impl Place {
     }
 }
 
-/// What a machine's state is called here.
 fn state_of(power: Power, wanted: Wanted) -> MachineState {
     match power {
         Power::Running | Power::Changing => MachineState::Running,
@@ -81,7 +66,7 @@ fn state_of(power: Power, wanted: Wanted) -> MachineState {
 }
 
 impl VirtualBoxDriver {
-    /// Every machine of VirtualBox, whoever made it.
+    /// Every machine of VirtualBox, whatever made it.
     pub(super) async fn vms(&self, cancel: &CancellationToken) -> Result<Vec<Vm>, VBoxError> {
         let text = self.vbox.run(Call::new(["list", "vms", "--long"]), cancel).await?;
         Ok(parse::vms_long(&text))
@@ -110,7 +95,7 @@ impl VirtualBoxDriver {
         cancel: &CancellationToken,
     ) -> Result<Vm, MachineError> {
         let found = self.vm(&record.uuid, cancel).await;
-        found.map_err(|error| place.refuse_vbox(action, error))?.ok_or_else(|| place.missing())
+        found.map_err(|error| place.refuse_vbox(action, error))?.ok_or_else(|| place.id.missing())
     }
 
     /// The same once it is not on its way from one state to another.
@@ -130,7 +115,7 @@ impl VirtualBoxDriver {
                 tokio::time::sleep(POLL).await;
             }
         };
-        let late = || place.refuse(action, "VirtualBox does not finish what it does with it");
+        let late = || place.id.refuse(action, "VirtualBox does not finish what it does with it");
         tokio::time::timeout(SETTLE, settled).await.map_err(|_| late())?
     }
 
@@ -155,7 +140,7 @@ impl VirtualBoxDriver {
                     "VirtualBox cannot read its settings {}: remove the machine and make it again",
                     vm.settings
                 );
-                return Err(place.refuse("start", reason));
+                return Err(place.id.refuse("start", reason));
             }
             Power::Stuck => self.end(place, &record.uuid, "start", cancel).await?,
             Power::Off | Power::Saved | Power::Aborted | Power::Changing => {}
@@ -164,7 +149,7 @@ impl VirtualBoxDriver {
             self.mend_machine(place, &mut record, &vm, cancel).await?;
         }
         let console = console::begin(&place.files.console());
-        console.map_err(|error| place.refuse("start", error))?;
+        console.map_err(|error| place.id.refuse("start", error))?;
         place.note(&mut record, Wanted::On)?;
         let call = Call::new(["startvm", &record.uuid, "--type", &record.ui]).long();
         match self.vbox.run(call, cancel).await {
@@ -178,7 +163,8 @@ impl VirtualBoxDriver {
         }
     }
 
-    /// What may have changed since it was made: the network, and who has the port that leads to it.
+    /// What may have changed since it was made: the network, and whether the port that leads to it
+    /// is still free.
     async fn mend_machine(
         &self,
         place: &Place,
@@ -262,7 +248,6 @@ impl VirtualBoxDriver {
         }
     }
 
-    /// Pulls the plug.
     pub(super) async fn cut_off(
         &self,
         place: &Place,
@@ -306,7 +291,7 @@ impl VirtualBoxDriver {
                 }
             }
         };
-        let late = || place.refuse(action, "VirtualBox was told to power it off and does not");
+        let late = || place.id.refuse(action, "VirtualBox was told to power it off and does not");
         tokio::time::timeout(SETTLE, ended).await.map_err(|_| late())?
     }
 
@@ -318,7 +303,7 @@ impl VirtualBoxDriver {
     ) -> Result<BTreeMap<MachineName, MachineState>, MachineError> {
         let mut known = Vec::new();
         for place in self.machines(cluster)? {
-            match place.files.read() {
+            match place.files.read::<Machine>() {
                 Ok(Some(record)) if record.wanted != Wanted::Made => {
                     known.push((place.id.machine, Some(record)));
                 }

@@ -2,28 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
+use skep_context::Context;
 use skep_model::ClusterName;
-use skep_os::{Seed, vm};
+use skep_os::Seed;
 use skep_store::Resource;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Iso, Options, Share, VirtualBoxDriver,
-    arguments::{Settings, free_port, interfaces, macs, share},
+    arguments::{NAT, Settings, free_port, share},
     failure::{Cause, VBoxError},
     life::Place,
     parse::{self, Power, Vm},
     program::Call,
-    record::{Cluster, Machine, Wanted},
+    record::{Cluster, Machine, boot2docker_disk, boot2docker_iso, skep_iso},
 };
-use crate::{
-    DriverOptions, MachineError, MachineId, MachinePlan, Work,
-    shelf::{self, kind::MACHINE, of_machine},
-};
+use crate::{DriverOptions, MachineError, MachineId, MachinePlan, cards, record::Wanted};
 
-/// What a machine has in memory if nothing else is asked for, in bytes: docker-machine's.
+/// A machine's default memory, in bytes: docker-machine's.
 pub(super) const MEMORY: u64 = 1 << 30;
-/// How many processors.
 const CPUS: u32 = 1;
 /// The most its disk may hold, in bytes.
 pub(super) const DISK: u64 = 20_000 << 20;
@@ -32,18 +29,14 @@ const MEGABYTE: usize = 1 << 20;
 /// The controller all drives are on.
 const CONTROLLER: &str = "SATA";
 
-/// Why a machine is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RemovalReason {
-    /// It is created again.
     Recreate,
-    /// It was left over.
+    /// It was left by a command that was interrupted.
     Leftover,
-    /// The user asked for it.
     Requested,
 }
 
-/// The options of a machine.
 pub(super) fn options(given: &DriverOptions) -> Options {
     match given {
         DriverOptions::Virtualbox(Some(options)) => (**options).clone(),
@@ -55,34 +48,31 @@ impl VirtualBoxDriver {
     /// Makes a machine, unless it is there and has been started before.
     pub(super) async fn make(
         &self,
-        place: &Place,
         plan: &MachinePlan,
-        work: Work<'_>,
+        context: Context<'_>,
     ) -> Result<(), MachineError> {
-        let resource = of_machine(MACHINE, &plan.id);
-        let options = options(&plan.options);
-        work.journal.intent(&resource)?;
-        if self.is_kept(place, work.cancel).await? {
-            return Ok(work.journal.made(&resource)?);
+        let place = &self.place(&plan.id);
+        let (options, cancel) = (options(&plan.options), context.cancel);
+        if self.is_kept(place, cancel).await? {
+            return Ok(());
         }
         if let Some(vm) = &options.vm {
-            self.adopt(place, plan, vm, &options, work.cancel).await?;
-            return Ok(work.journal.made(&resource)?);
+            return self.adopt(place, plan, vm, &options, cancel).await;
         }
         if place.files.directory().exists() {
             // It was never used: a part of a machine, or one with another seed.
-            self.clear(place, RemovalReason::Recreate, work.cancel).await?;
+            self.clear(place, RemovalReason::Recreate, cancel).await?;
         }
         let refuse = |error| place.refuse_vbox("make", error);
         let cluster = self.cluster(&plan.id.cluster)?;
-        let version = self.vbox.find(work.cancel).await.map_err(refuse)?.version;
-        let macs = macs(&self.store, &plan.id);
-        let iso = self.iso(place, &options, work).await?;
+        let version = self.vbox.find(cancel).await.map_err(refuse)?.version;
+        let macs = cards::macs("08:00:27", &self.store, &plan.id);
+        let iso = self.iso(place, &options, context).await?;
         // VirtualBox writes disks beside everything else.
         let (disk, config, mut machine) = tokio::try_join!(
-            self.disk(place, plan, &options, work.cancel),
-            self.config(place, plan, &options, &cluster, &macs, work.cancel),
-            self.register(place, plan, &options, work.cancel),
+            self.disk(place, plan, &options, cancel),
+            self.config(place, plan, &options, &cluster, &macs, cancel),
+            self.register(place, plan, &options, cancel),
         )?;
         let uuid = machine.uuid.clone();
         let owner = format!("made by skep: store {}, cluster {}", self.store, plan.id.cluster);
@@ -113,17 +103,17 @@ impl VirtualBoxDriver {
         }
         calls.extend(self.shares(&uuid, &options));
         for call in calls {
-            self.vbox.run(call, work.cancel).await.map_err(refuse)?;
+            self.vbox.run(call, cancel).await.map_err(refuse)?;
         }
         machine.ssh_port = (port != 0).then_some(port);
         if matches!(options.iso, Iso::Boot2docker(_)) && !options.no_dhcp {
-            let _lock = self.vbox.lock(work.cancel).await?;
-            let lease = self.lease(&cluster, &uuid, plan.address, work.cancel);
+            let _lock = self.vbox.lock(cancel).await?;
+            let lease = self.lease(&cluster, &uuid, plan.address, cancel);
             machine.lease = lease.await.map_err(refuse)?;
         }
+        // Last: until then its record says that it is not whole.
         machine.wanted = Wanted::New;
-        place.files.write(&machine)?;
-        Ok(work.journal.made(&resource)?)
+        Ok(place.files.write(&machine)?)
     }
 
     /// Whether a machine is there that has been started before.
@@ -132,7 +122,7 @@ impl VirtualBoxDriver {
         place: &Place,
         cancel: &CancellationToken,
     ) -> Result<bool, MachineError> {
-        let Some(record) = place.files.read()? else { return Ok(false) };
+        let Some(record) = place.files.read::<Machine>()? else { return Ok(false) };
         if matches!(record.wanted, Wanted::Made | Wanted::New) {
             return Ok(false);
         }
@@ -145,14 +135,14 @@ impl VirtualBoxDriver {
         &self,
         place: &Place,
         options: &Options,
-        work: Work<'_>,
+        Context { events, cancel, .. }: Context<'_>,
     ) -> Result<PathBuf, MachineError> {
         let (from, to) = match (&options.iso, &self.given_iso) {
-            (Iso::Boot2docker(path), _) => (path.clone(), place.files.boot2docker_iso()),
-            (Iso::Skep, Some(path)) => (path.clone(), place.files.skep_iso()),
+            (Iso::Boot2docker(path), _) => (path.clone(), boot2docker_iso(&place.files)),
+            (Iso::Skep, Some(path)) => (path.clone(), skep_iso(&place.files)),
             (Iso::Skep, None) => {
-                let image = (self.os)()?.ensure_iso(work.events, work.cancel).await?;
-                (image.iso, place.files.skep_iso())
+                let image = (self.os)()?.ensure_iso(events, cancel).await?;
+                (image.iso, skep_iso(&place.files))
             }
         };
         skep_store::file::create_private_dir(place.files.directory())?;
@@ -163,11 +153,10 @@ impl VirtualBoxDriver {
                 std::io::copy(&mut source, &mut fs_err::File::create(&to)?).map(drop)
             }),
         };
-        let refuse = |error| place.refuse("make", format!("its ISO cannot be had: {error}"));
+        let refuse = |error| place.id.refuse("make", format!("its ISO cannot be had: {error}"));
         placed.map(|()| to).map_err(refuse)
     }
 
-    /// The disk it writes to.
     async fn disk(
         &self,
         place: &Place,
@@ -179,7 +168,7 @@ impl VirtualBoxDriver {
         let bytes = plan.size.disk.unwrap_or(DISK);
         let (path, call) = match (&options.import_vm, &options.iso) {
             (Some(vm), _) => {
-                let path = place.files.boot2docker_disk();
+                let path = boot2docker_disk(&place.files);
                 let from = self.disk_of(place, vm, cancel).await?;
                 let call = Call::new(["clonemedium", "disk", &from]).path(&path);
                 (path, call.words(["--format", "VMDK"]))
@@ -192,10 +181,10 @@ impl VirtualBoxDriver {
                 (path, call.words(["--size", &megabytes, "--format", "VDI"]))
             }
             (None, Iso::Boot2docker(_)) => {
-                let path = place.files.boot2docker_disk();
+                let path = boot2docker_disk(&place.files);
                 let call = Call::new(["convertfromraw", "stdin"]).path(&path);
                 let call = call.words([&bytes.to_string(), "--format", "VMDK"]);
-                let tar = format_me(&plan.seed).map_err(|error| place.refuse("make", error))?;
+                let tar = format_me(&plan.seed).map_err(|error| place.id.refuse("make", error))?;
                 (path, call.stdin(tar))
             }
         };
@@ -210,7 +199,7 @@ impl VirtualBoxDriver {
         vm: &str,
         cancel: &CancellationToken,
     ) -> Result<String, MachineError> {
-        let refuse = |reason| Err(place.refuse("make", reason));
+        let refuse = |reason| Err(place.id.refuse("make", reason));
         match self.vm(vm, cancel).await {
             Ok(Some(Vm { power: Power::Running | Power::Paused | Power::Changing, .. })) => {
                 refuse(format!("the disk of {vm} is in use: `VBoxManage controlvm {vm} poweroff`"))
@@ -238,9 +227,7 @@ impl VirtualBoxDriver {
         if options.iso != Iso::Skep {
             return Ok(None);
         }
-        let mut seed = plan.seed.clone();
-        seed.network = interfaces(macs, cluster.subnet, plan.address);
-        let mut bytes = vm::configuration_disk(&seed.to_tar(plan.written)?);
+        let mut bytes = cards::configuration_disk(plan, &NAT, macs, cluster.subnet)?;
         bytes.resize(bytes.len().next_multiple_of(MEGABYTE), 0);
         let path = place.files.config();
         // By standard input: its keys are in no file but the disk itself.
@@ -250,11 +237,11 @@ impl VirtualBoxDriver {
             .stdin(bytes)
             .long();
         self.vbox.run(call, cancel).await.map_err(|error| place.refuse_vbox("make", error))?;
-        only_its_owner_reads(&path).map_err(|error| place.refuse("make", error))?;
+        only_its_owner_reads(&path).map_err(|error| place.id.refuse("make", error))?;
         Ok(Some(path))
     }
 
-    /// Registers a machine under a name that nobody else has. VirtualBox itself would take a second
+    /// Registers a machine under a name that no other has. VirtualBox itself would take a second
     /// one of the same name without a word.
     async fn register(
         &self,
@@ -270,7 +257,7 @@ impl VirtualBoxDriver {
             all.into_iter().partition(|vm| is_in(&vm.settings, place.files.directory()));
         let name = self.free_name(place, &all)?;
         for stray in &strays {
-            // Somebody has removed its files, and nothing else.
+            // Its files were removed, and nothing else.
             self.discard(place, stray, None, "make", cancel).await?;
         }
         let call = Call::new(["createvm", "--basefolder"]).path(place.files.directory()).words([
@@ -289,9 +276,10 @@ impl VirtualBoxDriver {
             Err(error) => return Err(refuse(error)),
         };
         let uuid = uuid.ok_or_else(|| {
-            place.refuse("make", "VirtualBox does not say what it has made it as")
+            place.id.refuse("make", "VirtualBox does not say what it has made it as")
         })?;
         let machine = Machine::new(uuid, name, plan.address, options.ui.clone());
+        // At once: from here on a removal knows its UUID.
         place.files.write(&machine)?;
         Ok(machine)
     }
@@ -312,7 +300,7 @@ impl VirtualBoxDriver {
             },
             Some(vm) => vm,
         };
-        Err(place.refuse(
+        Err(place.id.refuse(
             "make",
             format!(
                 "VirtualBox has a machine {} already, which is none of skep's ({}): choose another \
@@ -358,7 +346,7 @@ impl VirtualBoxDriver {
             self.vm(vm, cancel).await.map_err(|error| place.refuse_vbox("take over", error))?;
         let found = found.ok_or_else(|| {
             let reason = format!("VirtualBox has no machine {vm}: it may have been removed there");
-            place.refuse("take over", reason)
+            place.id.refuse("take over", reason)
         })?;
         let wanted = if found.power == Power::Running { Wanted::On } else { Wanted::Off };
         let ui = options.ui.clone();
@@ -371,7 +359,7 @@ impl VirtualBoxDriver {
     /// Ends a machine and removes all it consists of, in VirtualBox and here.
     ///
     /// One that was taken over was there before: as something left over, of a command that was cut
-    /// short, it is only forgotten. Whoever names it means it.
+    /// short, it is only forgotten. A user who names it means it.
     pub(super) async fn clear(
         &self,
         place: &Place,
@@ -385,7 +373,7 @@ impl VirtualBoxDriver {
         };
         let refuse = |error| place.refuse_vbox(action, error);
         // A record that cannot be read must not keep its machine from being removed.
-        let record = place.files.read().ok().flatten();
+        let record = place.files.read::<Machine>().ok().flatten();
         let all = match self.vms(cancel).await {
             Ok(all) => all,
             // With VirtualBox itself its machines are gone.
@@ -404,8 +392,8 @@ impl VirtualBoxDriver {
         }
         // VirtualBox goes on listing images, and disks that were never attached for some seconds.
         let Place { files, .. } = place;
-        let images = [files.skep_iso(), files.boot2docker_iso()].map(|path| ("dvd", path));
-        let disks = [files.data(), files.boot2docker_disk()].map(|path| ("disk", path));
+        let images = [skep_iso(files), boot2docker_iso(files)].map(|path| ("dvd", path));
+        let disks = [files.data(), boot2docker_disk(files)].map(|path| ("disk", path));
         for (kind, path) in images.into_iter().chain(disks) {
             if path.exists() {
                 let call = Call::new(["closemedium", kind]).path(&path);
@@ -453,9 +441,8 @@ impl VirtualBoxDriver {
         cluster: &ClusterName,
         cancel: &CancellationToken,
     ) -> Result<Vec<Resource>, MachineError> {
-        let mut machines = self.shelf.machines(cluster)?;
-        machines.retain(|id| self.shelf.machine_directory(id).exists());
-        let directory = self.shelf.layout.cluster(cluster.as_str()).machines();
+        let mut machines = self.shelf.made(cluster)?;
+        let directory = self.shelf.layout.cluster(cluster).machines();
         match self.vms(cancel).await {
             Ok(all) => {
                 // Their files may be gone, and they are still VirtualBox's.
@@ -471,11 +458,7 @@ impl VirtualBoxDriver {
         }
         machines.sort_unstable();
         machines.dedup();
-        let mut found: Vec<_> = machines.iter().map(|id| of_machine(MACHINE, id)).collect();
-        if self.shelf.cluster_record(cluster).exists() {
-            found.push(shelf::network(cluster));
-        }
-        Ok(found)
+        Ok(self.shelf.resources(cluster, &machines))
     }
 }
 

@@ -39,27 +39,21 @@ mod record;
 mod tests;
 mod version;
 
-use std::{collections::BTreeMap, fmt, io, net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, io, path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
-use skep_model::{Advice, Check, ClusterName, MachineName, MachineState, Port, Reason};
+use skep_context::cancellable;
+use skep_model::{Check, ClusterName, MachineName, MachineState};
 use skep_store::{Layout, Resource, StoreError};
 use tokio_util::sync::CancellationToken;
 
 pub use self::options::{Iso, Options, Share};
 use self::{
-    failure::VBoxError,
-    life::Place,
-    making::RemovalReason,
-    program::VBoxManage,
-    record::{Cluster, Files},
+    failure::VBoxError, life::Place, making::RemovalReason, program::VBoxManage, record::Cluster,
 };
 use crate::{
-    Driver, DriverOptions, MachineError, MachineId, MachinePlan, Reach, Request, Work,
-    cancel::cancellable,
-    console,
-    container::GuestSystems,
+    Driver, GuestSystems, MachineError, MachineId, MachinePlan, Request, Work, console,
     shelf::{
         self, Shelf,
         kind::{MACHINE, NETWORK},
@@ -72,9 +66,7 @@ use crate::{
 pub enum Os {
     /// Linux, and whatever is like it.
     Linux,
-    /// macOS.
     Macos,
-    /// Windows.
     Windows,
 }
 
@@ -89,17 +81,16 @@ impl Os {
     }
 }
 
-/// What the driver is told of the host.
+/// What the driver needs to know of the host.
 #[derive(Debug, Clone)]
 pub struct Host {
     /// Its root directory, under which its configuration is read: `/`, but in tests.
     pub root: PathBuf,
-    /// What it runs.
     pub os: Os,
     /// A directory of this user's, the same for all stores: what VirtualBox cannot do twice at
     /// once is done under a lock there.
     pub runtime: PathBuf,
-    /// What others are told of this program while it has that lock: `process 4711, skep up`.
+    /// How this program names itself to others while it has that lock: `process 4711, skep up`.
     pub holder: String,
 }
 
@@ -152,19 +143,14 @@ impl VirtualBoxDriver {
 
     /// Where a machine's files are, whether or not it exists.
     fn place(&self, id: &MachineId) -> Place {
-        Place { id: id.clone(), files: Files::at(self.shelf.machine_directory(id)) }
+        Place { id: id.clone(), files: self.shelf.files(id, "vdi") }
     }
 
     /// The record of a cluster that has been prepared.
     fn cluster(&self, cluster: &ClusterName) -> Result<Cluster, MachineError> {
-        let path = self.shelf.cluster_record(cluster);
-        Cluster::read(&path)?.ok_or_else(|| MachineError::Host {
-            action: format!("find the network of cluster {cluster}"),
-            reason: Reason::new(format!("{} is gone", path.display()), Advice::WriteAgain),
-        })
+        self.shelf.cluster(cluster)
     }
 
-    /// An error of VirtualBox about what machines share.
     fn refuse(&self, action: &str, error: VBoxError) -> MachineError {
         match error {
             VBoxError::Cancelled => MachineError::Cancelled,
@@ -181,9 +167,8 @@ impl VirtualBoxDriver {
 #[async_trait]
 impl Driver for VirtualBoxDriver {
     async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check> {
-        cancellable(cancel, async { Ok(preflight::look(self, request, cancel).await) })
-            .await
-            .unwrap_or_default()
+        let looked = cancel.run_until_cancelled(preflight::look(self, request, cancel));
+        looked.await.unwrap_or_default()
     }
 
     async fn prepare(
@@ -193,47 +178,30 @@ impl Driver for VirtualBoxDriver {
         work: Work<'_>,
     ) -> Result<Option<Ipv4Net>, MachineError> {
         let network = shelf::network(cluster);
-        if work.cancel.is_cancelled() {
+        if work.context.cancel.is_cancelled() {
             return Err(MachineError::Cancelled);
         }
         work.journal.intent(&network)?;
         // It looks at the token itself, since a part of it must not be given up halfway.
-        let made = Box::pin(self.make_network(cluster, wanted, work)).await;
-        let is_there = self.shelf.cluster_record(cluster).exists();
-        if matches!(&made, Err(MachineError::Subnet { .. } | MachineError::NoFreeSubnet))
-            && !is_there
-        {
-            // Nothing came of the intent.
-            work.journal.gone(&network)?;
+        let made = Box::pin(self.make_network(cluster, wanted, work.context.cancel)).await;
+        match &made {
+            Ok(_) => work.journal.made(&network)?,
+            Err(error) if error.is_refusal() && !self.shelf.cluster_record(cluster).exists() => {
+                // Nothing came of the intent.
+                work.journal.gone(&network)?;
+            }
+            Err(_) => {}
         }
         made.map(Some)
     }
 
-    fn reach(
-        &self,
-        _: &MachineId,
-        address: Ipv4Addr,
-        _: &DriverOptions,
-    ) -> Result<Reach, MachineError> {
-        Ok(Reach::direct(address))
-    }
     fn resource(&self, id: &MachineId) -> Resource {
         of_machine(MACHINE, id)
     }
 
-    async fn publish(
-        &self,
-        _: &MachineId,
-        _: &[Port],
-        _: &CancellationToken,
-    ) -> Result<(), MachineError> {
-        // This host is on the machines' network: they answer on all their ports.
-        Ok(())
-    }
-
     async fn create(&self, plan: &MachinePlan, work: Work<'_>) -> Result<(), MachineError> {
-        let place = self.place(&plan.id);
-        cancellable(work.cancel, Box::pin(self.make(&place, plan, work))).await
+        let made = Box::pin(self.make(plan, work.context));
+        work.make(&of_machine(MACHINE, &plan.id), made).await
     }
 
     async fn start(&self, id: &MachineId, cancel: &CancellationToken) -> Result<(), MachineError> {
@@ -258,19 +226,14 @@ impl Driver for VirtualBoxDriver {
     async fn console(&self, id: &MachineId) -> Result<String, MachineError> {
         let place = self.place(id);
         place.record()?;
-        let refuse = |error: io::Error| place.refuse("read the console of", error);
+        let refuse = |error: io::Error| place.id.refuse("read the console of", error);
         console::tail(&place.files.console()).map_err(refuse)
     }
 
     async fn remove(&self, id: &MachineId, work: Work<'_>) -> Result<(), MachineError> {
         let place = self.place(id);
-        let resource = of_machine(MACHINE, id);
-        let clear = Box::pin(async {
-            work.journal.going(&resource)?;
-            self.clear(&place, RemovalReason::Requested, work.cancel).await
-        });
-        cancellable(work.cancel, clear).await?;
-        Ok(work.journal.gone(&resource)?)
+        let clear = self.clear(&place, RemovalReason::Requested, work.context.cancel);
+        work.remove(&of_machine(MACHINE, id), Box::pin(clear)).await
     }
 
     async fn resources(&self, cluster: &ClusterName) -> Result<Vec<Resource>, MachineError> {
@@ -286,21 +249,14 @@ impl Driver for VirtualBoxDriver {
         match (resource.kind.as_str(), shelf::owner(cluster, resource)) {
             (MACHINE, Some(id)) => {
                 let place = self.place(&id);
-                let clear = Box::pin(async {
-                    work.journal.going(resource)?;
-                    self.clear(&place, RemovalReason::Leftover, work.cancel).await
-                });
-                cancellable(work.cancel, clear).await?;
+                let clear = self.clear(&place, RemovalReason::Leftover, work.context.cancel);
+                work.remove(resource, Box::pin(clear)).await
             }
             (NETWORK, _) if resource.name == cluster.as_str() => {
-                let removed = Box::pin(async {
-                    work.journal.going(resource)?;
-                    self.remove_network(cluster, work.cancel).await
-                });
-                cancellable(work.cancel, removed).await?;
+                let removed = self.remove_network(cluster, work.context.cancel);
+                work.remove(resource, Box::pin(removed)).await
             }
-            _ => {}
+            _ => Ok(work.journal.gone(resource)?),
         }
-        Ok(work.journal.gone(resource)?)
     }
 }

@@ -19,16 +19,15 @@ use super::{
     networks_conf::Allowed,
     parse,
     program::Call,
-    record::{Cluster, SCHEMA, Wire},
+    record::{Cluster, Wire},
     version::{NETS, RESTRICTED},
 };
-use crate::{MachineError, Work, host::HostRoot, shelf, subnet};
+use crate::{MachineError, host::HostRoot, subnet};
 
 /// A host-only interface or network that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct There {
     pub(super) wire: Wire,
-    /// This host's address on it.
     pub(super) address: Option<Ipv4Net>,
 }
 
@@ -124,7 +123,7 @@ impl VirtualBoxDriver {
 
     /// The networks of the store's other clusters on VirtualBox.
     fn others(&self, cluster: &ClusterName) -> Result<Vec<subnet::Taken>, MachineError> {
-        let all = self.shelf.clusters::<Cluster>(SCHEMA)?;
+        let all = self.shelf.clusters::<Cluster>()?;
         let others = all.into_iter().filter(|(name, _)| name != cluster);
         let taken = |(name, other): (ClusterName, Cluster)| subnet::Taken {
             subnet: other.subnet,
@@ -138,31 +137,29 @@ impl VirtualBoxDriver {
         &self,
         cluster: &ClusterName,
         wanted: Option<Ipv4Net>,
-        work: Work<'_>,
+        cancel: &CancellationToken,
     ) -> Result<Ipv4Net, MachineError> {
-        let _lock = self.vbox.lock(work.cancel).await?;
-        let path = self.shelf.cluster_record(cluster);
-        let found = Cluster::read(&path)?;
+        let _lock = self.vbox.lock(cancel).await?;
+        let found = self.shelf.read_cluster(cluster)?;
         let refuse = |error| self.refuse(&format!("make the network of cluster {cluster}"), error);
-        let there = self.host_only(work.cancel).await.map_err(refuse)?;
+        let there = self.host_only(cancel).await.map_err(refuse)?;
         let record = match found {
-            Some(record) => self.mend(cluster, record, &there, work.cancel).await?,
+            Some(record) => self.mend(cluster, record, &there, cancel).await?,
             None => {
-                let allowed = self.allowed(work.cancel).await.map_err(refuse)?;
+                let allowed = self.allowed(cancel).await.map_err(refuse)?;
                 let (net, wire) = self.choose(cluster, wanted, &there, allowed.as_ref())?;
                 match wire {
-                    Some(wire) => Cluster::new(net, wire, false),
-                    None => self.make_wire(cluster, net, work.cancel).await?,
+                    Some(wire) => Cluster { subnet: net, wire, is_ours: false },
+                    None => self.make_wire(cluster, net, cancel).await?,
                 }
             }
         };
-        record.write(&path)?;
-        work.journal.made(&shelf::network(cluster))?;
+        self.shelf.write_cluster(cluster, &record)?;
         Ok(record.subnet)
     }
 
-    /// The network of a cluster as it is needed: after the host was started again, or somebody
-    /// has removed the interface, it may be gone or have no address. Holds no lock.
+    /// The network of a cluster as it is needed: after the host was started again, or the interface
+    /// was removed, it may be gone or have no address. Holds no lock.
     pub(super) async fn mend_network(
         &self,
         cluster: &ClusterName,
@@ -181,7 +178,7 @@ impl VirtualBoxDriver {
         let there = self.host_only(cancel).await.map_err(refuse)?;
         let mended = self.mend(cluster, record.clone(), &there, cancel).await?;
         if mended != record {
-            mended.write(&self.shelf.cluster_record(cluster))?;
+            self.shelf.write_cluster(cluster, &mended)?;
         }
         Ok(mended)
     }
@@ -198,7 +195,7 @@ impl VirtualBoxDriver {
         }
         let has_it = |one: &&There| one.address.is_some_and(|net| net.trunc() == record.subnet);
         if let Some(one) = there.iter().find(has_it) {
-            return Ok(Cluster::new(record.subnet, one.wire.clone(), false));
+            return Ok(Cluster { subnet: record.subnet, wire: one.wire.clone(), is_ours: false });
         }
         let same = there.iter().find(|one| one.wire == record.wire);
         if let Some(one) = same
@@ -220,8 +217,9 @@ impl VirtualBoxDriver {
         let refuse = |error| self.refuse(&format!("make the network of cluster {cluster}"), error);
         let path = self.shelf.cluster_record(cluster);
         if self.has_nets(cancel).await.map_err(refuse)? {
-            let record = Cluster::new(net, Wire::Net(format!("skep-{cluster}")), true);
-            record.write(&path)?;
+            let record =
+                Cluster { subnet: net, wire: Wire::Net(format!("skep-{cluster}")), is_ours: true };
+            self.shelf.write_cluster(cluster, &record)?;
             let (lower, upper) = (subnet::gateway(net), host(net, 99));
             let call = Call::new(["hostonlynet", "add", "--name", record.wire.name(), "--enable"])
                 .words(["--netmask", &net.netmask().to_string()])
@@ -229,7 +227,8 @@ impl VirtualBoxDriver {
             self.vbox.run(call, cancel).await.map_err(refuse)?;
             return Ok(record);
         }
-        // Nothing would tell later whose interface it is, so that this is not given up halfway.
+        // Nothing would show later which cluster the interface belongs to: this is not given up
+        // halfway.
         let whole = CancellationToken::new();
         let text = self.vbox.run(Call::new(["hostonlyif", "create"]), &whole).await;
         let text = text.map_err(refuse)?;
@@ -237,14 +236,14 @@ impl VirtualBoxDriver {
             action: format!("make the network of cluster {cluster}"),
             reason: format!("VirtualBox does not say which interface it has made: {text:?}").into(),
         })?;
-        let record = Cluster::new(net, Wire::Interface(name.to_owned()), true);
-        record.write(&path)?;
+        let record = Cluster { subnet: net, wire: Wire::Interface(name.to_owned()), is_ours: true };
+        self.shelf.write_cluster(cluster, &record)?;
         let addressed = async {
             self.forget_dhcp(&record.wire.network(), cancel).await.map_err(refuse)?;
             self.address(&record.wire, net, cancel).await
         };
         if let Err(error) = addressed.await {
-            // Without an address it is of no use to anybody.
+            // Without an address it is of no use.
             let _ = self.vbox.run(Call::new(["hostonlyif", "remove", name]), cancel).await;
             skep_store::file::remove(&path)?;
             return Err(error);
@@ -252,7 +251,6 @@ impl VirtualBoxDriver {
         Ok(record)
     }
 
-    /// Gives this host its address on an interface.
     async fn address(
         &self,
         wire: &Wire,
@@ -330,14 +328,14 @@ impl VirtualBoxDriver {
         Ok(Some(network))
     }
 
-    /// Removes a cluster's network if it was made for it and nobody else is on it.
+    /// Removes a cluster's network if it was made for it and no other machine is on it.
     pub(super) async fn remove_network(
         &self,
         cluster: &ClusterName,
         cancel: &CancellationToken,
     ) -> Result<(), MachineError> {
         let path = self.shelf.cluster_record(cluster);
-        let Some(record) = Cluster::read(&path)? else { return Ok(()) };
+        let Some(record) = self.shelf.read_cluster::<Cluster>(cluster)? else { return Ok(()) };
         if record.is_ours {
             let _lock = self.vbox.lock(cancel).await?;
             match self.remove_wire(&record, cancel).await {
@@ -359,7 +357,7 @@ impl VirtualBoxDriver {
         let name = record.wire.name();
         let there = self.host_only(cancel).await?;
         let others = self.vms(cancel).await?;
-        // One that has other addresses now, or other machines, has become somebody else's.
+        // One that has other addresses now, or other machines, is not the cluster's any more.
         let is_used = others.iter().any(|vm| vm.host_only.as_deref() == Some(name));
         let is_it = |one: &There| {
             one.wire == record.wire && one.address.is_none_or(|net| net.trunc() == record.subnet)
@@ -388,7 +386,6 @@ fn is_whole(record: &Cluster, there: &[There]) -> bool {
     })
 }
 
-/// The address at a place of a network.
 pub(super) fn host(net: Ipv4Net, place: u32) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(net.network()) + place)
 }
@@ -398,7 +395,7 @@ fn is_machines(net: Ipv4Net, address: Ipv4Addr) -> bool {
     (0..subnet::MAX_MACHINES).any(|place| subnet::machine_address(net, place) == Some(address))
 }
 
-/// Why a network cannot be had where VirtualBox restricts them.
+/// Why a network is refused where VirtualBox restricts them.
 pub(super) fn not_allowed(allowed: &Allowed, net: Ipv4Net) -> String {
     format!(
         "VirtualBox lets host-only interfaces have addresses in {} only: {}",

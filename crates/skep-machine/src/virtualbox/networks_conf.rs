@@ -14,7 +14,6 @@ use ipnet::Ipv4Net;
 /// What is allowed where there is no file.
 const DEFAULT: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::new(192, 168, 56, 0), 21);
 
-/// What is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Allowed {
     path: PathBuf,
@@ -40,7 +39,6 @@ impl Allowed {
         self.networks.iter().any(|allowed| allowed.contains(&network))
     }
 
-    /// What to do so that it may.
     pub(super) fn fix(&self, network: Ipv4Net) -> String {
         let (path, network) = (self.path.display(), network.trunc());
         if self.is_written {
@@ -56,7 +54,6 @@ impl Allowed {
         )
     }
 
-    /// What is allowed, for a person.
     pub(super) fn describe(&self) -> String {
         let networks: Vec<String> = self.networks.iter().map(ToString::to_string).collect();
         match (networks.is_empty(), self.is_written) {

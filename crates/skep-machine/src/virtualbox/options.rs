@@ -1,4 +1,4 @@
-//! What docker-machine's driver can be told of a machine, with its defaults.
+//! The options of docker-machine's driver for a machine, with its defaults.
 
 use std::path::PathBuf;
 
@@ -7,10 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::features::{Features, System};
 
-/// The types of network cards VirtualBox has.
 pub(super) const NIC_TYPES: [&str; 7] =
     ["Am79C973", "Am79C970A", "82540EM", "82543GC", "82545EM", "virtio", "usbnet"];
-/// Its promiscuous modes.
 pub(super) const PROMISCUOUS_MODES: [&str; 3] = ["deny", "allow-vms", "allow-all"];
 /// How a machine's window is shown, if at all.
 pub(super) const UI_TYPES: [&str; 4] = ["gui", "sdl", "headless", "separate"];
@@ -34,17 +32,13 @@ pub enum Iso {
 /// One machine's options.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Options {
-    /// What it starts from.
     pub iso: Iso,
     /// The host's own address in the host-only network, with the network's prefix.
     pub host_only: Ipv4Net,
-    /// The host-only card's type.
     pub host_only_nic: String,
-    /// The host-only card's promiscuous mode.
     pub host_only_promiscuous: String,
     /// Whether the host-only network has no DHCP server.
     pub no_dhcp: bool,
-    /// The NAT card's type.
     pub nat_nic: String,
     /// Whether names are resolved with the host's resolver.
     pub host_dns_resolver: bool,
@@ -73,12 +67,9 @@ pub enum Share {
     Homes,
     /// `DIRECTORY:NAME`.
     Directory {
-        /// The directory, here.
         path: PathBuf,
-        /// Its name in the machine.
         name: String,
     },
-    /// Nothing.
     Nothing,
 }
 

@@ -27,14 +27,12 @@ use crate::{
 
 /// The least memory a machine with skep's guest can be a swarm node with, in bytes.
 const LEAST_MEMORY: u64 = 512 << 20;
-/// The least VirtualBox accepts.
 const LEAST_MEMORY_EVER: u64 = 4 << 20;
 /// The smallest disk skep's guest takes for one, in bytes.
 const LEAST_DISK: u64 = 2 << 30;
 /// The biggest disk VirtualBox has, in bytes: `VBoxManage list systemproperties`, "Virtual disk
 /// limit (info)".
 const MOST_DISK: u64 = (2 << 40) - (1 << 20);
-/// The most processors VirtualBox gives a machine.
 const MOST_CPUS: u32 = 64;
 /// What a machine takes on this host's disk until its swarm is ready, in bytes.
 const DISK_PER_MACHINE: u64 = 200 << 20;
@@ -124,7 +122,7 @@ fn cpu_flags(host: &HostRoot) -> String {
     line.and_then(|line| line.split_once(':')).map_or(String::new(), |(_, flags)| flags.to_owned())
 }
 
-/// VirtualBox's own word counts; the processor's flags tell why it is no.
+/// VirtualBox's own word counts; the processor's flags show why it is no.
 fn virtualization(info: &Hostinfo, os: Os, flags: &str) -> Check {
     const WHAT: &str = "hardware virtualization";
     let flag = flags.split_whitespace().find(|flag| ["vmx", "svm"].contains(flag));
@@ -178,7 +176,7 @@ fn words(options: &Options) -> Vec<Check> {
     checks
 }
 
-/// What is asked for of a machine and cannot be a machine.
+/// Sizes that no machine can have.
 fn size(size: Size, flags: Flags, iso: &Iso, info: &Hostinfo) -> Vec<Check> {
     let is_skep = *iso == Iso::Skep;
     let mut checks = Vec::new();
@@ -201,7 +199,6 @@ fn size(size: Size, flags: Flags, iso: &Iso, info: &Hostinfo) -> Vec<Check> {
     checks
 }
 
-/// What machines start from.
 fn image(driver: &VirtualBoxDriver, options: &Options) -> Vec<Check> {
     if let Iso::Boot2docker(path) = &options.iso {
         return vec![iso(path)];
@@ -284,8 +281,7 @@ async fn network(
             return vec![Check::fail(WHAT, "VirtualBox does not list any", error.reason().text)];
         }
     };
-    let path = driver.shelf.cluster_record(&request.cluster);
-    let record = match Cluster::read(&path) {
+    let record = match driver.shelf.read_cluster::<Cluster>(&request.cluster) {
         Ok(record) => record,
         Err(error) => return vec![Check::fail(WHAT, error.to_string(), "remove the file")],
     };
@@ -324,7 +320,7 @@ async fn network(
     checks
 }
 
-/// Somebody else's DHCP server may give a machine's address to another.
+/// A foreign DHCP server may give a machine's address to another.
 async fn dynamic(
     driver: &VirtualBoxDriver,
     wire: &Wire,

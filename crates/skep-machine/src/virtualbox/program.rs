@@ -25,12 +25,11 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(60);
 const LONGER: u32 = 10;
 /// How long VirtualBox may be busy with something before it is believed.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often it is asked again meanwhile.
 const POLL: Duration = Duration::from_millis(100);
-/// How often a lock that somebody holds for a moment is tried again.
+/// How often a lock that another process holds for a moment is tried again.
 const LOCK_POLL: Duration = Duration::from_millis(20);
 
-/// Where it is looked for: by name, then where installers put it without telling the PATH.
+/// Where it is looked for: by name, then where installers put it without adding it to the PATH.
 const PLACES: [&str; 7] = [
     "VBoxManage",
     "vboxmanage",
@@ -41,18 +40,14 @@ const PLACES: [&str; 7] = [
     r"C:\Program Files\Oracle\VirtualBox\VBoxManage.exe",
 ];
 
-/// A VBoxManage that answers.
 #[derive(Debug, Clone)]
 pub(super) struct Found {
-    /// How it is started.
     pub(super) program: PathBuf,
-    /// Its version.
     pub(super) version: Version,
     /// What it says about its kernel module, if that is missing.
     pub(super) warning: Option<String>,
 }
 
-/// How VBoxManage is asked.
 pub(super) struct VBoxManage {
     places: Vec<PathBuf>,
     deadline: Duration,
@@ -69,7 +64,7 @@ impl fmt::Debug for VBoxManage {
 
 impl VBoxManage {
     /// `lock` is a file that every skep of this user takes for what VirtualBox cannot do twice at
-    /// once; `holder` is what others are told of this one.
+    /// once; `holder` is how this one names itself to others.
     pub(super) fn new(lock: PathBuf, holder: String) -> Self {
         let places = PLACES.map(PathBuf::from).to_vec();
         Self { places, deadline: DEADLINE, lock, holder, found: OnceCell::new() }
@@ -178,7 +173,6 @@ async fn ask(
     }
 }
 
-/// Something to ask.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     arguments: Vec<OsString>,
@@ -187,13 +181,11 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// The words of a command.
     pub(super) fn new<A: AsRef<OsStr>>(words: impl IntoIterator<Item = A>) -> Self {
         let arguments = words.into_iter().map(|word| word.as_ref().to_owned()).collect();
         Self { arguments, stdin: None, is_long: false }
     }
 
-    /// More words.
     pub(super) fn words<A: AsRef<OsStr>>(mut self, words: impl IntoIterator<Item = A>) -> Self {
         self.arguments.extend(words.into_iter().map(|word| word.as_ref().to_owned()));
         self
@@ -204,7 +196,6 @@ impl Call {
         self.words([path])
     }
 
-    /// What it reads.
     pub(super) fn stdin(mut self, bytes: Vec<u8>) -> Self {
         self.stdin = Some(bytes);
         self

@@ -3,33 +3,26 @@
 //! A machine's directory, `clusters/CLUSTER/machines/MACHINE/virtualbox/`:
 //!
 //! ```text
-//! machine.json          this record
 //! skep.iso              what it starts from, or boot2docker.iso
-//! data.vdi              its disk: all it has ever written; disk.vmdk with boot2docker
-//! config.vdi            0600: its seed, with its keys
-//! console.log           what it prints to its serial port
+//! data.vdi              its disk, or disk.vmdk with boot2docker
 //! NAME/NAME.vbox        VirtualBox's own settings of it
 //! ```
 
-use std::{
-    net::Ipv4Addr,
-    path::{Path, PathBuf},
-};
+use std::{net::Ipv4Addr, path::PathBuf};
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
-use skep_store::StoreError;
 
-/// The newest schema of both records that this program knows.
-pub(super) const SCHEMA: u64 = 1;
+use crate::{
+    record::{Record, Wanted},
+    shelf::Files,
+};
 
 /// `virtualbox.json`: what the machines of a cluster share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Cluster {
-    schema: u64,
     /// The network the machines and this host have among themselves.
     pub(super) subnet: Ipv4Net,
-    /// What joins them.
     pub(super) wire: Wire,
     /// Whether it was made for this cluster, and goes with it.
     pub(super) is_ours: bool,
@@ -62,47 +55,16 @@ impl Wire {
     }
 }
 
-impl Cluster {
-    pub(super) fn new(subnet: Ipv4Net, wire: Wire, is_ours: bool) -> Self {
-        Self { schema: SCHEMA, subnet, wire, is_ours }
-    }
-
-    pub(super) fn read(path: &Path) -> Result<Option<Self>, StoreError> {
-        skep_store::read_json(path, SCHEMA)
-    }
-
-    pub(super) fn write(&self, path: &Path) -> Result<(), StoreError> {
-        skep_store::write_record(path, self)
-    }
-}
-
-/// What was last wanted of a machine, written before the effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Wanted {
-    /// It is being made, and is not whole.
-    Made,
-    /// It is whole and has never been started.
-    New,
-    /// It was started.
-    On,
-    /// It was stopped or killed.
-    Off,
-}
+impl Record for Cluster {}
 
 /// `machine.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Machine {
-    schema: u64,
-    /// What was last wanted of it.
     pub(super) wanted: Wanted,
-    /// Its UUID in VirtualBox.
     pub(super) uuid: String,
-    /// Its name there.
     pub(super) name: String,
     /// Whether it was there before, made by docker-machine.
     pub(super) is_adopted: bool,
-    /// Its address among the nodes.
     pub(super) address: Ipv4Addr,
     /// How its window is shown, if at all.
     pub(super) ui: String,
@@ -115,7 +77,6 @@ pub(super) struct Machine {
 impl Machine {
     pub(super) fn new(uuid: String, name: String, address: Ipv4Addr, ui: String) -> Self {
         Self {
-            schema: SCHEMA,
             wanted: Wanted::Made,
             uuid,
             name,
@@ -128,54 +89,33 @@ impl Machine {
     }
 }
 
-/// The files of one machine.
-#[derive(Debug, Clone)]
-pub(super) struct Files {
-    directory: PathBuf,
+impl Record for Machine {}
+
+pub(super) fn skep_iso(files: &Files) -> PathBuf {
+    files.other("skep.iso")
 }
 
-impl Files {
-    pub(super) fn at(directory: PathBuf) -> Self {
-        Self { directory }
-    }
+pub(super) fn boot2docker_iso(files: &Files) -> PathBuf {
+    files.other("boot2docker.iso")
+}
 
-    pub(super) fn directory(&self) -> &Path {
-        &self.directory
-    }
+pub(super) fn boot2docker_disk(files: &Files) -> PathBuf {
+    files.other("disk.vmdk")
+}
 
-    pub(super) fn record(&self) -> PathBuf {
-        self.directory.join("machine.json")
-    }
+#[cfg(test)]
+mod tests {
+    use crate::record::same_as_ever;
 
-    pub(super) fn skep_iso(&self) -> PathBuf {
-        self.directory.join("skep.iso")
-    }
+    use super::*;
 
-    pub(super) fn boot2docker_iso(&self) -> PathBuf {
-        self.directory.join("boot2docker.iso")
-    }
-
-    pub(super) fn data(&self) -> PathBuf {
-        self.directory.join("data.vdi")
-    }
-
-    pub(super) fn boot2docker_disk(&self) -> PathBuf {
-        self.directory.join("disk.vmdk")
-    }
-
-    pub(super) fn config(&self) -> PathBuf {
-        self.directory.join("config.vdi")
-    }
-
-    pub(super) fn console(&self) -> PathBuf {
-        self.directory.join("console.log")
-    }
-
-    pub(super) fn read(&self) -> Result<Option<Machine>, StoreError> {
-        skep_store::read_json(&self.record(), SCHEMA)
-    }
-
-    pub(super) fn write(&self, machine: &Machine) -> Result<(), StoreError> {
-        skep_store::write_record(&self.record(), machine)
+    #[test]
+    fn records_are_written_as_ever() {
+        same_as_ever::<Cluster>(
+            r#"{"schema":1,"subnet":"192.168.99.0/24","wire":{"interface":"vboxnet0"},"is_ours":true}"#,
+        );
+        same_as_ever::<Machine>(
+            r#"{"schema":1,"wanted":"made","uuid":"u","name":"web1","is_adopted":false,"address":"192.168.99.100","ui":"headless","ssh_port":2200,"lease":null}"#,
+        );
     }
 }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use ipnet::Ipv4Net;
+use skep_context::Context;
 use skep_model::{ClusterName, Events, MachineState, Size, Verdict};
 use skep_os::{OsError, Seed};
 use skep_store::{Journal, Layout};
@@ -51,7 +52,7 @@ impl Bench {
     }
 
     fn work(&self) -> Work<'_> {
-        Work { journal: &self.journal, events: &self.events, cancel: &self.cancel }
+        Work { journal: &self.journal, context: Context::new(&self.events, &self.cancel) }
     }
 
     /// What VBoxManage was asked since the last time, with what differs from run to run left out.
@@ -66,8 +67,8 @@ impl Bench {
 
     fn files(&self, machine: &str) -> PathBuf {
         Layout::new(self.path("store"))
-            .cluster("skep")
-            .machine(machine)
+            .cluster(&cluster())
+            .machine(&machine.parse().unwrap())
             .directory()
             .join("virtualbox")
     }

@@ -18,7 +18,6 @@ pub(super) const NETS: Version = Version { major: 7, minor: 0, patch: 0 };
 const DASHED: Version = Version { major: 7, minor: 0, patch: 0 };
 const RENAMED: Version = Version { major: 7, minor: 1, patch: 0 };
 
-/// A VirtualBox's version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Version {
     pub(super) major: u32,

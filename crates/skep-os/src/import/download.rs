@@ -26,7 +26,7 @@ const CONNECT: Duration = Duration::from_secs(30);
 /// How long a server may be silent.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// How an address is reached: what the environment says of proxies, and whom to trust besides the
+/// How an address is reached: proxies, as the environment names them, and CAs to trust besides the
 /// roots of this host.
 #[derive(Debug, Clone, Default)]
 pub struct Network {
@@ -86,7 +86,6 @@ fn tls(roots: RootCertStore) -> ClientConfig {
         .with_no_client_auth()
 }
 
-/// What a download has come to.
 #[derive(Debug)]
 pub(super) enum Fetched {
     /// The file is there, whole.
@@ -230,7 +229,7 @@ impl<'a> Download<'a> {
             file.write_all(&chunk).map_err(ImportError::writing(&part, remaining))?;
             let before = meter.done();
             meter.add(chunk.len());
-            // A page in an image's place is told at once, and so is one that goes on behind it.
+            // A page in an image's place is reported at once, and so is one that goes on behind it.
             if before < RECOGNIZED && meter.done() >= RECOGNIZED {
                 size = Some(self.recognize(&part, notes.total)?);
             } else if let Some(size) = size {

@@ -12,87 +12,52 @@ use skep_store::StoreError;
 /// Why an image could not be imported, listed or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The file cannot be read.
     #[error("cannot read {}", .path.display())]
     File {
-        /// The file.
         path: PathBuf,
-        /// What the system said.
         #[source]
         source: io::Error,
     },
     /// The file's or the download's copy cannot be written.
     #[error("cannot write {}", .path.display())]
     Write {
-        /// The copy.
         path: PathBuf,
-        /// What the system said.
         #[source]
         source: io::Error,
     },
-    /// The disk has no room for it.
     #[error(
         "no room for the image: it takes {} MB more in {}, where {} MB are free; make room there",
         megabytes(.needed), .directory.display(), .free / 1_000_000
     )]
-    NoSpace {
-        /// Where it goes.
-        directory: PathBuf,
-        /// How many bytes it takes.
-        needed: u64,
-        /// How many bytes there are.
-        free: u64,
-    },
+    NoSpace { directory: PathBuf, needed: u64, free: u64 },
     /// It is something else.
     #[error(
         "{origin} is not a disc image: it has no ISO 9660 volume (`CD001` at byte 32769); check that this is the image itself and not a page about it"
     )]
-    NotAnImage {
-        /// Where it came from.
-        origin: String,
-    },
+    NotAnImage { origin: String },
     /// The image's end is missing.
     #[error(
         "{origin} is cut short: it has {found} bytes of the {size} it says it has; get it again"
     )]
-    CutShort {
-        /// Where it came from.
-        origin: String,
-        /// How many bytes it has.
-        found: u64,
-        /// How many it should have.
-        size: u64,
-    },
+    CutShort { origin: String, found: u64, size: u64 },
     /// There is far more than the image.
     #[error(
         "{origin} is longer than the image in it: that says it has {size} bytes, and there are {found} or more; get it from where it was made, or cut it off there"
     )]
     TooLong {
-        /// Where it came from.
         origin: String,
         /// How many bytes there are at least.
         found: u64,
-        /// How many it should have.
         size: u64,
     },
     /// It is not the image that was meant.
     #[error(
         "{origin} is not what was asked for: its sha256 is {found}, and {expected} was expected; nothing of it was kept"
     )]
-    Digest {
-        /// Where it came from.
-        origin: String,
-        /// The digest that was given.
-        expected: String,
-        /// The digest it has.
-        found: String,
-    },
-    /// The server cannot be reached.
+    Digest { origin: String, expected: String, found: String },
     #[error("cannot reach {url}: check the address, and the proxy if there is one")]
     Unreachable {
-        /// The address.
         url: String,
-        /// What was tried and failed.
         #[source]
         source: reqwest::Error,
     },
@@ -100,24 +65,14 @@ pub enum ImportError {
     #[error(
         "the certificate of {url} is not trusted ({reason}): if the network's proxy shows its own, add its CA to this host's certificates (`update-ca-certificates`), or import the image as a file"
     )]
-    Certificate {
-        /// The address.
-        url: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// This host trusts nobody.
+    Certificate { url: String, reason: String },
+    /// This host trusts no CA.
     #[error(
         "this host has no CA certificates to check {url} with: install them with `apt-get install ca-certificates`"
     )]
-    NoRoots {
-        /// The address.
-        url: String,
-    },
-    /// The server has no image there.
+    NoRoots { url: String },
     #[error("{url} gives no image: the server answers {status}; check the address")]
     Status {
-        /// The address.
         url: String,
         /// `404 Not Found`.
         status: String,
@@ -129,46 +84,35 @@ pub enum ImportError {
         if *.resumable { "it goes on from there" } else { "it starts anew" }
     )]
     BrokenOff {
-        /// The address.
         url: String,
-        /// How many bytes have come.
         done: u64,
         /// How many there are, if the server said.
         total: Option<u64>,
         /// Whether the next import can go on.
         resumable: bool,
-        /// What happened.
         #[source]
         source: reqwest::Error,
     },
-    /// A proxy's address is none.
     #[error("`{proxy}` cannot be used as a proxy")]
     Proxy {
         /// The proxy, without its password.
         proxy: String,
-        /// What is wrong with it.
         #[source]
         source: reqwest::Error,
     },
-    /// The client for downloads cannot be made.
     #[error("cannot prepare the download of {url}")]
     Client {
-        /// The address.
         url: String,
-        /// Why.
         #[source]
         source: reqwest::Error,
     },
-    /// A record or a lock could not be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// No imported image is meant.
     #[error("no imported image has the name `{0}` or a digest that starts so")]
     NotFound(String),
-    /// More than one imported image may be meant.
     #[error("`{0}` may be any of several imported images: give more of the digest")]
     Ambiguous(String),
-    /// The work was cancelled.
     #[error("interrupted while the image was imported; the next import goes on")]
     Cancelled,
 }
@@ -198,7 +142,6 @@ impl ImportError {
         }
     }
 
-    /// The error of a request that got no answer.
     pub(super) fn request(url: &str, source: reqwest::Error) -> Self {
         let source = source.without_url();
         match certificate_error(&source) {

@@ -1,11 +1,10 @@
-//! How far an import is, said as often as somebody who watches can see a difference.
+//! How far an import is, reported as often as a user can see a difference.
 
 use skep_model::event::Span;
 
 /// How many bytes make a difference at least.
 const STEP: u64 = 1_000_000;
 
-/// The progress of one pass over an image.
 #[derive(Debug)]
 pub(super) struct Meter<'a> {
     span: &'a Span,
@@ -21,12 +20,10 @@ impl<'a> Meter<'a> {
         Self { span, what, total, done, next: done }
     }
 
-    /// How many bytes are done.
     pub(super) fn done(&self) -> u64 {
         self.done
     }
 
-    /// So many bytes more are done.
     pub(super) fn add(&mut self, bytes: usize) {
         self.done += bytes as u64;
         if self.done < self.next {

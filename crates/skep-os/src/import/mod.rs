@@ -1,8 +1,8 @@
-//! Takes a disc image that somebody else has made, a `boot2docker.iso` say, into the cache.
+//! Takes a disc image that others have made, a `boot2docker.iso` say, into the cache.
 //!
 //! ```text
 //! CACHE/imports/
-//!   KEY.lock       held by whoever imports from one source; KEY is the sha256 of the source
+//!   KEY.lock       held by the process that imports from a source; KEY is its sha256
 //!   KEY.part       what has come from it so far
 //!   KEY.notes      what its server said of it, to go on later and to know it again
 //!   DIGEST.iso     a whole image, by its sha256
@@ -21,13 +21,11 @@ mod volume;
 use std::{
     io::{Read as _, Write as _},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use fs_err as fs;
 use sha2::{Digest as _, Sha256};
 use skep_model::{Events, event::Span};
-use skep_store::{Lock, StoreError};
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
@@ -41,10 +39,7 @@ use self::{
     meter::Meter,
     shelf::Shelf,
 };
-use crate::{cache::holder, definition::hex};
-
-/// How often a waiting import looks whether the other one has ended.
-const POLL: Duration = Duration::from_millis(50);
+use crate::{definition::hex, lock::lock};
 
 /// How much is read at once, in bytes.
 const CHUNK: usize = 1 << 20;
@@ -88,9 +83,6 @@ impl Import {
 
     /// Imports it. What has been downloaded when it is cut short stays, and the next import goes on
     /// from there if the server lets it.
-    ///
-    /// # Errors
-    /// See [`ImportError`].
     pub async fn run(
         &self,
         events: &Events,
@@ -136,7 +128,8 @@ impl Import {
         cancel: &CancellationToken,
     ) -> Result<Imported, ImportError> {
         let key = self.origin.key()?;
-        let _lock = lock(&shelf.lock(&key), &self.origin, span, cancel).await?;
+        let lock = lock(&shelf.lock(&key), "the import", span, cancel).await?;
+        let _lock = lock.ok_or(ImportError::Cancelled)?;
         if let Some(known) = self.known(shelf)? {
             return Ok(known);
         }
@@ -175,7 +168,6 @@ impl Import {
         Ok(imported)
     }
 
-    /// Copies a local file.
     async fn copy(
         &self,
         from: &Path,
@@ -247,35 +239,10 @@ impl Import {
     }
 }
 
-/// Takes the lock on one source, saying whom it waits for.
-async fn lock(
-    path: &Path,
-    origin: &Origin,
-    span: &Span,
-    cancel: &CancellationToken,
-) -> Result<Lock, ImportError> {
-    let mut told = String::new();
-    loop {
-        match Lock::try_acquire(path, &format!("the import of {origin}"), &holder()) {
-            Err(StoreError::Locked { holder, .. }) => {
-                if told != holder {
-                    span.progress(format!("waiting for the import by {holder}"));
-                    told = holder;
-                }
-            }
-            other => return Ok(other?),
-        }
-        tokio::select! {
-            () = cancel.cancelled() => return Err(ImportError::Cancelled),
-            () = tokio::time::sleep(POLL) => {}
-        }
-    }
-}
-
 /// Whether the disk has room for `needed` bytes more, at a file's place.
 fn room(file: &Path, needed: u64) -> Result<(), ImportError> {
     let directory = file.parent().unwrap_or(Path::new("."));
-    // Where it cannot be told, writing will.
+    // Where it cannot be known, writing will show it.
     let Ok(status) = rustix::fs::statvfs(directory) else { return Ok(()) };
     let free = status.f_bavail.saturating_mul(status.f_frsize);
     if free < needed {

@@ -18,7 +18,6 @@ const NAMELESS: &str = "image.iso";
 /// may be secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// A file of this host.
     File(PathBuf),
     /// An address, http or https.
     Url(Url),
@@ -65,7 +64,7 @@ impl Origin {
         Ok(hex(&Sha256::digest(text)))
     }
 
-    /// Whether whoever is in between can change what comes.
+    /// Whether a host in between can change what comes.
     pub(super) fn is_unprotected(&self) -> bool {
         matches!(self, Self::Url(url) if url.scheme() == "http")
     }

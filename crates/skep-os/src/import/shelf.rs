@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use skep_store::{Lock, StoreError};
 
 use super::ImportError;
-use crate::cache::holder;
+use crate::lock::holder;
 
 /// The newest schema of the records this program knows.
 const SCHEMA: u64 = 1;
@@ -21,28 +21,23 @@ const SCHEMA: u64 = 1;
 pub struct Imported {
     /// Its sha256, 64 hex digits.
     pub digest: String,
-    /// The image.
     pub iso: PathBuf,
     /// Its size, in bytes.
     pub size: u64,
-    /// The name it is listed under.
     pub name: String,
     /// Where it came from: a path, or an address without its secrets.
     pub origin: String,
-    /// When it was imported.
     pub imported: SystemTime,
 }
 
 /// What a cache holds of one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
-    /// A whole image.
     Whole(Imported),
     /// An import under way, what one that was cut short has left, or an image that is damaged.
     Unfinished {
         /// What stands for its origin, or the digest it should have: 64 hex digits.
         key: String,
-        /// How many bytes have come.
         size: u64,
         /// Where it comes from, if that is known.
         origin: Option<String>,
@@ -81,11 +76,9 @@ pub(super) struct Notes {
     pub(super) origin: String,
     /// The server's `ETag`, if it stands for these very bytes.
     pub(super) etag: Option<String>,
-    /// The server's `Last-Modified`.
     pub(super) last_modified: Option<String>,
     /// How long the image is, in bytes.
     pub(super) total: Option<u64>,
-    /// The image it has become.
     #[serde(default)]
     pub(super) digest: Option<String>,
 }
@@ -100,7 +93,7 @@ impl Notes {
         self.etag.as_deref().or(self.last_modified.as_deref())
     }
 
-    /// Whether both speak of the same bytes, as far as the server lets one tell.
+    /// Whether both stand for the same bytes, as far as the server's answers show.
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
         self.validator().is_some()
             && (&self.etag, &self.last_modified, self.total)
@@ -108,7 +101,6 @@ impl Notes {
     }
 }
 
-/// The directory of imported images.
 #[derive(Debug, Clone)]
 pub(super) struct Shelf {
     directory: PathBuf,
@@ -201,7 +193,6 @@ impl Shelf {
         Ok(imported)
     }
 
-    /// Writes the record of an image that is there.
     pub(super) fn write(&self, imported: &Imported) -> Result<(), ImportError> {
         let record = Record {
             schema: SCHEMA,
@@ -212,7 +203,6 @@ impl Shelf {
         Ok(skep_store::write_json(&self.file(&imported.digest, "json"), &record)?)
     }
 
-    /// The stems of the files with an ending.
     fn stems(&self, ending: &str) -> Result<Vec<String>, ImportError> {
         let entries = match fs::read_dir(&self.directory) {
             Ok(entries) => entries,

@@ -1,4 +1,4 @@
-//! What tells a disc image from anything else: the primary volume descriptor of ISO 9660
+//! What distinguishes a disc image from anything else: the primary volume descriptor of ISO 9660
 //! (ECMA-119, 8.4), in the sector at byte 32768.
 
 use std::{
@@ -13,7 +13,7 @@ use super::{ImportError, Origin};
 /// Where the descriptor begins, in bytes.
 const DESCRIPTOR: u64 = 0x8000;
 
-/// How far into an image one has to see to tell that it is one, in bytes.
+/// How far into an image one has to read to recognize it, in bytes.
 pub(super) const RECOGNIZED: u64 = DESCRIPTOR + 0x84;
 
 /// How much may follow the volume, in bytes: partitions of an image that is a disk, too, and zeroes

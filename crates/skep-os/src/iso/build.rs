@@ -6,26 +6,22 @@ use std::{
 };
 
 use fs_err as fs;
-use sha2::{Digest, Sha256};
-use skep_model::{Check, Events, Reason, event::Span};
+use skep_model::{Check, Events, event::Span};
 use skep_process::Program;
 use tokio_util::sync::CancellationToken;
 
 use super::{ISO, IsoImage};
 use crate::{
     Builder, Image, OsError, Release,
-    builder::{finish, lock},
-    debootstrap::{Run, Variant, quoted},
-    definition::{GuestFile, hex},
-    kernel::{GATHER, GATHERED, Kernel, Layer},
+    builder::{ended, files_tar, finish},
+    debootstrap::quoted,
+    definition::{self, GuestFile},
+    kernel::{GATHER, Kernel, Layer},
+    pack::{INIT, PACK, pack, run, whole},
     place::Place,
     preflight::{self, DEPMOD, SQFSTAR, Tool, XZ, ZSTD},
-    progress,
     source::Distribution,
-    vm::{
-        build::{INIT, PACK, pack, run},
-        initramfs,
-    },
+    vm::initramfs,
 };
 
 /// Writes ISO images that start by BIOS and by UEFI, whichever GRUB is there for.
@@ -105,7 +101,7 @@ const MODULES: [&str; 28] = [
     "loop",
     "isofs",
     "squashfs",
-    // ext4 asks for it by an alias, which `modules.dep` does not tell.
+    // ext4 asks for it by an alias, which `modules.dep` does not have.
     "crc32c_generic",
     "crc32c_intel",
     "ext4",
@@ -131,7 +127,6 @@ const DISKS: &str = include_str!("../../guest/iso/disks");
 /// The hook that adds [`FORMATTER`]'s files to the layer.
 const LAYER: &str = include_str!("../../guest/iso/layer");
 
-/// skep's own files that only the ISO has.
 const FILES: [GuestFile; 3] = [
     GuestFile {
         path: "/usr/lib/skep/boot2docker",
@@ -150,7 +145,6 @@ const FILES: [GuestFile; 3] = [
     },
 ];
 
-/// How long writing the ISO may take.
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
 
 /// How much room a build takes in the cache, in bytes, with a margin.
@@ -183,24 +177,22 @@ impl Builder {
     /// The digest of what [`Builder::ensure_iso`] builds: 64 hex digits.
     pub fn iso_digest(&self) -> String {
         let kernel = self.iso_kernel();
-        let mut hash = Sha256::new();
-        let mut add = |part: &str| {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        };
-        add("iso");
-        add(self.digest());
-        for package in kernel.iter().flat_map(Kernel::packages).chain([FORMATTER]) {
-            add(package);
-        }
-        add(&kernel.map_or(String::new(), |kernel| kernel.modules()));
-        [GATHER, INIT, PACK, MENU, DISKS, LAYER, GRUB_MODULES].into_iter().for_each(&mut add);
-        SQUASHFS.into_iter().chain(MODULES).for_each(&mut add);
-        for file in FILES {
-            add(file.path);
-            add(file.content);
-        }
-        hex(&hash.finalize())
+        let modules = kernel.as_ref().map_or(String::new(), Kernel::modules);
+        let packages = kernel.as_ref().map_or(Vec::new(), |kernel| kernel.packages().to_vec());
+        let texts = [&*modules, GATHER, INIT, PACK, MENU, DISKS, LAYER, GRUB_MODULES];
+        let files: Vec<_> = FILES.iter().flat_map(|file| [file.path, file.content]).collect();
+        definition::digest(
+            [
+                &["iso", self.digest()],
+                &*packages,
+                &[FORMATTER],
+                &texts,
+                &SQUASHFS,
+                &MODULES,
+                &files,
+            ]
+            .concat(),
+        )
     }
 
     /// The bootable ISO, if it has been built.
@@ -228,48 +220,20 @@ impl Builder {
     /// The bootable ISO of this definition: from the cache, or from a build that another process has
     /// under way, or built now, with the root file system if need be. A damaged one is built again.
     /// Nothing of a build that fails or is cancelled stays.
-    ///
-    /// # Errors
-    /// See [`OsError`].
     pub async fn ensure_iso(
         &self,
         events: &Events,
         cancel: &CancellationToken,
     ) -> Result<IsoImage, OsError> {
-        match self.cached_iso() {
-            Ok(Some(image)) => return Ok(image),
-            Err(error @ OsError::Damaged { .. }) => events.warn("", Reason::of(&error)),
-            Ok(None) => {}
-            Err(error) => return Err(error),
-        }
-        if let Some(check) = preflight::obstacle(self.preflight_iso()) {
-            return Err(OsError::Preflight(check));
-        }
-        let rootfs = self.ensure(events, cancel).await?;
-        let span = events.step("", "packing the guest system as a bootable ISO");
-        match self.build_iso_alone(&rootfs, &span, cancel).await {
-            Err(OsError::Cancelled) => Err(OsError::Cancelled),
-            other => span.end_with(other),
-        }
-    }
-
-    async fn build_iso_alone(
-        &self,
-        rootfs: &Image,
-        span: &Span,
-        cancel: &CancellationToken,
-    ) -> Result<IsoImage, OsError> {
-        let place = self.iso_place();
-        let _lock = lock(&place, span, cancel).await?;
-        if let Ok(Some(image)) = IsoImage::read(&place) {
+        if let Some(image) = whole(self.cached_iso(), events)? {
             return Ok(image);
         }
-        self.sweep(&place).await?;
-        let built = self.build_iso(rootfs, &place, span, cancel).await;
-        if built.is_err() {
-            self.sweep(&place).await?;
-        }
-        built
+        let rootfs = self.rootfs_to_pack(self.preflight_iso(), events, cancel).await?;
+        let span = events.step("", "packing the guest system as a bootable ISO");
+        let place = self.iso_place();
+        let build = self.build_iso(&rootfs, &place, &span, cancel);
+        let built = self.once(&place, &span, cancel, || IsoImage::read(&place), build).await;
+        ended(span, built)
     }
 
     async fn build_iso(
@@ -281,8 +245,11 @@ impl Builder {
     ) -> Result<IsoImage, OsError> {
         let directory = place.directory();
         skep_store::file::create_private_dir(&directory)?;
-        let path = directory.join("layer.tar");
-        self.make_iso_layer(place, &path, span, cancel).await?;
+        let files = directory.join("files.tar");
+        fs::write(&files, files_tar(&FILES)).map_err(OsError::io("write", &files))?;
+        let hooks = vec![format!("tar-in {} /skep", quoted(&files)), LAYER.to_owned()];
+        let path = self.layer(self.iso_kernel(), &[FORMATTER], hooks, place, span, cancel).await?;
+        skep_store::file::remove(&files)?;
         let layer = Layer::read(&path)?;
 
         span.progress("writing the kernel and the initramfs");
@@ -322,43 +289,6 @@ impl Builder {
         })
     }
 
-    async fn make_iso_layer(
-        &self,
-        place: &Place,
-        path: &Path,
-        span: &Span,
-        cancel: &CancellationToken,
-    ) -> Result<(), OsError> {
-        let kernel = self.iso_kernel().ok_or_else(|| OsError::NoKernel {
-            release: self.source.release.to_string(),
-            architecture: self.source.architecture.clone(),
-        })?;
-        let files = place.directory().join("files.tar");
-        fs::write(&files, crate::builder::files_tar(&FILES))
-            .map_err(OsError::io("write", &files))?;
-        let run = Run {
-            variant: Variant::Extract,
-            packages: kernel.packages().into_iter().chain([FORMATTER]).collect(),
-            dpkg: Vec::new(),
-            hooks: vec![
-                GATHER.to_owned(),
-                format!("tar-in {} /skep", quoted(&files)),
-                LAYER.to_owned(),
-                format!("download {GATHERED} {}", quoted(path)),
-            ],
-            environment: vec![("MODULES", kernel.modules())],
-            result: None,
-        };
-        self.debootstrap()
-            .run(place, run, cancel, |line| {
-                if let Some(text) = progress::step(line) {
-                    span.progress(text);
-                }
-            })
-            .await?;
-        Ok(skep_store::file::remove(&files)?)
-    }
-
     fn iso_kernel(&self) -> Option<Kernel> {
         kernel(&self.source.release, &self.source.architecture)
     }
@@ -368,7 +298,6 @@ impl Builder {
     }
 }
 
-/// What the ISO is to hold.
 #[derive(Debug)]
 struct Tree {
     root: PathBuf,

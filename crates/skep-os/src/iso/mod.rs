@@ -2,8 +2,9 @@
 //! ones), by BIOS and by UEFI.
 //!
 //! It has a kernel with drivers for such hardware, an initramfs, and the base as a compressed
-//! squashfs. The machine's first disk becomes its data disk; a configuration disk (see [`crate::vm`])
-//! may tell it the rest. The programs are in `guest/iso/`; `docs/guest-os.md` tells of a boot.
+//! squashfs. The machine's first disk becomes its data disk; a configuration disk (see
+//! [`crate::vm`]) has the rest. The programs are in `guest/iso/`; `docs/guest-os.md` describes a
+//! boot.
 
 mod build;
 
@@ -23,7 +24,6 @@ const ISO: &str = "skep.iso";
 /// A bootable ISO.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IsoImage {
-    /// The image.
     pub iso: PathBuf,
     /// The digest of its definition, 64 hex digits.
     pub digest: String,
@@ -37,9 +37,8 @@ pub struct IsoImage {
     pub architecture: String,
     /// The kernel's release: `6.12.107+deb13-amd64`.
     pub kernel_release: String,
-    /// The version of its engine's package, if the build told.
+    /// The version of its engine's package, if the build named it.
     pub engine: Option<String>,
-    /// When it was built.
     pub built: SystemTime,
 }
 

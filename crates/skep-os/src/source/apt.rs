@@ -9,7 +9,6 @@ pub(super) struct Repository {
     pub(super) uri: String,
     /// The suite, without a slash at its end.
     pub(super) suite: String,
-    /// Its components.
     pub(super) components: Vec<String>,
     /// The architectures it is restricted to; all of the host's if empty.
     pub(super) architectures: Vec<String>,

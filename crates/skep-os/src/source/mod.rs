@@ -23,9 +23,7 @@ const DEBIAN_SUITE: &str = "trixie";
 /// A family of releases with archives of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Distribution {
-    /// Debian.
     Debian,
-    /// Ubuntu.
     Ubuntu,
 }
 
@@ -44,7 +42,6 @@ impl Distribution {
         }
     }
 
-    /// The package that installs the keyring.
     pub(crate) fn keyring_package(self) -> &'static str {
         match self {
             Self::Debian => "debian-archive-keyring",
@@ -73,7 +70,6 @@ impl fmt::Display for Distribution {
 /// One release of a distribution; shown as `Debian trixie`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
-    /// Whose.
     pub distribution: Distribution,
     /// Its code name, which is the name of its suite in the archive.
     pub suite: String,
@@ -85,7 +81,7 @@ impl fmt::Display for Release {
     }
 }
 
-/// Why the host's configuration does not tell where packages come from.
+/// Why the host's configuration does not say where packages come from.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The host is something else.
@@ -93,10 +89,7 @@ pub enum SourceError {
         "the guest system is built from the packages of a Debian or Ubuntu host; this host is \
          {found}: build it on one of those, or in a container of one"
     )]
-    NotSupported {
-        /// What the host says it is.
-        found: String,
-    },
+    NotSupported { found: String },
     /// The processor has no Debian architecture skep knows.
     #[error("there is no guest system for the processor architecture `{0}`")]
     Architecture(String),
@@ -105,24 +98,13 @@ pub enum SourceError {
         "apt on this host has no source for {release}: add one to /etc/apt/sources.list, as in \
          `deb http://MIRROR/{} {} main`", .release.distribution.to_string().to_lowercase(), .release.suite
     )]
-    NoSource {
-        /// The host's own release.
-        release: Release,
-    },
+    NoSource { release: Release },
     /// The keyring the archive is checked with is not there.
     #[error("the archive's keyring {} is missing: install it with `apt-get install {package}`", .path.display())]
-    KeyringMissing {
-        /// Where it was looked for.
-        path: PathBuf,
-        /// The package that has it.
-        package: &'static str,
-    },
-    /// A file could not be read.
+    KeyringMissing { path: PathBuf, package: &'static str },
     #[error("cannot read {}", .path.display())]
     Io {
-        /// Which file.
         path: PathBuf,
-        /// What the system said.
         #[source]
         source: io::Error,
     },
@@ -137,7 +119,6 @@ pub struct Mirror {
     pub suite: String,
     /// The components taken from it, separated by spaces.
     pub components: &'static str,
-    /// The keyring it is checked with.
     pub keyring: PathBuf,
 }
 
@@ -152,7 +133,6 @@ impl Mirror {
 /// Where a guest's packages come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// The guest's release.
     pub release: Release,
     /// The guest's architecture, in Debian's words: that of the host.
     pub architecture: String,
@@ -162,9 +142,6 @@ pub struct Source {
 
 impl Source {
     /// Reads `etc/os-release` and apt's configuration below `root` (`/` but in tests).
-    ///
-    /// # Errors
-    /// [`SourceError`].
     pub fn detect(root: &Path) -> Result<Self, SourceError> {
         let host = host_release(root)?;
         let architecture = architecture()?;

@@ -1,4 +1,4 @@
-//! The disks a machine has of its own: what it writes, and what it is told.
+//! The disks a machine has of its own: what it writes, and its configuration.
 
 use std::{path::Path, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{OsError, preflight};
 
-/// How big a data disk is unless somebody says otherwise, in bytes: what the machine may write. The
+/// How big a data disk is unless set, in bytes: what the machine may write. The
 /// file is sparse, and starts with about 5 MB.
 pub const DEFAULT_DISK_BYTES: u64 = 20_000_000_000;
 

@@ -41,9 +41,8 @@ pub struct VmImage {
     pub architecture: String,
     /// The kernel's release: `6.12.107+deb13-cloud-amd64`.
     pub kernel_release: String,
-    /// The version of its engine's package, if the build told.
+    /// The version of its engine's package, if the build named it.
     pub engine: Option<String>,
-    /// When it was built.
     pub built: SystemTime,
 }
 
@@ -77,7 +76,6 @@ pub(crate) struct Record {
     files: BTreeMap<String, File>,
 }
 
-/// One file as it was built.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct File {
     pub(crate) size: u64,
@@ -159,7 +157,6 @@ impl File {
         Ok(Self { size, sha256: digest(&path)?, modified })
     }
 
-    /// When it was written.
     pub(crate) fn written(&self) -> SystemTime {
         let nanoseconds = self.modified.parse().unwrap_or_default();
         UNIX_EPOCH + std::time::Duration::from_nanos(nanoseconds)
@@ -189,7 +186,6 @@ impl File {
         }
     }
 
-    /// Compares the content.
     pub(crate) fn check_content(&self, place: &Place, name: &str) -> Result<(), OsError> {
         if digest(&place.directory().join(name))? == self.sha256 {
             return Ok(());
@@ -214,7 +210,6 @@ fn stamp(path: &Path) -> Result<(u64, String), OsError> {
     Ok((metadata.len(), since.as_nanos().to_string()))
 }
 
-/// The sha256 of a file, in hex.
 fn digest(path: &Path) -> Result<String, OsError> {
     let mut file = skep_read::open(path).map_err(OsError::io("read", path))?;
     let mut hash = Sha256::new();

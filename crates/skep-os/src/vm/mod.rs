@@ -7,7 +7,7 @@
 //! | configuration | `skep-config` | [`configuration_disk`]: the machine's [`crate::Seed`], a tar | read-only |
 //!
 //! The guest finds them by these serial numbers, or else by what is on them, in any order. The
-//! program that does so is `guest/vm/init`; `docs/guest-os.md` tells the rest of a boot.
+//! program that does so is `guest/vm/init`; `docs/guest-os.md` describes the rest of a boot.
 
 pub(crate) mod build;
 mod disks;
@@ -23,7 +23,7 @@ pub use self::{
 /// The kernel's command line for a machine whose console is `console` (`ttyS0`, `hvc0`, `ttyAMA0`).
 /// An emulated machine is given [`EMULATED_OPTIONS`] as well.
 ///
-/// - `panic=-1`: a kernel that cannot go on starts the machine anew, which ends a QEMU that was told
+/// - `panic=-1`: a kernel that cannot go on starts the machine anew, which ends a QEMU with
 ///   `-no-reboot`, instead of leaving it hanging.
 /// - `quiet`: errors are shown, the rest is in `dmesg`.
 /// - The rest leaves out what costs time at each start and is of no use in such a machine: tests of

@@ -35,7 +35,7 @@ fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A cache, and what was told while something was imported into it.
+/// A cache, and the events of an import into it.
 struct Bench {
     root: tempfile::TempDir,
     told: Arc<Mutex<Vec<String>>>,

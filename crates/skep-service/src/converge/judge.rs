@@ -25,9 +25,7 @@ use crate::{
 /// What a task has to itself: a replica's number, or a node.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Slot {
-    /// A replica's number.
     Replica(u64),
-    /// A node.
     Node(Id),
 }
 
@@ -46,7 +44,7 @@ impl Slot {
 pub enum Verdict {
     /// Something is still to happen.
     Going,
-    /// Everything runs; the engine watches no longer, so somebody else has to.
+    /// Everything runs; the engine watches no longer, so the caller has to.
     Stable,
     /// Everything runs, and the engine has watched it, or the job is done.
     Done,
@@ -63,9 +61,7 @@ pub struct Picture<'a> {
     pub slots: BTreeMap<Slot, &'a Task>,
     /// How many of them are as they should be: they run, or of a job, have ended well.
     pub good: u64,
-    /// How many should be.
     pub wanted: u64,
-    /// What it comes to.
     pub verdict: Verdict,
 }
 

@@ -30,7 +30,6 @@ pub(super) struct Show {
     is_small: bool,
 }
 
-/// The step of one slot.
 struct Line {
     span: Option<Span>,
     task: Id,
@@ -54,7 +53,6 @@ impl Show {
         }
     }
 
-    /// Says something about the whole.
     pub(super) fn say(&self, text: &str) {
         self.whole.progress(text);
     }
@@ -110,7 +108,7 @@ impl Show {
                 said: String::new(),
             });
             if line.task != task.id || (line.span.is_none() && task.status.state < good) {
-                // Another try: what became of the one before is said where it ended.
+                // Another try: the end of the one before is shown where it ended.
                 if line.span.is_none() {
                     line.span = Some(self.events.step(name(), "starting again"));
                 }
@@ -134,7 +132,7 @@ impl Show {
         }
     }
 
-    /// Says for how long the tasks are still watched.
+    /// Shows for how long the tasks are still watched.
     pub(super) fn verifying(&mut self, left: Duration) {
         let seconds = left.as_secs() + 1;
         let (span, said) = self.verify.get_or_insert_with(|| {
@@ -146,7 +144,6 @@ impl Show {
         }
     }
 
-    /// Ends all steps.
     pub(super) fn end(&mut self, outcome: Result<(), &Shortfall>) {
         for line in self.lines.values_mut() {
             line.span = None;

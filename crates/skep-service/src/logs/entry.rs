@@ -1,4 +1,4 @@
-//! One piece of a log: when, whose, and what.
+//! One piece of a log: its time, its task, and its text.
 
 use super::Stream;
 use crate::api::Id;
@@ -9,15 +9,11 @@ pub struct Entry {
     /// When, as the engine writes it: RFC 3339 with nine digits of a second, so that the order of
     /// texts is the order of times.
     pub at: String,
-    /// To which stream.
     pub stream: Stream,
-    /// The node.
     pub node: Id,
-    /// The task.
     pub task: Id,
     /// What a logging driver adds (`labels`, `env`), without the swarm's own, by name.
     pub details: Vec<(String, String)>,
-    /// What was written.
     pub text: Vec<u8>,
 }
 

@@ -6,9 +6,7 @@
 /// Which stream something was written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stream {
-    /// Standard output.
     Stdout,
-    /// Standard error.
     Stderr,
     /// The engine itself: why it could not go on.
     Engine,
@@ -26,12 +24,11 @@ pub(super) struct Frames {
     bytes: Vec<u8>,
     /// How many of them have been given out already.
     read: usize,
-    /// Whether something came that is no frame: what follows cannot be told apart any more.
+    /// Whether something came that is no frame: what follows cannot be read.
     broken: bool,
 }
 
 impl Frames {
-    /// Adds a piece.
     pub(super) fn push(&mut self, piece: &[u8]) {
         self.bytes.drain(..self.read);
         self.read = 0;

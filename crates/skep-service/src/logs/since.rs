@@ -10,15 +10,11 @@ use jiff::{Timestamp, Zoned, civil::DateTime, tz::TimeZone};
     "`{text}` is no time: write 2026-01-02T13:23:37Z, 2026-01-02, seconds since 1970, or how long ago: 42m, 1h30m"
 )]
 pub struct SinceError {
-    /// What was written.
     pub text: String,
 }
 
 /// Reads `text` and gives the seconds since 1970 with nine digits behind the point, as an engine
 /// takes it. `now` is what "ago" is from, `zone` that of a time without one.
-///
-/// # Errors
-/// [`SinceError`].
 pub fn since(text: &str, now: Timestamp, zone: &TimeZone) -> Result<String, SinceError> {
     let wrong = || SinceError { text: text.to_owned() };
     if is_seconds(text) {

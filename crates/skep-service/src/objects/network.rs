@@ -23,15 +23,12 @@ use crate::{
 pub struct Network {
     /// Its identifier: 25 characters of a swarm's, 64 hexadecimal digits of a host's.
     pub id: Id,
-    /// Its name.
     pub name: String,
     /// `overlay`, `bridge`
     pub driver: String,
     /// `swarm`, `local`
     pub scope: String,
-    /// Whether it is the routing mesh's.
     pub ingress: bool,
-    /// Its labels.
     #[serde(deserialize_with = "or_default")]
     pub labels: BTreeMap<String, String>,
 }
@@ -48,15 +45,12 @@ impl Named for Network {
 /// A network to be made.
 #[derive(Debug, Clone, Default)]
 pub struct NewNetwork {
-    /// Its name.
     pub name: String,
     /// `overlay`, `bridge`
     pub driver: String,
     /// Options of the driver: `encrypted`.
     pub options: Vec<KeyValue>,
-    /// Its labels.
     pub labels: Vec<Label>,
-    /// Its subnets.
     pub subnets: Vec<IpNet>,
     /// Parts of subnets that addresses are taken from.
     pub ranges: Vec<IpNet>,
@@ -66,9 +60,7 @@ pub struct NewNetwork {
     pub internal: bool,
     /// Whether containers that are not a service's may join.
     pub attachable: bool,
-    /// Whether it is to be the routing mesh's.
     pub ingress: bool,
-    /// Whether it has IPv6.
     pub ipv6: bool,
     /// `swarm`, `local`; empty is the driver's own.
     pub scope: String,
@@ -82,21 +74,13 @@ pub enum NetworkError {
     NoSubnet {
         /// `gateway`, `range`
         what: &'static str,
-        /// Which.
         value: String,
     },
-    /// Two subnets with addresses in common.
     #[error("the subnets {one} and {other} overlap")]
-    Overlap {
-        /// One.
-        one: IpNet,
-        /// The other.
-        other: IpNet,
-    },
+    Overlap { one: IpNet, other: IpNet },
     /// A subnet with two of what it may have once.
     #[error("the subnet {subnet} cannot have more than one {what}")]
     Twice {
-        /// The subnet.
         subnet: IpNet,
         /// `gateway`, `range`
         what: &'static str,
@@ -105,9 +89,6 @@ pub enum NetworkError {
 
 impl NewNetwork {
     /// The API's JSON.
-    ///
-    /// # Errors
-    /// [`NetworkError`].
     pub fn to_json(&self) -> Result<Value, NetworkError> {
         let labels = self.labels.iter().map(|label| (&label.0.key, &label.0.value));
         let options = self.options.iter().map(|pair| (&pair.key, &pair.value));
@@ -200,7 +181,7 @@ impl Services {
         Ok(Id::new(id))
     }
 
-    /// A network as the engine tells it, nothing left out.
+    /// A network as the engine returns it, nothing left out.
     ///
     /// # Errors
     /// [`ServiceError::Engine`].

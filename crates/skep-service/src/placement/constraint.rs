@@ -48,7 +48,6 @@ impl<'a> Constraint<'a> {
         Some(found.to_owned()).filter(|found| !found.is_empty())
     }
 
-    /// Whether the node meets it.
     pub(super) fn is_met(&self, node: &Node) -> bool {
         let has = self.subject(node).unwrap_or_default();
         let same = match self.key.to_ascii_lowercase().as_str() {

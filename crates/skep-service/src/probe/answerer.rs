@@ -37,7 +37,7 @@ pub(super) fn clues<'a>(headers: impl Iterator<Item = &'a [u8]>, body: &'a [u8])
     clues
 }
 
-/// The tasks that may answer, by everything that tells them.
+/// The tasks that may answer, by everything that identifies them.
 #[derive(Debug, Clone, Default)]
 pub struct Answerers {
     names: HashMap<String, String>,

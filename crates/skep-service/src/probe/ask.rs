@@ -28,9 +28,7 @@ pub struct Ask {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no {what}")]
 pub struct AskError {
-    /// What was written.
     pub text: String,
-    /// What it was meant to be.
     pub what: &'static str,
 }
 
@@ -64,9 +62,6 @@ impl Ask {
     }
 
     /// The same, under a name.
-    ///
-    /// # Errors
-    /// [`AskError`].
     pub fn with_host(mut self, host: &str) -> Result<Self, AskError> {
         let value = HeaderValue::from_str(host);
         self.host =

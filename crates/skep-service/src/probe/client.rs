@@ -34,7 +34,6 @@ pub(super) struct Answer {
     pub(super) clues: Vec<String>,
 }
 
-/// Sends one request.
 pub(super) async fn send(address: SocketAddr, ask: &Ask) -> Result<Answer, Loss> {
     let began = Instant::now();
     let stream = timeout(ask.timeout, TcpStream::connect(address)).await;

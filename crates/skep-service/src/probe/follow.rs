@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use skep_context::pause;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -11,7 +12,6 @@ use crate::{
     error::ServiceError,
 };
 
-/// How often the service is asked for.
 const INTERVAL: Duration = Duration::from_millis(250);
 
 /// What an update of a service does.
@@ -19,13 +19,12 @@ const INTERVAL: Duration = Duration::from_millis(250);
 pub enum Update {
     /// None is under way, and none has been seen.
     Idle,
-    /// One is under way.
     UnderWay,
     /// The one that was seen has ended so.
     Ended(UpdateState),
 }
 
-/// Tells an update that is seen from those that were before.
+/// Distinguishes an update that is seen from those that were before.
 #[derive(Debug, Clone)]
 pub struct Follow {
     before: Option<Timestamp>,
@@ -85,7 +84,7 @@ impl Services {
                 Err(error) => return Err(error),
             }
             // The next request sees a cancellation.
-            let _ = tokio::time::timeout(INTERVAL, cancel.cancelled()).await;
+            pause(cancel, INTERVAL).await;
         }
     }
 

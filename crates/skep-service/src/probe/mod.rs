@@ -6,7 +6,7 @@
 //!
 //! - [`port`]: which port, at which nodes, and what stands in the way.
 //! - [`Ask`] and [`Target`]: what is sent, and where.
-//! - [`count`] sends so many and ends; [`steady`] sends at a rate until it is told to stop.
+//! - [`count`] sends so many and ends; [`steady`] sends at a rate until it is stopped.
 //! - [`Tally`]: what came of it at one node.
 //! - [`answerer`]: which task answered, where the answer tells.
 //! - [`follow`]: when an update has ended.
@@ -28,7 +28,6 @@ pub use tally::{Percentiles, Tally, Value};
 /// A node, and where this host sends its requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// The node's name.
     pub node: String,
     /// Where its port is reached from here.
     pub address: SocketAddr,
@@ -37,28 +36,21 @@ pub struct Target {
 /// What a request can wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
-    /// The connection.
     Connect,
     /// The beginning of an answer.
     Answer,
-    /// The rest of it.
     Body,
 }
 
 /// How a request was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Loss {
-    /// Nobody listens there.
     Refused,
-    /// There is no way there.
     Unreachable,
     /// The connection was reset or closed before the answer was whole.
     Reset,
-    /// Something did not come in time.
     TimedOut(Phase),
-    /// What came is not HTTP.
     NotHttp,
-    /// An answer with a status that was not expected.
     Status(u16),
     /// An answer without a text that was expected.
     Content,

@@ -15,28 +15,12 @@ use super::{Loss, Phase, Tally};
 pub enum PortError {
     /// It publishes nothing that HTTP could be spoken to.
     #[error("service {service} publishes no TCP port: there is nothing to send requests to")]
-    None {
-        /// The service.
-        service: String,
-    },
-    /// It publishes several.
+    None { service: String },
     #[error("service {service} publishes several ports: {}", list(.ports))]
-    Several {
-        /// The service.
-        service: String,
-        /// Its TCP ports.
-        ports: Vec<PublishedPort>,
-    },
+    Several { service: String, ports: Vec<PublishedPort> },
     /// It does not publish the one that was asked for.
     #[error("service {service} does not publish port {port}: it publishes {}", list(.ports))]
-    Unknown {
-        /// The service.
-        service: String,
-        /// What was asked for.
-        port: u16,
-        /// Its TCP ports.
-        ports: Vec<PublishedPort>,
-    },
+    Unknown { service: String, port: u16, ports: Vec<PublishedPort> },
 }
 
 fn list(ports: &[PublishedPort]) -> String {
@@ -50,9 +34,6 @@ fn list(ports: &[PublishedPort]) -> String {
 
 /// The TCP port of a service that is to be asked: the only one, or the one whose published port is
 /// `wanted`, or else whose port in the container is.
-///
-/// # Errors
-/// [`PortError`].
 pub fn published(service: &Service, wanted: Option<u16>) -> Result<PublishedPort, PortError> {
     // What is published in the mode `host` is in the spec only.
     let given = service.endpoint.ports.iter();
@@ -83,7 +64,6 @@ pub fn published(service: &Service, wanted: Option<u16>) -> Result<PublishedPort
 /// A node, and its port that should answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The node's name.
     pub node: String,
     /// The node's address in the swarm.
     pub address: String,
@@ -143,7 +123,6 @@ pub fn no_task(service: &Service, tasks: &[Task]) -> Option<String> {
 /// What is known of a node that does not answer.
 #[derive(Debug, Clone, Default)]
 pub struct Silent {
-    /// The node's name.
     pub node: String,
     /// How it is, where the manager says.
     pub state: Option<NodeState>,
@@ -151,7 +130,7 @@ pub struct Silent {
     pub ipvs: Option<bool>,
 }
 
-/// Why a node does not answer, as far as can be told from outside, and what to do.
+/// Why a node does not answer, as far as it shows from outside, and what to do.
 pub fn why(silent: &Silent, port: &PublishedPort, at: u16, tally: &Tally) -> Reason {
     let Silent { node, state, ipvs } = silent;
     if let Some(state) = state.as_ref().filter(|state| **state != NodeState::Ready) {

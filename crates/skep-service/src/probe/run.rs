@@ -6,17 +6,15 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
-use skep_model::Events;
+use skep_context::Context;
 use tokio::time::{MissedTickBehavior, interval};
-use tokio_util::sync::CancellationToken;
 
 use super::{Ask, Loss, Tally, Target, client::send};
 
-/// Requests at one node that nobody has answered, after which no more are sent: the rest would be
+/// Unanswered requests at one node after which no more are sent: the rest would be
 /// lost as well, each after its whole time.
 const ENOUGH: u64 = 5;
 
-/// How often progress is told.
 const FRAME: Duration = Duration::from_millis(250);
 
 /// Requests under way at one node, at most: they wait for a node that is slower than the rate.
@@ -30,9 +28,9 @@ pub async fn count(
     ask: &Ask,
     requests: u64,
     concurrency: usize,
-    events: &Events,
-    cancel: &CancellationToken,
+    context: Context<'_>,
 ) -> Vec<Tally> {
+    let Context { events, cancel, .. } = context;
     let start = Instant::now();
     let nodes = targets.iter().map(|target| async move {
         let step = events.step(&target.node, "sending requests");
@@ -43,12 +41,9 @@ pub async fn count(
                 if answered.load(Relaxed) == 0 && lost.load(Relaxed) >= ENOUGH {
                     break;
                 }
-                let ended = tokio::select! {
-                    biased;
-                    () = cancel.cancelled() => break,
-                    ended = send(target.address, ask) => ended,
-                };
-                // Whoever answers, even with an error, is not given up.
+                let sent = cancel.run_until_cancelled(send(target.address, ask)).await;
+                let Some(ended) = sent else { break };
+                // A node that answers, even with an error, is not given up.
                 let heard = ended.as_ref().map_or_else(|loss: &Loss| loss.is_answer(), |_| true);
                 if heard { &answered } else { &lost }.fetch_add(1, Relaxed);
                 tally.add(ended, start.elapsed());
@@ -67,15 +62,10 @@ pub async fn count(
     join_all(nodes).await
 }
 
-/// Sends `rate` requests a second to each target until `stop` fires, waits for those under way,
+/// Sends `rate` requests a second to each target until it is cancelled, waits for those under way,
 /// and says what came of all, in the targets' order.
-pub async fn steady(
-    targets: &[Target],
-    ask: &Ask,
-    rate: f64,
-    events: &Events,
-    stop: &CancellationToken,
-) -> Vec<Tally> {
+pub async fn steady(targets: &[Target], ask: &Ask, rate: f64, context: Context<'_>) -> Vec<Tally> {
+    let Context { events, cancel, .. } = context;
     let start = Instant::now();
     let nodes = targets.iter().map(|target| async move {
         let step = events.step(&target.node, "sending requests");
@@ -87,7 +77,7 @@ pub async fn steady(
         let mut shown = interval(FRAME);
         loop {
             tokio::select! {
-                () = stop.cancelled() => break,
+                () = cancel.cancelled() => break,
                 Some(ended) = under_way.next(), if !under_way.is_empty() => {
                     tally.add(ended, start.elapsed());
                 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{Loss, client::Answer};
 
-/// Values, and sets of clues, that are told apart at most: a header with another value each time
+/// How many values, and sets of clues, are kept apart: a header with another value each time
 /// must not fill the memory.
 const DISTINCT: usize = 1000;
 
@@ -14,15 +14,10 @@ const OTHERS: &str = "(others)";
 /// What came of the requests to one node. Times are since the probe's start.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
-    /// How many were sent.
     pub sent: u64,
-    /// How many were answered.
     pub answered: u64,
-    /// How the others were lost.
     pub losses: BTreeMap<Loss, u64>,
-    /// When the first was lost.
     pub first_loss: Option<Duration>,
-    /// When the last was lost.
     pub last_loss: Option<Duration>,
     /// The values of the header in answers; empty for answers without it.
     pub values: BTreeMap<String, Value>,
@@ -46,18 +41,13 @@ pub struct Value {
 /// How long answers took: so many of a hundred took no longer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Percentiles {
-    /// Half of them.
     pub p50: Duration,
-    /// 90 of 100.
     pub p90: Duration,
-    /// 99 of 100.
     pub p99: Duration,
-    /// All.
     pub max: Duration,
 }
 
 impl Tally {
-    /// Adds a request that ended at `at`.
     pub(super) fn add(&mut self, ended: Result<Answer, Loss>, at: Duration) {
         self.sent += 1;
         match ended {
@@ -164,7 +154,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever counts: the sum is the same.
+        /// However the requests are divided, the sum is the same.
         #[test]
         fn halves_make_a_whole(requests in prop::collection::vec((any::<bool>(), 0u64..50, "[ab]?"), 0..60), cut in 0usize..60) {
             let cut = cut.min(requests.len());

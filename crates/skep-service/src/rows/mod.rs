@@ -76,7 +76,7 @@ impl NamedNode {
         (self.id, name.unwrap_or(self.description.hostname))
     }
 
-    /// Whether nobody hears it any more.
+    /// Whether it has stopped answering its manager.
     fn is_lost(&self) -> bool {
         matches!(self.status.state, NodeState::Down | NodeState::Disconnected)
     }

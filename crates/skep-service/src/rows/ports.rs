@@ -11,7 +11,6 @@ pub struct PortRange {
     pub published: (u16, u16),
     /// The first and the last port of the container.
     pub target: (u16, u16),
-    /// What is spoken there.
     pub protocol: PortProtocol,
 }
 

@@ -17,15 +17,10 @@ use crate::{
 /// One line of a list of services.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceRow {
-    /// Its identifier.
     pub id: Id,
-    /// Its name.
     pub name: String,
-    /// How many tasks it has, and where.
     pub mode: Mode,
-    /// How many of them run, on nodes that are there.
     pub running: u64,
-    /// How many should run.
     pub desired: u64,
     /// Of a job, how many have ended well.
     pub completed: u64,
@@ -33,7 +28,6 @@ pub struct ServiceRow {
     pub max_per_node: u64,
     /// `nginx:1.26`
     pub image: String,
-    /// What the mesh publishes.
     pub ports: Vec<PortRange>,
 }
 
@@ -75,7 +69,7 @@ struct Placement {
     max_replicas: u64,
 }
 
-/// A task on a node that nobody hears: whose, and whether it counts as running.
+/// A task on a node that does not answer: its service, and whether it counts as running.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct LostTask {

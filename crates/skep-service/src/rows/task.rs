@@ -20,20 +20,16 @@ use crate::{
 /// Whether rows name services and nodes, or give their identifiers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Names {
-    /// Names.
     Resolved,
-    /// Identifiers.
     Ids,
 }
 
 /// One line of a list of tasks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskRow {
-    /// Its identifier.
     pub id: Id,
     /// `web.1`, or `web.NODE-ID` where there is one on each node.
     pub name: String,
-    /// Whose it is.
     pub service_id: Id,
     /// Which of a service's replicas, from 1; 0 for a service with one on each node.
     pub slot: u64,
@@ -45,9 +41,7 @@ pub struct TaskRow {
     pub node_id: Id,
     /// The node's name or identifier; empty until it is placed.
     pub node: String,
-    /// What it should do.
     pub desired: TaskState,
-    /// What it does.
     pub state: TaskState,
     /// Since when.
     pub since: Option<Timestamp>,

@@ -14,7 +14,6 @@ pub struct Attachment {
     pub network: String,
     /// More names of the service there.
     pub aliases: Vec<String>,
-    /// Options for the network's driver.
     pub driver_options: Map<String, Value>,
 }
 
@@ -78,15 +77,13 @@ impl FromStr for Attachment {
 /// `source=NAME,target=FILE,uid=0,gid=0,mode=0444`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileReference {
-    /// The secret's or config's name.
     pub source: String,
     /// The file; a relative one is in `/run/secrets`, or for a config in `/`.
     pub target: String,
-    /// Whose, as a number in text.
+    /// The owner, as a number in text.
     pub uid: String,
-    /// Which group's, as a number in text.
+    /// The group, as a number in text.
     pub gid: String,
-    /// Permission bits.
     pub mode: u32,
 }
 

@@ -71,7 +71,6 @@ impl FromStr for Ulimit {
 /// `--host db:10.0.0.5`: a line of `/etc/hosts`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
-    /// The name.
     pub name: String,
     /// The address, or `host-gateway`.
     pub address: String,
@@ -163,7 +162,6 @@ impl FromStr for Preference {
 pub struct GenericResource {
     /// `gpu`
     pub kind: String,
-    /// How many.
     pub count: i64,
 }
 
@@ -193,7 +191,6 @@ impl FromStr for GenericResource {
 /// takes it away.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum CredentialSpec {
-    /// None.
     #[default]
     None,
     /// In a config, by name.

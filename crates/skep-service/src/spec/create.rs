@@ -30,18 +30,13 @@ pub struct ServiceCreate {
     pub image: String,
     /// In place of the image's own command.
     pub args: Vec<String>,
-    /// Its mode.
     pub mode: NewMode,
-    /// Everything else.
     pub options: Options,
 }
 
 impl ServiceCreate {
     /// The service's JSON, for `POST /services/create`. `resolved` has the identifiers of what the
     /// options name: see [`crate::Services::resolve`].
-    ///
-    /// # Errors
-    /// [`SpecError`].
     pub fn spec(&self, resolved: &Resolved) -> Result<Value, SpecError> {
         let options = &self.options;
         let rollout = options.update.is_asked() || options.rollback.is_asked();
@@ -70,9 +65,6 @@ impl ServiceCreate {
 
     /// The JSON of a stack's service: with the fields that docker's `stack deploy` always sends, the
     /// image as its file has it, networks by their names, secrets and configs without identifiers.
-    ///
-    /// # Errors
-    /// [`SpecError`].
     pub(crate) fn stack_spec(&self) -> Result<Value, SpecError> {
         let base = json!({
             "Name": self.name.as_deref().unwrap_or_default(),

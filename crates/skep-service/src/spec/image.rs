@@ -30,7 +30,7 @@ pub fn registry(image: &str) -> &str {
     }
 }
 
-/// The name with the digest that the engine's `GET /distribution/NAME/json` told, and the
+/// The name with the digest that the engine's `GET /distribution/NAME/json` returned, and the
 /// platforms it exists for; `None` if the answer has no digest.
 pub(crate) fn pinned(image: &str, answer: &Value) -> Option<(String, Vec<Platform>)> {
     let digest = answer["Descriptor"]["digest"].as_str().filter(|digest| !digest.is_empty())?;
@@ -46,7 +46,7 @@ pub(crate) fn pinned(image: &str, answer: &Value) -> Option<(String, Vec<Platfor
     Some((format!("{image}@{digest}"), platforms.iter().map(platform).collect()))
 }
 
-/// What the docker CLI says where the digest could not be had.
+/// What the docker CLI prints where the digest could not be resolved.
 pub fn digest_warning(image: &str) -> String {
     format!(
         "image {image} could not be accessed on a registry to record\nits digest. Each node will \

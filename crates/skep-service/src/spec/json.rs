@@ -13,7 +13,6 @@ pub(super) fn child<'a>(value: &'a mut Value, key: &str) -> &'a mut Value {
     slot
 }
 
-/// Sets `key`, if there is something to set.
 pub(super) fn set(value: &mut Value, key: &str, to: Option<impl Into<Value>>) {
     if let Some(to) = to {
         value[key] = to.into();

@@ -40,11 +40,8 @@ pub use value::{Cpus, KeyValue, Label, Memory, PositiveSpan, Ratio, Span, ValueE
 /// Identifiers of what options name, by the names that were written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resolved {
-    /// Networks.
     pub networks: BTreeMap<String, String>,
-    /// Secrets.
     pub secrets: BTreeMap<String, String>,
-    /// Configs.
     pub configs: BTreeMap<String, String>,
 }
 

@@ -28,13 +28,10 @@ pub struct Mount {
     /// Of Docker Desktop: how soon writes are seen on the other side.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consistency: Option<String>,
-    /// What only a volume has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume_options: Option<VolumeOptions>,
-    /// What only a directory of the node has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bind_options: Option<BindOptions>,
-    /// What only memory has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tmpfs_options: Option<TmpfsOptions>,
 }
@@ -52,7 +49,6 @@ pub struct VolumeOptions {
     /// Labels of the volume, if it is made for the mount.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<Map<String, Value>>,
-    /// Its driver.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub driver_config: Option<DriverConfig>,
 }
@@ -64,7 +60,6 @@ pub struct DriverConfig {
     /// `local`
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The driver's own options.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub options: Option<Map<String, Value>>,
 }
@@ -94,7 +89,6 @@ pub struct TmpfsOptions {
     /// At most so many bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<i64>,
-    /// Permission bits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<u32>,
 }

@@ -16,21 +16,16 @@ use crate::{
 /// are what is added.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Options {
-    /// Labels of the service.
     pub labels: Vec<Label>,
-    /// Labels of its containers.
     pub container_labels: Vec<Label>,
     /// In place of the image's entrypoint.
     pub entrypoint: Option<Words>,
     /// `NAME=VALUE`, resolved: see [`super::env::variable`].
     pub env: Vec<String>,
-    /// The container's host name.
     pub hostname: Option<String>,
-    /// The working directory.
     pub workdir: Option<String>,
     /// `name|uid[:group|gid]`
     pub user: Option<String>,
-    /// More groups.
     pub groups: Vec<String>,
     /// Windows: an account managed elsewhere.
     pub credential_spec: Option<CredentialSpec>,
@@ -38,47 +33,32 @@ pub struct Options {
     pub init: Option<bool>,
     /// Windows: how containers are kept apart.
     pub isolation: Option<String>,
-    /// Whether there is a terminal.
     pub tty: Option<bool>,
     /// Whether its standard input stays open, which only Compose files ask for.
     pub open_stdin: Option<bool>,
-    /// Whether the root file system is read-only.
     pub read_only: Option<bool>,
     /// `SIGTERM`
     pub stop_signal: Option<String>,
     /// How long a container may take to end.
     pub stop_grace_period: Option<Span>,
-    /// Mounts.
     pub mounts: Vec<Mount>,
     /// Name servers, each an address.
     pub dns: Vec<String>,
-    /// Options of the resolver.
     pub dns_options: Vec<String>,
-    /// Domains to search.
     pub dns_search: Vec<String>,
-    /// Names and addresses.
     pub hosts: Vec<Host>,
     /// `net.core.somaxconn=1024`
     pub sysctls: Vec<KeyValue>,
-    /// Capabilities to have.
     pub cap_add: Vec<String>,
-    /// Capabilities not to have.
     pub cap_drop: Vec<String>,
-    /// Limits of processes.
     pub ulimits: Vec<Ulimit>,
-    /// Secrets, as files.
     pub secrets: Vec<FileReference>,
-    /// Configs, as files.
     pub configs: Vec<FileReference>,
-    /// Networks.
     pub networks: Vec<Attachment>,
-    /// Processors, memory and processes.
     pub resources: Resources,
-    /// When a task is started again.
     pub restart: Restart,
     /// `node.role==worker`
     pub constraints: Vec<String>,
-    /// What to spread over.
     pub placement_preferences: Vec<Preference>,
     /// At most so many tasks on one node; 0 is no limit.
     pub replicas_max_per_node: Option<u64>,
@@ -86,17 +66,13 @@ pub struct Options {
     pub replicas: Option<u64>,
     /// Of a job, how many tasks run at once.
     pub max_concurrent: Option<u64>,
-    /// How an update goes.
     pub update: Rollout,
-    /// How a rollback goes.
     pub rollback: Rollout,
     /// What the service's name resolves to.
     pub endpoint_mode: Option<EndpointMode>,
-    /// Published ports.
     pub publish: Vec<Ports>,
     /// `json-file`
     pub log_driver: Option<String>,
-    /// Options of the log driver.
     pub log_options: Vec<KeyValue>,
     /// How containers are known to be healthy.
     pub health: Health,
@@ -112,9 +88,7 @@ impl Options {
 /// Processors, memory and processes of each task.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Resources {
-    /// At most so many processors.
     pub limit_cpu: Option<Cpus>,
-    /// At most so much memory.
     pub limit_memory: Option<Memory>,
     /// At most so many processes; 0 is no limit.
     pub limit_pids: Option<i64>,
@@ -122,18 +96,15 @@ pub struct Resources {
     pub reserve_cpu: Option<Cpus>,
     /// Memory that a node must have left.
     pub reserve_memory: Option<Memory>,
-    /// What else a node must have left.
     pub generic: Vec<GenericResource>,
 }
 
 /// When a task is started again.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Restart {
-    /// After which end.
     pub condition: Option<RestartCondition>,
     /// How long to wait before.
     pub delay: Option<Span>,
-    /// How often at most; 0 is no limit.
     pub max_attempts: Option<u64>,
     /// Within what time.
     pub window: Option<Span>,
@@ -155,7 +126,6 @@ pub struct Rollout {
     pub delay: Option<Span>,
     /// How long a new task is watched.
     pub monitor: Option<Span>,
-    /// What happens when a task fails.
     pub failure_action: Option<FailureAction>,
     /// The share of tasks that may fail.
     pub max_failure_ratio: Option<Ratio>,
@@ -220,15 +190,11 @@ pub struct Removals {
     pub container_labels: Vec<String>,
     /// Environment variables, by name.
     pub env: Vec<String>,
-    /// Groups.
     pub groups: Vec<String>,
     /// Mounts, by their place in the container.
     pub mounts: Vec<String>,
-    /// Name servers.
     pub dns: Vec<String>,
-    /// Options of the resolver.
     pub dns_options: Vec<String>,
-    /// Domains to search.
     pub dns_search: Vec<String>,
     /// Host names: `NAME`, or `NAME:ADDRESS`.
     pub hosts: Vec<String>,
@@ -236,9 +202,7 @@ pub struct Removals {
     pub sysctls: Vec<String>,
     /// Limits of processes, by name.
     pub ulimits: Vec<String>,
-    /// Secrets, by name.
     pub secrets: Vec<String>,
-    /// Configs, by name.
     pub configs: Vec<String>,
     /// Networks, by name or identifier.
     pub networks: Vec<String>,
@@ -246,7 +210,6 @@ pub struct Removals {
     pub generic_resources: Vec<String>,
     /// Constraints, as they are written.
     pub constraints: Vec<String>,
-    /// Placement preferences.
     pub placement_preferences: Vec<Preference>,
     /// Ports, by the container's own.
     pub publish: Vec<Ports>,

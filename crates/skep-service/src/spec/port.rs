@@ -58,7 +58,6 @@ impl Claims {
         taken.is_some_and(|on_every_node| *on_every_node || port.publish_mode != PublishMode::Host)
     }
 
-    /// Adds a port.
     pub(crate) fn add(&mut self, port: &PublishedPort) {
         if port.published_port != 0 {
             let key = (port.published_port, port.protocol.clone());

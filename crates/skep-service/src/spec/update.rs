@@ -23,7 +23,6 @@ pub struct ServiceUpdate {
     pub force: bool,
     /// What is set, and what is added to lists.
     pub options: Options,
-    /// What is taken away from lists.
     pub remove: Removals,
 }
 

@@ -8,9 +8,7 @@ use std::{fmt, str::FromStr};
 pub struct ValueError {
     /// What it should be: `duration`.
     pub what: &'static str,
-    /// What was written.
     pub text: String,
-    /// What is wrong with it, or what to write.
     pub fix: String,
 }
 
@@ -210,9 +208,7 @@ impl FromStr for Ratio {
 /// `KEY=VALUE`; `KEY` alone has an empty value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyValue {
-    /// Before the first `=`.
     pub key: String,
-    /// Behind it.
     pub value: String,
 }
 

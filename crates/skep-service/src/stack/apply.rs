@@ -1,9 +1,11 @@
 //! Making a plan true, and taking stacks away.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::ControlFlow, time::Duration};
 
 use serde_json::Value;
+use skep_context::{Polled, after, poll_until, when};
 use skep_engine::{Engine, EngineError};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -18,21 +20,19 @@ use crate::{
 };
 
 /// How often is looked whether tasks have gone.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const INTERVAL: Duration = Duration::from_millis(200);
 
 /// One service of a stack, deployed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deployed {
-    /// Its identifier.
     pub id: Id,
-    /// Its name.
     pub name: String,
 }
 
 impl Stacks {
     /// Makes and changes what the plan says, in its order: networks, secrets, configs, services.
-    /// Nothing is pruned. `tell` is told each step before it is done, warnings of the engine go to
-    /// `warn`. Returns all services of the files, those that were not touched included.
+    /// Nothing is pruned. `tell` is called with each step before it is done, `warn` with warnings
+    /// of the engine. Returns all services of the files, those that were not touched included.
     ///
     /// # Errors
     /// [`StackError::Object`] for the first that the engine refuses; the same plan made anew goes on
@@ -197,7 +197,7 @@ impl Stacks {
     }
 
     /// Removes what [`Stacks::parts`] has found: services first, and networks once no task uses
-    /// them any more. Goes on after a refusal. `tell` is told each object before it is removed.
+    /// them any more. Goes on after a refusal. `tell` is called with each object before that.
     ///
     /// # Errors
     /// [`StackError::Left`] with what is still there; [`StackError::Service`].
@@ -212,19 +212,17 @@ impl Stacks {
         let mut left = Vec::new();
         // Secrets and configs after the services that use them, as docker does; networks last, for
         // an engine refuses a network that a task still has.
-        let deadline = tokio::time::Instant::now() + wait.unwrap_or_default();
+        let deadline = after(wait.unwrap_or_default());
+        let is_busy = |error: &StackError| matches!(error, StackError::Object { source, .. } if is_in_use(source));
         for (kind, name, id) in parts {
             tell(*kind, name);
-            let removed = loop {
-                let removed = remove(self.engine(), *kind, name, id.as_str(), cancel).await;
-                let busy =
-                    matches!(&removed, Err(StackError::Object { source, .. }) if is_in_use(source));
-                if !busy || tokio::time::Instant::now() >= deadline {
-                    break removed;
+            let removed = poll_until(cancel, INTERVAL, deadline, async || {
+                match remove(self.engine(), *kind, name, id.as_str(), cancel).await {
+                    Err(error) if is_busy(&error) => Ok(ControlFlow::Continue(error)),
+                    ended => ended.map(ControlFlow::Break),
                 }
-                pause(cancel).await;
-            };
-            match removed {
+            });
+            match removed.await.and_then(Polled::met) {
                 Err(error) if error.is_cancelled() => return Err(error),
                 Err(StackError::Object { what, source, .. }) => {
                     left.push(format!("{what}: {source}"));
@@ -237,11 +235,13 @@ impl Stacks {
             left.extend(self.tasks_left(stack, parts, deadline, cancel).await?);
         }
         // A manager lists a network for a moment after it has gone.
-        while wait.is_some() && left.is_empty() && !self.parts(stack, cancel).await?.is_empty() {
-            if tokio::time::Instant::now() >= deadline {
+        if wait.is_some() && left.is_empty() {
+            let polled = poll_until(cancel, INTERVAL, deadline, async || {
+                Ok::<_, StackError>(when(self.parts(stack, cancel).await?.is_empty()))
+            });
+            if polled.await?.met().is_err() {
                 left.push("something of it is listed still".to_owned());
             }
-            pause(cancel).await;
         }
         if left.is_empty() { Ok(()) } else { Err(StackError::Left { stack: stack.into(), left }) }
     }
@@ -251,24 +251,23 @@ impl Stacks {
         &self,
         stack: &str,
         parts: &[(Kind, String, Id)],
-        deadline: tokio::time::Instant,
+        deadline: Instant,
         cancel: &CancellationToken,
     ) -> Result<Option<String>, StackError> {
         if !parts.iter().any(|(kind, ..)| *kind == Kind::Service) {
             return Ok(None);
         }
         let label = format!("{NAMESPACE_LABEL}={stack}");
-        loop {
+        let polled = poll_until(cancel, INTERVAL, deadline, async || {
             let tasks: Vec<Task> = self.services().tasks(&[("label", &label)], cancel).await?;
             let running = tasks.iter().filter(|task| !task.status.state.is_over()).count();
-            if running == 0 {
-                return Ok(None);
-            }
-            if tokio::time::Instant::now() >= deadline {
-                return Ok(Some(format!("{running} tasks have not ended yet")));
-            }
-            pause(cancel).await;
-        }
+            Ok::<_, ServiceError>(match running {
+                0 => ControlFlow::Break(()),
+                running => ControlFlow::Continue(running),
+            })
+        });
+        let running = polled.await?.met().err();
+        Ok(running.map(|running| format!("{running} tasks have not ended yet")))
     }
 
     /// The services of one stack, or of all, in the engine's order.
@@ -315,13 +314,6 @@ impl Stacks {
     }
 }
 
-async fn pause(cancel: &CancellationToken) {
-    tokio::select! {
-        () = cancel.cancelled() => {}
-        () = tokio::time::sleep(LOOK_EVERY) => {}
-    }
-}
-
 /// Removes one object; one that is gone already is removed.
 async fn remove(
     engine: &Engine,
@@ -346,7 +338,7 @@ fn is_gone(error: &EngineError) -> bool {
 }
 
 /// Whether a network cannot be removed since a task that is ending still has it. What a service has
-/// stays in use however long somebody waits.
+/// stays in use however long one waits.
 fn is_in_use(error: &EngineError) -> bool {
     let words = ["in use by task", "active endpoints"];
     error.api().is_some_and(|(_, message)| words.iter().any(|word| message.contains(word)))

@@ -34,7 +34,7 @@ pub(super) fn changes(old: &Value, new: &Value) -> Vec<Change> {
 /// asked. Identifiers of secrets and configs go too: their names are there.
 fn normal(field: &str, value: &Value) -> Value {
     match value {
-        // An engine that is told no number means one.
+        // An engine that receives no number means one.
         Value::Object(map) if field == "Replicated" && !map.contains_key("Replicas") => {
             serde_json::json!({"Replicas": 1})
         }

@@ -11,7 +11,6 @@ use crate::ServiceError;
 pub struct Place {
     /// The file, as it was named.
     pub file: Arc<str>,
-    /// The line, from 1.
     pub line: usize,
 }
 
@@ -24,11 +23,9 @@ impl fmt::Display for Place {
 /// One mistake in a Compose file. Its text begins with the file and the line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Where.
     pub place: Place,
     /// Which value: `services.web.ports[0]`; empty if it is no value.
     pub path: String,
-    /// What is wrong.
     pub problem: String,
     /// What to write instead; may be empty.
     pub fix: Advice,
@@ -64,9 +61,7 @@ impl fmt::Display for Fault {
 /// touched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Obstacle {
-    /// What stands in the way.
     pub problem: String,
-    /// What to do about it.
     pub fix: Advice,
 }
 
@@ -83,36 +78,23 @@ pub enum StackError {
     #[error(
         "`{name}` cannot be the name of a stack: write letters, digits, `_`, `.` and `-`, beginning with a letter or a digit"
     )]
-    Name {
-        /// The name.
-        name: String,
-    },
+    Name { name: String },
     /// The swarm is not as the files need it. Nothing was touched.
     #[error("stack {stack} cannot be deployed as things are: nothing was touched")]
-    Obstacles {
-        /// The stack.
-        stack: String,
-        /// All there are.
-        obstacles: Vec<Obstacle>,
-    },
-    /// An engine could not be asked, or refused.
+    Obstacles { stack: String, obstacles: Vec<Obstacle> },
     #[error(transparent)]
     Service(#[from] ServiceError),
-    /// The engine refused an object of the stack.
     #[error("cannot {action} {what}")]
     Object {
         /// `create`, `update`, `remove`
         action: &'static str,
         /// `network web_default`
         what: String,
-        /// What happened.
         #[source]
         source: skep_engine::EngineError,
     },
-    /// Some objects of a stack are still there.
     #[error("failed to remove some resources from stack: {stack}")]
     Left {
-        /// The stack.
         stack: String,
         /// What is there, each with its reason.
         left: Vec<String>,

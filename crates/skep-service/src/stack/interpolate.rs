@@ -42,7 +42,6 @@ pub(super) fn interpolate(
     }
 }
 
-/// The text with its variables replaced.
 fn substitute(
     text: &str,
     environment: &BTreeMap<String, String>,

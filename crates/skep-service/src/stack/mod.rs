@@ -73,7 +73,7 @@ impl Stacks {
     }
 }
 
-/// Whose something is: the name of a stack. docker's label.
+/// The name of the stack that an object belongs to. docker's label.
 pub const NAMESPACE_LABEL: &str = "com.docker.stack.namespace";
 
 /// The image of a service as its file has it, without the digest. docker's label.

@@ -27,11 +27,8 @@ const MAX_FILES: usize = 256 << 20;
 /// What normalising needs besides the tree.
 #[derive(Debug)]
 pub(super) struct World<'w> {
-    /// Relative paths begin here.
     pub(super) directory: &'w Path,
-    /// Variables.
     pub(super) environment: &'w BTreeMap<String, String>,
-    /// Where mistakes are told.
     pub(super) faults: &'w Faults,
     /// What the files that the Compose files name may still have together, in bytes.
     budget: Cell<usize>,

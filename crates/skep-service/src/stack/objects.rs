@@ -15,7 +15,6 @@ use super::{
 };
 use crate::spec::{DriverConfig, VolumeOptions};
 
-/// The network driver of a swarm.
 const OVERLAY: &str = "overlay";
 
 /// What a secret or config holds. Its text appears nowhere.
@@ -38,18 +37,15 @@ impl fmt::Debug for Data {
 /// A network: the stack's own, or one that must be there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
-    /// Its name in the swarm.
     pub name: String,
     /// What it is made as; `None` if it is not the stack's.
     pub create: Option<Value>,
-    /// Where it is declared.
     pub place: Option<Place>,
 }
 
 /// A volume; it is made where a task needs it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Volume {
-    /// Its name on the nodes.
     pub name: String,
     /// `VolumeOptions` of a mount, without what the mount says itself.
     pub(super) options: VolumeOptions,
@@ -58,15 +54,12 @@ pub struct Volume {
 /// A secret or a config: the stack's own, or one that must be there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
-    /// Its name in the swarm.
     pub name: String,
     /// What it is made as, without its data; `None` if it is not the stack's.
     pub create: Option<Value>,
-    /// What it holds.
     pub data: Option<Data>,
     /// Where that came from, as messages say.
     pub origin: String,
-    /// Where it is declared.
     pub place: Place,
 }
 
@@ -116,8 +109,8 @@ fn name_of(
     (name.unwrap_or_else(own), is_external)
 }
 
-/// Reads a member of the top-level `networks`; `None` stands for the default network that nobody
-/// declared.
+/// Reads a member of the top-level `networks`; `None` stands for the default network that no file
+/// declares.
 pub(super) fn network(stack: &str, key: &str, spot: Option<&Spot<'_>>) -> Network {
     let spot = spot.filter(|spot| !spot.node.is_null());
     let place = spot.map(|spot| spot.place().clone());

@@ -27,23 +27,18 @@ const START_INTERVAL: ApiVersion = ApiVersion { major: 1, minor: 44 };
 /// When the digest of an image is asked for at its registry.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ResolveImage {
-    /// At each deployment.
     #[default]
     Always,
     /// If the file names another image than at the last deployment.
     Changed,
-    /// Never.
     Never,
 }
 
 /// What is to be done with one object.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// It is made.
     Create,
-    /// These fields of it are changed.
     Update(Vec<Change>),
-    /// Nothing.
     Keep,
     /// It is in the swarm and not in the files.
     Prune,
@@ -52,21 +47,14 @@ pub enum Action {
 /// One object of a stack, and what is to be done with it.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// What it is.
     pub kind: Kind,
-    /// Its name in the swarm.
     pub name: String,
-    /// What is done.
     pub action: Action,
-    /// Its identifier, if it is there.
     pub id: Option<Id>,
-    /// Its version, if it is there.
     pub(super) version: u64,
-    /// What is sent.
     pub(super) desired: Desired,
 }
 
-/// What is sent for a step.
 #[derive(Debug, Clone)]
 pub(super) enum Desired {
     Network(Network),
@@ -78,11 +66,9 @@ pub(super) enum Desired {
 /// What a deployment does, in its order. What is pruned comes last.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The stack.
     pub stack: String,
     /// Every object of the files, and then what only the swarm has.
     pub steps: Vec<Step>,
-    /// What a person should know.
     pub warnings: Vec<String>,
 }
 
@@ -106,7 +92,6 @@ impl Plan {
     }
 }
 
-/// What the swarm has.
 struct Found {
     services: Vec<Value>,
     networks: Vec<Value>,
@@ -382,6 +367,7 @@ fn service_step(
     let mut old = known["Spec"].clone();
     let names: BTreeMap<_, _> =
         found.networks.iter().map(|one| (text(one, "/Id"), text(one, "/Name"))).collect();
+    // The engine stores networks by identifier, a file names them: both are compared by name.
     let attached = old.pointer_mut("/TaskTemplate/Networks").and_then(Value::as_array_mut);
     for network in attached.into_iter().flatten() {
         if let Some(name) = names.get(text(network, "/Target")) {

@@ -26,22 +26,17 @@ const SECTIONS: [&str; 5] = ["services", "networks", "volumes", "secrets", "conf
 pub struct Source {
     /// As messages name it.
     pub name: String,
-    /// What is in it.
     pub text: String,
 }
 
 /// A stack as its files have it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Project {
-    /// Its name.
     pub stack: String,
     /// The networks that its services use.
     pub networks: Vec<Network>,
-    /// All its secrets.
     pub secrets: Vec<Object>,
-    /// All its configs.
     pub configs: Vec<Object>,
-    /// Its services.
     pub services: Vec<Wanted>,
     /// What is not wrong, and perhaps not meant.
     pub warnings: Vec<String>,
@@ -84,7 +79,7 @@ impl Project {
         if let (Some(project), true) = (project, faults.is_empty()) {
             return Ok(Project { warnings, ..project });
         }
-        // Of one value the first mistake is told: others follow from it.
+        // Of one value the first mistake is reported: others follow from it.
         let mut seen = BTreeSet::new();
         faults.retain(|fault| {
             fault.path.is_empty() || seen.insert((fault.place.clone(), fault.path.clone()))
@@ -172,7 +167,7 @@ fn read(stack: &str, whole: &Node, world: &World<'_>) -> Project {
         for (entry, spot) in section(whole, name, world) {
             let object = objects::object(stack, &entry.key, &spot, secret, world);
             let all = if secret { &mut declared.secrets } else { &mut declared.configs };
-            // A name whose object is wrong is known nevertheless: one mistake is told once.
+            // A name whose object is wrong is known nevertheless: one mistake is reported once.
             let place = spot.place().clone();
             let unknown = || Object {
                 name: entry.key.clone(),

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::spec::ValueError;
 
-/// What was found wrong so far. Reading goes on after a mistake, so that all are told at once.
+/// What was found wrong so far. Reading goes on after a mistake, so that all are reported at once.
 #[derive(Debug, Default)]
 pub(super) struct Faults(RefCell<Vec<Fault>>);
 
@@ -25,7 +25,7 @@ impl Faults {
     }
 }
 
-/// A value, its path, and where mistakes are told.
+/// A value, its path, and where mistakes are collected.
 #[derive(Debug, Clone)]
 pub(super) struct Spot<'n> {
     pub(super) node: &'n Node,
@@ -38,7 +38,7 @@ impl<'n> Spot<'n> {
         &self.node.place
     }
 
-    /// Tells a mistake; there is no value then.
+    /// Reports a mistake; there is no value then.
     pub(super) fn wrong<T>(&self, problem: impl Into<String>, fix: impl Into<Advice>) -> Option<T> {
         let fault = Fault::at(&self.node.place, problem).of(self.path.as_str()).with_fix(fix);
         self.faults.add(fault);
@@ -53,7 +53,6 @@ impl<'n> Spot<'n> {
         self.wrong(format!("{} stands here in place of {expected}", self.node.kind()), "")
     }
 
-    /// A text as it was written.
     pub(super) fn text(&self) -> Option<String> {
         match &self.node.content {
             Content::Scalar { text, .. } => Some(text.clone()),
@@ -74,7 +73,6 @@ impl<'n> Spot<'n> {
         }
     }
 
-    /// One of these words.
     pub(super) fn word(&self, words: &[&str]) -> Option<String> {
         let text = self.text()?;
         if words.contains(&text.as_str()) {
@@ -120,7 +118,6 @@ impl<'n> Spot<'n> {
         }
     }
 
-    /// The members of a list.
     pub(super) fn items(&self) -> Option<Vec<Spot<'n>>> {
         match &self.node.content {
             Content::List(items) => Some(
@@ -134,7 +131,6 @@ impl<'n> Spot<'n> {
         }
     }
 
-    /// The members of a list as texts.
     pub(super) fn texts(&self) -> Option<Vec<String>> {
         Some(self.items()?.iter().filter_map(Spot::value).collect())
     }
@@ -185,7 +181,7 @@ impl<'n> Fields<'n> {
         Some(self.left.swap_remove(index).1).filter(|spot| !spot.node.is_null())
     }
 
-    /// Tells every key that was not taken, but extensions (`x-…`).
+    /// Reports every key that was not taken, except extensions (`x-…`).
     pub(super) fn end<F: Into<Advice>>(self, why: impl Fn(&str) -> Option<(&'static str, F)>) {
         for (entry, spot) in self.left {
             if entry.key.starts_with("x-") {

@@ -39,7 +39,6 @@ pub(super) struct Declared {
 pub struct Wanted {
     /// Its name in the swarm: `web_front`.
     pub name: String,
-    /// Its image as the file has it.
     pub image: String,
     /// The `ServiceSpec`. Networks are there by their names; secrets and configs have no identifier.
     pub spec: Value,

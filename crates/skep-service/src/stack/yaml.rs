@@ -22,14 +22,12 @@ const MAX_TEXT: usize = 64 << 20;
 /// How deep values may lie within one another.
 const MAX_DEPTH: usize = 64;
 
-/// A value and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Node {
     pub(super) place: Place,
     pub(super) content: Content,
 }
 
-/// What a value is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Content {
     /// A text; `plain` if it stands without quotes, so that it may be a number, a truth or null.
@@ -40,7 +38,6 @@ pub(super) enum Content {
     Map(Vec<Entry>),
 }
 
-/// A key and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) key: String,
@@ -49,7 +46,6 @@ pub(super) struct Entry {
 }
 
 impl Node {
-    /// A quoted text.
     pub(super) fn text(place: &Place, text: impl Into<String>) -> Self {
         let content = Content::Scalar { text: text.into(), plain: false };
         Self { place: place.clone(), content }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use skep_context::Context;
 use skep_model::{Event, Events};
 use skep_service::{
     api::Id,
@@ -64,7 +65,8 @@ async fn converge(script: Vec<(&str, Vec<Answer>)>, timeout: Duration) -> (Outco
     let sink = log.clone();
     let events = Events::new(move |event| sink.lock().unwrap().push(event));
     let cancel = CancellationToken::new();
-    let outcome = fake.services.converge(&Id::new("s1"), timeout, &events, &cancel).await.unwrap();
+    let context = Context::new(&events, &cancel).within(timeout);
+    let outcome = fake.services.converge(&Id::new("s1"), context).await.unwrap();
     let seen = log.lock().unwrap().clone();
     (outcome, seen)
 }
@@ -239,7 +241,7 @@ async fn a_cancelled_watch_ends_at_once() {
     // Cancelled as soon as something is shown.
     let events = Events::new(move |_| stop.cancel());
     let id = Id::new("s1");
-    let watched = fake.services.converge(&id, LONG, &events, &cancel);
+    let watched = fake.services.converge(&id, Context::new(&events, &cancel).within(LONG));
     let ended = tokio::time::timeout(Duration::from_secs(5), watched).await.unwrap();
     assert!(ended.unwrap_err().is_cancelled());
 }
@@ -345,7 +347,9 @@ async fn drained(script: Vec<(&str, Vec<Answer>)>, node: &str, time: Duration) -
     let fake = Fake::start(script).await;
     let cancel = CancellationToken::new();
     let (_, before) = fake.services.before_drain(&[Id::new(node)], &cancel).await.unwrap();
-    fake.services.until_drained(&before, time, &Events::none(), &cancel).await.unwrap()
+    let events = Events::none();
+    let context = Context::new(&events, &cancel).within(time);
+    fake.services.until_drained(&before, context).await.unwrap()
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
-//! What a join that was interrupted, or did not succeed, leaves in an engine, told from a member
-//! that is ill. A member must never be made to leave: it may be the manager that has everything.
+//! What a join that was interrupted, or did not succeed, leaves in an engine, and how it differs
+//! from a member in error. A member must never be made to leave: it may be the manager that has
+//! everything.
 
 use std::time::Duration;
 

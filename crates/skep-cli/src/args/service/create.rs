@@ -85,13 +85,10 @@ pub struct CreateArgs {
     /// A limit of processes; may be repeated
     #[arg(long, value_name = "NAME=SOFT[:HARD]")]
     pub ulimit: Vec<Ulimit>,
-    /// What update takes as well.
     #[command(flatten)]
     pub flags: ServiceFlags,
-    /// The cluster.
     #[command(flatten)]
     pub other_name: OtherName,
-    /// Waiting.
     #[command(flatten)]
     pub wait: Wait,
 }

@@ -15,19 +15,14 @@ use skep_service::{
 /// What both take.
 #[derive(Debug, Args)]
 pub struct ServiceFlags {
-    /// The container.
     #[command(flatten)]
     pub container: ContainerFlags,
-    /// Tasks and places.
     #[command(flatten)]
     pub tasks: TaskFlags,
-    /// Updates and rollbacks.
     #[command(flatten)]
     pub rollout: RolloutFlags,
-    /// Health.
     #[command(flatten)]
     pub health: HealthFlags,
-    /// The registry.
     #[command(flatten)]
     pub registry: RegistryFlags,
 }

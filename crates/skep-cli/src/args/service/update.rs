@@ -30,16 +30,12 @@ pub struct UpdateArgs {
     /// Take the last update back
     #[arg(long)]
     pub rollback: bool,
-    /// What is added.
     #[command(flatten)]
     pub add: AddFlags,
-    /// What is taken away.
     #[command(flatten)]
     pub remove: RemoveFlags,
-    /// What create takes as well.
     #[command(flatten)]
     pub flags: ServiceFlags,
-    /// Waiting.
     #[command(flatten)]
     pub wait: Wait,
 }
@@ -226,7 +222,6 @@ impl UpdateArgs {
 pub struct RollbackArgs {
     /// The service: name or ID
     pub service: String,
-    /// Waiting.
     #[command(flatten)]
     pub wait: Wait,
 }
@@ -237,7 +232,6 @@ pub struct ScaleArgs {
     /// Services, each with how many tasks it is to have
     #[arg(required = true, value_name = "SERVICE=REPLICAS")]
     pub services: Vec<Scale>,
-    /// Waiting.
     #[command(flatten)]
     pub wait: Wait,
 }
@@ -247,7 +241,6 @@ pub struct ScaleArgs {
 pub struct Scale {
     /// The service: name or ID.
     pub service: String,
-    /// How many tasks it is to have.
     pub replicas: u64,
 }
 

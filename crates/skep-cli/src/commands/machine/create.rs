@@ -1,4 +1,4 @@
-//! `machine create`: from docker-machine's flags to a machine that is wanted.
+//! `machine create`: from docker-machine's flags to a machine's options.
 
 use std::path::PathBuf;
 
@@ -68,7 +68,7 @@ pub(super) async fn create(context: &Context, args: Create) -> Result<(), Failur
         install_engine: args.generic.install_engine,
         force: args.generic.force,
     };
-    let told = |stage| match stage {
+    let on_stage = |stage| match stage {
         Stage::Looking => context.message("Running pre-create checks..."),
         Stage::Making => context.message("Creating machine..."),
         Stage::Waiting => {
@@ -77,7 +77,7 @@ pub(super) async fn create(context: &Context, args: Create) -> Result<(), Failur
         Stage::Ready => context.message("Docker is up and running!"),
     };
     let operation = context.operation().within(timeout);
-    make(&home, machine, told, operation).await.map_err(failure)?;
+    make(&home, machine, on_stage, operation).await.map_err(failure)?;
     context.message(format_args!(
         "To see how to connect your Docker Client to the Docker Engine running on this virtual \
          machine, run: docker-machine env {name}"
@@ -157,7 +157,7 @@ fn refuse_classic_swarm(swarm: &ClassicSwarm) -> Result<(), Failure> {
     ))
 }
 
-/// The driver: named, or by the environment, or the one that is taken if nobody says.
+/// The driver: named, or by the environment, or the default one.
 fn driver(context: &Context, args: &Create) -> Result<Option<DriverKind>, Failure> {
     let named = args.driver.clone().or_else(|| set(context, "MACHINE_DRIVER"));
     let default = match context.persona {

@@ -16,9 +16,7 @@ use crate::{context::Context, failure::Failure, persona::Persona};
 /// One machine with its cluster, found by its name.
 #[derive(Debug, Clone)]
 pub(crate) struct Found {
-    /// The cluster it is in.
     pub(crate) cluster: Cluster,
-    /// The machine.
     pub(crate) machine: MachineRecord,
 }
 
@@ -63,7 +61,7 @@ impl Found {
         environment::url(&self.cluster, &self.machine)
     }
 
-    /// What the docker CLI is told to get there.
+    /// The options the docker CLI needs to get there.
     ///
     /// # Errors
     /// As [`environment::engine_access`].
@@ -71,7 +69,7 @@ impl Found {
         environment::engine_access(&self.cluster, &self.machine)
     }
 
-    /// What its driver says of it.
+    /// Its state, as its driver reports it.
     ///
     /// # Errors
     /// [`ClusterError`] if the driver cannot be asked.

@@ -71,7 +71,7 @@ pub(super) fn vbox_cpus(count: i64) -> Result<u32, Failure> {
     })
 }
 
-/// Bytes, of megabytes. What cannot be had is the driver's to refuse, none at all too: it knows the
+/// Bytes, of megabytes. A size out of bounds is the driver's to refuse, zero too: it knows the
 /// bounds.
 #[expect(clippy::unnecessary_wraps, reason = "a size's fields are what was asked for, if anything")]
 pub(super) fn vbox_megabytes(megabytes: u64) -> Option<u64> {
@@ -81,9 +81,7 @@ pub(super) fn vbox_megabytes(megabytes: u64) -> Option<u64> {
 /// A flag that not every driver has a use for.
 #[derive(Debug)]
 struct Flag {
-    /// As it is written.
     name: String,
-    /// Whose it is.
     owner: Owner,
     /// The same in words.
     drivers: &'static str,
@@ -95,7 +93,7 @@ enum Owner {
     Only(DriverKind),
     /// Those that make machines.
     Makers,
-    /// All that run an engine which can be told something.
+    /// All that run an engine whose settings skep writes.
     AllButNone,
 }
 

@@ -1,7 +1,7 @@
 //! `machine inspect`: docker-machine's JSON of a machine, and Go templates over it.
 //!
 //! The shape is that of its `config.json`, version 3. What skep has no use for is there with the
-//! value it has in a machine of docker-machine's that nothing was said about.
+//! value it has in a machine that docker-machine made with its defaults.
 
 use serde_json::{Value, json};
 use skep_machine::{
@@ -134,8 +134,8 @@ pub(super) fn host_options(found: &Found) -> Value {
 
 fn directory(found: &Found) -> std::path::PathBuf {
     let layout = found.cluster.home().layout();
-    let cluster = layout.cluster(found.cluster.record().name.as_str());
-    cluster.machine(found.machine.name.as_str()).directory().to_owned()
+    let cluster = layout.cluster(&found.cluster.record().name);
+    cluster.machine(&found.machine.name).directory().to_owned()
 }
 
 fn driver(found: &Found) -> Value {

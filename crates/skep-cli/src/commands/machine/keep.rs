@@ -27,7 +27,7 @@ use crate::{
     visible,
 };
 
-/// How long a machine may take where the verb has no option to say so.
+/// How long a machine may take where the verb has no option for it.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
 
 /// Asks, and reads one line: yes is whatever begins with y, as for docker-machine. `None` is the
@@ -37,7 +37,7 @@ async fn ask(context: &Context, question: &str) -> Result<Option<bool>, Failure>
         Persona::DockerMachine => print(question)?,
         Persona::Skep => {
             let mut stderr = io::stderr().lock();
-            // Who cannot be asked does not answer.
+            // A question that cannot be shown is not answered.
             let question = visible::text(question);
             let _ = stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush());
         }
@@ -46,7 +46,7 @@ async fn ask(context: &Context, question: &str) -> Result<Option<bool>, Failure>
     Ok(line.map(|line| line.trim_start().to_lowercase().starts_with('y')))
 }
 
-/// Says something before a question: where docker-machine says it, or on standard error.
+/// Prints a text before a question: where docker-machine prints it, or on standard error.
 fn preface(context: &Context, text: &str) {
     match context.persona {
         Persona::DockerMachine => context.message(text),
@@ -84,7 +84,7 @@ pub(super) async fn rm(
             "WARNING: This action will delete both local reference and remote instance.",
         );
     }
-    // Before the question: who answers it is told what a yes costs.
+    // Before the question: it names what a yes costs.
     let mut cleared = Vec::new();
     for (cluster, names) in found {
         let guarded = guard(&cluster, &names, Loss::Remove, force, context.operation()).await;
@@ -131,7 +131,7 @@ pub(super) async fn rm(
     if context.persona == Persona::DockerMachine {
         failure.exit = Exit::Failed;
     }
-    // As docker-machine: who forces it has said that it may fail.
+    // As docker-machine: with --force a removal may fail.
     if force {
         context.say(failure.render(context.persona, false).trim_end());
         return Ok(());
@@ -217,7 +217,7 @@ pub(super) async fn regenerate(
     client: bool,
 ) -> Result<(), Failure> {
     if !force {
-        // Before the question. A machine that is not there is told after it, as docker-machine does.
+        // Before the question. A missing machine is reported after it, as docker-machine does.
         if let Ok(clusters) = named(context, machines).and_then(|all| context.clusters_of(&all)) {
             allowed(context, &clusters, Loss::Restart).await?;
         }

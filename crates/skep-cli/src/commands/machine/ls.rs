@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use skep_cluster::{ClusterError, find::everything, reach::Cluster, status::states};
-use skep_model::{MachineState, natural};
+use skep_model::{ClusterName, MachineState, natural};
 use skep_template::{ExecutionError, Objects, Template};
 use tokio::time::{Instant, timeout};
 
@@ -24,14 +24,12 @@ use crate::{
     persona::Persona,
 };
 
-/// How a list is printed.
 #[derive(Debug)]
 enum Form {
     /// Lined up, with a header.
     Table(Template),
     /// A text for each machine.
     Each(Template),
-    /// One document.
     Json,
 }
 
@@ -79,7 +77,7 @@ pub(super) async fn ls(context: &Context, listing: &Ls) -> Result<(), Failure> {
 }
 
 /// The clusters that can be read, and those that cannot, by name.
-type Read = (Vec<Cluster>, Vec<(String, Failure)>);
+type Read = (Vec<Cluster>, Vec<(ClusterName, Failure)>);
 
 fn clusters(context: &Context) -> Result<Read, Failure> {
     let home = context.home()?;
@@ -88,10 +86,7 @@ fn clusters(context: &Context) -> Result<Read, Failure> {
     }
     let everything = everything(&home)?;
     let damaged = everything.damaged.into_iter();
-    Ok((
-        everything.clusters,
-        damaged.map(|(name, error)| (name.to_string(), error.into())).collect(),
-    ))
+    Ok((everything.clusters, damaged.map(|(name, error)| (name, error.into())).collect()))
 }
 
 /// A cluster's machines with their states; all are asked of the driver at once.
@@ -126,10 +121,9 @@ async fn ask_engines(context: &Context, items: &mut [Item], patience: Duration, 
     join_all(asked).await;
 }
 
-/// What a format means.
 fn form(persona: Persona, format: &str) -> Result<Form, Failure> {
     let template = |text: &str| {
-        // The line's end belongs to the template, so that an error tells the line it is in.
+        // The line's end belongs to the template, so that an error names the line it is in.
         let template = Template::parse(&format!("{text}\n"), Objects::Structs(item::TYPE));
         template.map(Template::with_escapes).map_err(|error| {
             let exit = match persona {
@@ -176,7 +170,7 @@ fn show(form: &Form, items: &[Item]) -> Result<(), Failure> {
     }
 }
 
-/// A template that names what is not there is told what is.
+/// The error for a template that names no field lists those there are.
 fn wrong_field(error: ExecutionError) -> Failure {
     let failure = Failure::failed(error.to_string());
     match error.missing {

@@ -19,21 +19,18 @@ use crate::{
     persona::Persona,
 };
 
-/// What is done to a machine's power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// On.
     On,
     /// Off, after asking.
     Off,
-    /// Off at once.
     Cut,
     /// Off and on again.
     Again,
 }
 
 impl Step {
-    /// What docker-machine says as it begins.
+    /// docker-machine's message as it begins.
     fn begins(self) -> &'static str {
         match self {
             Step::On => "Starting",
@@ -43,7 +40,7 @@ impl Step {
         }
     }
 
-    /// What docker-machine says of a machine afterwards.
+    /// docker-machine's message about a machine afterwards.
     fn ended(self) -> Option<&'static str> {
         match self {
             Step::On => Some("started"),
@@ -93,7 +90,7 @@ pub(super) async fn switch(
     print_lines(&machines)
 }
 
-/// The same in docker-machine's words, to whom a machine that is so already is a failure.
+/// The same in docker-machine's words: there a machine that is so already is a failure.
 async fn as_docker_machine(
     context: &Context,
     clusters: &[(Cluster, Vec<String>)],
@@ -146,7 +143,7 @@ async fn as_docker_machine(
     Err(Failure::new(Exit::Failed, wrong.join("\n")))
 }
 
-/// Why a machine did not do it, in docker-machine's words where it has some.
+/// Why a machine failed, in docker-machine's words where it has some.
 fn reason(cluster: &Cluster, failure: &MachineFailure, step: Step) -> String {
     let has_login = cluster.record().driver.features().system.has_login();
     match &failure.error {

@@ -1,4 +1,4 @@
-//! `machine ssh|scp|mount`: other programs, told how to get there.
+//! `machine ssh|scp|mount`: other programs, with the options to get there.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -26,7 +26,7 @@ pub(super) async fn ssh(
     let names: Vec<String> = machine.into_iter().map(str::to_owned).collect();
     let found = Found::of(context, &named_one(context, &names)?)?;
     let access = login(context, &found).await;
-    // An earlier login that is still there says that it runs; else its driver is asked, who knows
+    // An earlier login that is still there says that it runs; else its driver is asked, which knows
     // at once what would take a connection's whole patience to find out.
     let logged_in = access.as_ref().is_ok_and(|access| access.control.exists());
     if !logged_in && !is_url(&found) {
@@ -53,7 +53,7 @@ pub(super) async fn ssh(
     become_program(&access?.interactive(terminal, command)?, "apt install openssh-client")
 }
 
-/// How a machine is logged in to. The key of a host that nobody has talked to yet is taken first.
+/// How a machine is logged in to. The key of a host that was never talked to is taken first.
 async fn login(context: &Context, found: &Found) -> Result<Access, Failure> {
     if is_url(found) {
         let name = &found.machine.name;
@@ -90,18 +90,13 @@ fn find(context: &Context, program: &str, purpose: &str, install: &str) -> Resul
     Err(Failure::failed(text).with_fix(format!("install it: `{install}`")))
 }
 
-/// What `machine scp` is told.
+/// The arguments of `machine scp`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Copy<'a> {
-    /// From where.
     pub(super) source: &'a OsStr,
-    /// Where to.
     pub(super) destination: &'a OsStr,
-    /// Directories, too.
     pub(super) recursive: bool,
-    /// Differences only.
     pub(super) delta: bool,
-    /// Without a word.
     pub(super) quiet: bool,
 }
 

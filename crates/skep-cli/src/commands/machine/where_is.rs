@@ -19,7 +19,7 @@ use crate::{
 /// docker-machine's words where nothing answers.
 const UNREACHABLE: &str = "Cannot connect to the docker engine endpoint";
 
-/// Prints addresses in the order asked. What one machine lacks is said after those of the others;
+/// Prints addresses in the order asked. A machine without one is reported after the others;
 /// docker-machine prints none at all if it does not know one of the names.
 pub(super) fn ip(context: &Context, machines: &[String]) -> Result<(), Failure> {
     let mut failed = Vec::new();
@@ -87,7 +87,7 @@ pub(super) async fn active(context: &Context, _seconds: u64) -> Result<(), Failu
     }
 }
 
-/// Prints what the docker CLI is told on its command line.
+/// Prints the docker CLI's options that lead to a machine's engine.
 pub(super) async fn config(
     context: &Context,
     machines: &[String],
@@ -108,7 +108,7 @@ pub(super) async fn config(
     ))
 }
 
-/// What `--swarm` is answered with, after docker-machine's words for where it came up.
+/// The answer to `--swarm`, after docker-machine's words for where it came up.
 pub(crate) fn no_swarm_master(found: &Found, before: &str) -> Failure {
     let text = format!(
         "\"{}\" is not a swarm master. The --swarm flag is intended for use with swarm masters",

@@ -48,8 +48,8 @@ impl Meant {
         Ok(Self { swarm, all, names, targets })
     }
 
-    /// A manager and its list. One that was demoted a moment ago may not know of it before it is
-    /// asked; then another one is.
+    /// A manager and its list. One that is demoted while the list is waited for does not answer any
+    /// more; then another one is asked.
     async fn list(context: &Context) -> Result<(Swarm, Vec<SwarmNode>), Failure> {
         let swarm = Swarm::new(&context.manager().await?);
         match swarm.settled_nodes(&context.cancel).await {
@@ -72,7 +72,7 @@ impl Meant {
     }
 }
 
-/// Refuses what would cost the swarm its quorum, unless forced; says what is unwise.
+/// Refuses what would cost the swarm its quorum, unless forced; warns of what is unwise.
 pub(crate) fn enforce(context: &Context, judgement: Judgement, force: bool) -> Result<(), Failure> {
     match judgement {
         Judgement::Fine => {}

@@ -1,4 +1,4 @@
-//! `skep node drain`: what docker's `node update --availability drain` does, with a word before
+//! `skep node drain`: docker's `node update --availability drain`, with a warning before
 //! and, where it is wanted, a wait behind.
 
 use std::fmt::Write as _;
@@ -28,8 +28,7 @@ pub(super) async fn drain(context: &Context, args: &DrainArgs) -> Result<(), Fai
     if !args.wait {
         return Ok(());
     }
-    let watched =
-        services.until_drained(&before, args.timeout, &context.events, &context.cancel).await;
+    let watched = services.until_drained(&before, context.operation().within(args.timeout)).await;
     let names = args.nodes.nodes.join(" ");
     let option = options(context);
     match watched {
@@ -55,7 +54,7 @@ pub(super) async fn drain(context: &Context, args: &DrainArgs) -> Result<(), Fai
     }
 }
 
-/// Says what the drain will cost.
+/// Warns of what the drain will cost.
 fn warn(context: &Context, plan: &DrainPlan) {
     for (service, tasks) in &plan.interrupted {
         let text = match tasks {

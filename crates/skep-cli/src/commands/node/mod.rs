@@ -50,7 +50,7 @@ fn activated(name: &str, changed: bool) -> String {
     }
 }
 
-/// What `docker node promote` says.
+/// The line of `docker node promote`.
 fn promoted(name: &str, changed: bool) -> String {
     match changed {
         true => format!("Node {name} promoted to a manager in the swarm."),
@@ -58,7 +58,7 @@ fn promoted(name: &str, changed: bool) -> String {
     }
 }
 
-/// What `docker node demote` says.
+/// The line of `docker node demote`.
 fn demoted(name: &str, changed: bool) -> String {
     match changed {
         true => format!("Manager {name} demoted in the swarm."),
@@ -134,7 +134,7 @@ async fn ps(context: &Context, args: &NodePsArgs) -> Result<(), Failure> {
     all_there(unknown)
 }
 
-/// What is said of a node that is not there, or not the only one; another error is a failure.
+/// The message about a node that is not there, or not the only one; another error is a failure.
 fn not_there(error: SwarmError) -> Result<String, Failure> {
     match error {
         SwarmError::UnknownNode { .. } | SwarmError::AmbiguousNode { .. } => Ok(error.to_string()),

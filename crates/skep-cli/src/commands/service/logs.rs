@@ -71,11 +71,11 @@ struct Writer<'a> {
     width: usize,
     paint: bool,
     paints: HashMap<Id, u8>,
-    /// Whose line has begun and not ended, by stream.
+    /// The task whose line has begun and not ended, by stream.
     open: HashMap<Stream, Id>,
     /// The streams that a terminal shows. Elsewhere a log is handed on as it is.
     cleaned: HashMap<Stream, visible::Log>,
-    /// Nobody reads standard output any more.
+    /// Standard output is closed.
     closed: bool,
 }
 
@@ -128,7 +128,6 @@ impl<'a> Writer<'a> {
         self.write(entry.stream, &line);
     }
 
-    /// What is written for an entry.
     fn line(&mut self, entry: &Entry) -> Vec<u8> {
         let mut line = Vec::new();
         // The rest of a long line follows its beginning, unless another task came between.
@@ -204,7 +203,6 @@ impl<'a> Writer<'a> {
         self.context.events.warn(&missing.node, text);
     }
 
-    /// Ends lines that have begun.
     fn finish(&mut self) {
         for stream in std::mem::take(&mut self.open).into_keys() {
             self.write(stream, b"\n");
@@ -231,7 +229,7 @@ impl<'a> Writer<'a> {
             }
         };
         if written.is_err() && stream != Stream::Stderr {
-            // A reader that has seen enough (`| head`): following for nobody is no use.
+            // A reader that has seen enough (`| head`): following for a closed pipe is no use.
             self.closed = true;
             self.context.cancel.cancel();
         }

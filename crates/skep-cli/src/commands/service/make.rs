@@ -31,7 +31,7 @@ pub(super) async fn create(context: &Context, args: CreateArgs) -> Result<(), Fa
     }
     env.extend(variables(context, &args.env)?);
     let (service, registry, wait) = args.service(env);
-    // What makes no sense is said before a manager is looked for.
+    // What makes no sense is reported before a manager is looked for.
     service.spec(&skep_service::spec::Resolved::default()).map_err(ServiceError::from)?;
     let services = services(context, &registry, &service.image).await?;
     let made = services.create(&service, resolve(&registry), &context.cancel).await?;

@@ -53,14 +53,13 @@ pub(super) async fn probe(context: &Context, args: &ProbeArgs) -> Result<(), Fai
     }
 
     let places = port::places(&port, &nodes, &tasks);
-    let doors: Vec<_> = places.iter().map(|place| door(cluster.as_ref(), place)).collect();
-    let with_door = places.iter().zip(&doors);
-    let target = |(place, door): (&Place, &Door)| match door {
-        Door::Open(address) => Some(Target { node: place.node.clone(), address: *address }),
-        Door::None | Door::Closed(_) => None,
+    let addresses: Vec<_> = places.iter().map(|place| published(cluster.as_ref(), place)).collect();
+    let with_address = places.iter().zip(&addresses);
+    let target = |(place, address): (&Place, &Published)| match address {
+        Published::At(address) => Some(Target { node: place.node.clone(), address: *address }),
+        Published::Nowhere | Published::Unreachable(_) => None,
     };
-    let targets: Vec<Target> = with_door.filter_map(target).collect();
-    let events = &context.events;
+    let targets: Vec<Target> = with_address.filter_map(target).collect();
     let (tallies, watched) = if args.watch {
         let (tallies, watched) =
             Box::pin(watch(context, args, &services, &service, &targets, &ask)).await?;
@@ -68,7 +67,7 @@ pub(super) async fn probe(context: &Context, args: &ProbeArgs) -> Result<(), Fai
     } else {
         let concurrency = usize::try_from(args.concurrency).unwrap_or(usize::MAX);
         let sent =
-            probe::count(&targets, &ask, args.requests, concurrency, events, &context.cancel).await;
+            probe::count(&targets, &ask, args.requests, concurrency, context.operation()).await;
         if context.cancel.is_cancelled() {
             return Err(Failure::new(Exit::Interrupted, "interrupted"));
         }
@@ -78,11 +77,11 @@ pub(super) async fn probe(context: &Context, args: &ProbeArgs) -> Result<(), Fai
     let answerers = answerers(&services, &service, &nodes, &tasks).await;
     let mut tallies = tallies.into_iter();
     let mut lines = Vec::new();
-    for (place, door) in places.into_iter().zip(doors) {
-        let (tally, closed) = match door {
-            Door::Open(_) => (tallies.next(), None),
-            Door::Closed(reason) => (None, Some(reason)),
-            Door::None => (None, None),
+    for (place, address) in places.into_iter().zip(addresses) {
+        let (tally, closed) = match address {
+            Published::At(_) => (tallies.next(), None),
+            Published::Unreachable(reason) => (None, Some(reason)),
+            Published::Nowhere => (None, None),
         };
         let tasks = tally.as_ref().map(|tally| answerers.count(&tally.clues)).unwrap_or_default();
         lines.push(Line { place, tally, closed, tasks });
@@ -141,16 +140,16 @@ fn alive(nodes: Vec<Node>) -> Vec<Node> {
 }
 
 /// Where a node is asked.
-enum Door {
-    Open(SocketAddr),
+enum Published {
+    At(SocketAddr),
     /// It cannot be asked from here; why.
-    Closed(String),
+    Unreachable(String),
     /// It is not meant to answer.
-    None,
+    Nowhere,
 }
 
-fn door(cluster: Option<&Cluster>, place: &Place) -> Door {
-    let Some(port) = place.port else { return Door::None };
+fn published(cluster: Option<&Cluster>, place: &Place) -> Published {
+    let Some(port) = place.port else { return Published::Nowhere };
     let address = match cluster {
         Some(cluster) => cluster
             .machine(&place.node)
@@ -165,7 +164,7 @@ fn door(cluster: Option<&Cluster>, place: &Place) -> Door {
             Err(_) => Err(format!("{}: the swarm knows no address of it", place.node)),
         },
     };
-    address.map_or_else(Door::Closed, Door::Open)
+    address.map_or_else(Published::Unreachable, Published::At)
 }
 
 /// Sends at a steady rate until something ends it.
@@ -179,7 +178,8 @@ async fn watch(
 ) -> Result<(Vec<Tally>, Watched), Failure> {
     let stop = context.cancel.child_token();
     let begin = Instant::now();
-    let sending = probe::steady(targets, ask, args.rate.into(), &context.events, &stop);
+    let sending =
+        probe::steady(targets, ask, args.rate.into(), context.operation().ended_by(&stop));
     let ending = async {
         let update = async {
             let ended = services.until_updated(service, &stop).await;
@@ -209,7 +209,7 @@ async fn watch(
     Ok((tallies, Watched { time: begin.elapsed(), update }))
 }
 
-/// The tasks that were there before, and those that are there now, by what tells them.
+/// The tasks that were there before, and those that are there now, by what identifies them.
 async fn answerers(
     services: &Services,
     service: &Service,
@@ -222,7 +222,7 @@ async fn answerers(
     };
     let mut answerers = Answerers::default();
     answerers.add(service, before, node);
-    // Also after Ctrl-C. Without an answer some of those who answered are not told.
+    // Also after Ctrl-C. Without an answer some of those who answered are not named.
     let unhurried = CancellationToken::new();
     let filters = [("service", service.id.as_str())];
     let now = services.tasks(&filters, &unhurried);

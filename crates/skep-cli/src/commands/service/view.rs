@@ -68,7 +68,6 @@ pub(in crate::commands) fn names(listing: &TaskListing) -> Names {
     if listing.no_resolve { Names::Ids } else { Names::Resolved }
 }
 
-/// Prints a list of tasks.
 pub(in crate::commands) fn print_tasks(
     context: &Context,
     rows: &[TaskRow],

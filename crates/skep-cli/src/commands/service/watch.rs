@@ -16,8 +16,8 @@ use crate::{
     failure::{Exit, Failure},
 };
 
-/// Waits until a service has converged, as `wait` says, and says so; if it does not, or goes back,
-/// that is a failure with the cause and exit code 4.
+/// Waits until a service has converged, as `wait` says, and prints that; if it does not, or goes
+/// back, that is a failure with the cause and exit code 4.
 pub(in crate::commands) async fn until_converged(
     context: &Context,
     services: &Services,
@@ -30,7 +30,7 @@ pub(in crate::commands) async fn until_converged(
     converge(context, services, service, wait.quiet, wait.timeout).await
 }
 
-/// `skep service watch`: the services at once, each told for itself.
+/// `skep service watch`: the services at once, each reported by itself.
 pub(super) async fn watch(context: &Context, args: &WatchArgs) -> Result<(), Failure> {
     let services = Services::new(&context.manager().await?);
     let mut found = Vec::new();
@@ -44,7 +44,7 @@ pub(super) async fn watch(context: &Context, args: &WatchArgs) -> Result<(), Fai
     together(failures)
 }
 
-/// Several failures as one: what each says becomes a cause.
+/// Several failures as one: the text of each becomes a cause.
 pub(in crate::commands) fn together(mut failures: Vec<Failure>) -> Result<(), Failure> {
     match failures.len() {
         0 => Ok(()),
@@ -74,7 +74,8 @@ async fn converge(
 ) -> Result<(), Failure> {
     let silent = Events::none();
     let events = if quiet { &silent } else { &context.events };
-    match services.converge(service, timeout, events, &context.cancel).await {
+    let operation = skep_context::Context { events, ..context.operation() }.within(timeout);
+    match services.converge(service, operation).await {
         Ok(Outcome::Converged) => Ok(()),
         Ok(Outcome::NotConverged(short)) => Err(fallen_short(context, &short)),
         Err(error) if error.is_cancelled() => Err(left_alone(context, services, service).await),
@@ -123,7 +124,7 @@ async fn left_alone(context: &Context, services: &Services, service: &Id) -> Fai
     ))
 }
 
-/// What has to be said again so that the same cluster, or engine, is meant.
+/// The options to repeat so that the same cluster, or engine, is meant.
 pub(in crate::commands) fn options(context: &Context) -> String {
     match (&context.global.engine, &context.global.name) {
         (Some(engine), _) => format!(" --engine {engine}"),

@@ -82,7 +82,7 @@ fn check(args: &CaArgs, has_external: bool) -> Result<(), Failure> {
 async fn follow(context: &Context, args: &CaArgs, swarm: &Swarm) -> Result<(), Failure> {
     let events = if args.quiet { skep_model::Events::none() } else { context.events.clone() };
     let step = events.step("", "rotating the swarm's CA");
-    let told = |rotation: &skep_swarm::Rotation| {
+    let on_look = |rotation: &skep_swarm::Rotation| {
         let done = rotation.certificates + rotation.roots;
         let detail = format!(
             "{} of {} nodes have new certificates, {} the new root alone",
@@ -94,7 +94,7 @@ async fn follow(context: &Context, args: &CaArgs, swarm: &Swarm) -> Result<(), F
             u64::try_from(2 * rotation.nodes).unwrap_or_default(),
         );
     };
-    let ended = swarm.until_rotated(PATIENCE, told, &context.cancel).await;
+    let ended = swarm.until_rotated(PATIENCE, on_look, &context.cancel).await;
     match step.end_with(ended) {
         Ok(()) => Ok(()),
         Err(SwarmError::Cancelled { .. }) => {

@@ -17,7 +17,7 @@ use crate::{
     input,
 };
 
-/// What docker says of a key, for whoever has to type it one day.
+/// docker's text about a key, to be kept with it.
 pub(super) fn unlock_text(key: &SecretString) -> String {
     format!(
         "To unlock a swarm manager after it restarts, run the `docker swarm unlock`\n\
@@ -54,7 +54,7 @@ type Target = (Option<String>, Swarm);
 
 pub(super) async fn unlock(context: &Context, names: &[String]) -> Result<(), Failure> {
     let targets = targets(context, names).await?;
-    // As docker does: nobody is asked for a key that nothing needs.
+    // As docker does: no key is asked for that nothing needs.
     let key = read_key(context).await?;
     let given =
         targets.iter().map(|(_, swarm)| swarm.unlock(&key, UNLOCK_PATIENCE, &context.cancel));
@@ -69,7 +69,7 @@ pub(super) async fn unlock(context: &Context, names: &[String]) -> Result<(), Fa
                 print(&format!("{name} is unlocked, and waits for the other managers.\n"))?;
             }
             (None, Ok(unlocked)) => waiting |= unlocked == Unlocked::Waiting,
-            // Somebody else was faster.
+            // Another client was faster.
             (Some(name), Err(error)) if error.cause() == Some(Cause::NotLocked) => {
                 print(&format!("{name} is unlocked.\n"))?;
             }
@@ -163,7 +163,7 @@ fn not_locked(before: &str, state: LocalNodeState) -> Failure {
 
 /// Reads the key: a line of standard input, unseen where that is a terminal.
 async fn read_key(context: &Context) -> Result<SecretString, Failure> {
-    // Whoever is interrupted finds the terminal as it was: this is dropped when the wait ends.
+    // An interrupted user finds the terminal as it was: this is dropped when the wait ends.
     let _unseen = io::stdin().is_terminal().then(Unseen::begin);
     let line = input::answer(&context.cancel).await?.unwrap_or_default();
     let key = line.trim();
@@ -182,7 +182,7 @@ struct Unseen {
 impl Unseen {
     fn begin() -> Self {
         let mut stderr = io::stderr().lock();
-        // Who does not see the question can still answer it.
+        // A user who does not see the question can still answer it.
         let _ = stderr.write_all(b"Enter unlock key: ").and_then(|()| stderr.flush());
         let before = termios::tcgetattr(io::stdin()).ok();
         if let Some(before) = &before {

@@ -1,4 +1,4 @@
-//! `skep swarm …`: membership and the swarm's own settings, for those who do by hand what `up`
+//! `skep swarm …`: membership and the swarm's own settings, for users who do by hand what `up`
 //! does by itself.
 
 mod authority;
@@ -184,7 +184,7 @@ async fn leave(context: &Context, names: &[String], force: bool) -> Result<(), F
     Ok(())
 }
 
-/// That a node is not let go, which may have more of its swarm than anybody else.
+/// A node is not let go that may have more of its swarm than any other.
 fn keeps(cluster: &Cluster, machine: &MachineRecord, local: &LocalState) -> Failure {
     let (name, option) = (&machine.name, name_option(&cluster.record().name));
     let (is, first) = match local.state {

@@ -57,7 +57,6 @@ pub(super) async fn status(context: &Context) -> Result<(), Failure> {
 enum Unlisted {
     /// The managers have no leader; as many as the one that was asked knows of, itself reachable.
     NoQuorum(Quorum),
-    /// Another reason.
     Other(Failure),
 }
 
@@ -103,7 +102,7 @@ async fn show(context: &Context, swarm: &Swarm) -> Result<Quorum, Unlisted> {
     Ok(quorum)
 }
 
-/// That the quorum is lost, with what each of the machines lacks that could bring it back.
+/// The quorum is lost, with what each of the machines lacks that could bring it back.
 fn explained(cluster: &Cluster, found: &Survey, quorum: Quorum) -> Failure {
     let record = cluster.record();
     let option = name_option(&record.name);

@@ -28,7 +28,6 @@ pub(in crate::virtualbox) fn split_warning(text: &str) -> (Option<String>, &str)
 pub(in crate::virtualbox) struct Hostinfo {
     /// Whether VirtualBox can use the processor's virtualization.
     pub(in crate::virtualbox) virtualization: Option<bool>,
-    /// Processors.
     pub(in crate::virtualbox) processors: Option<u32>,
     /// All of its memory, in bytes.
     pub(in crate::virtualbox) memory: Option<u64>,
@@ -36,7 +35,6 @@ pub(in crate::virtualbox) struct Hostinfo {
     pub(in crate::virtualbox) available: Option<u64>,
 }
 
-/// Reads `list hostinfo`.
 pub(in crate::virtualbox) fn hostinfo(text: &str) -> Hostinfo {
     let mut info = Hostinfo::default();
     let megabytes =

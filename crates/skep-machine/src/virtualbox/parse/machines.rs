@@ -2,16 +2,13 @@
 
 use super::{field, records, value};
 
-/// The state VirtualBox says a machine is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::virtualbox) enum Power {
-    /// Off, in order.
     Off,
     /// Off, with its memory kept in a file.
     Saved,
     /// Its process ended without being asked.
     Aborted,
-    /// On.
     Running,
     /// On, and held.
     Paused,
@@ -19,7 +16,6 @@ pub(in crate::virtualbox) enum Power {
     Changing,
     /// On, and of no use: its processor has met what it cannot go on from.
     Stuck,
-    /// Its settings cannot be read.
     Inaccessible,
 }
 
@@ -44,16 +40,13 @@ impl Power {
     }
 }
 
-/// A machine of VirtualBox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::virtualbox) struct Vm {
-    /// Its UUID.
     pub(in crate::virtualbox) uuid: String,
     /// Its name; several may have the same.
     pub(in crate::virtualbox) name: String,
     /// Its settings file; empty where it cannot be read.
     pub(in crate::virtualbox) settings: String,
-    /// Its state.
     pub(in crate::virtualbox) power: Power,
     /// The host-only interface or network of its second card.
     pub(in crate::virtualbox) host_only: Option<String>,

@@ -15,16 +15,12 @@ pub(in crate::virtualbox) struct HostOnly {
     pub(in crate::virtualbox) address: Option<Ipv4Net>,
 }
 
-/// A DHCP server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::virtualbox) struct Dhcp {
-    /// The network it serves.
     pub(in crate::virtualbox) network: String,
-    /// Its own address.
     pub(in crate::virtualbox) address: Option<Ipv4Net>,
-    /// The addresses it gives to whoever asks.
+    /// The addresses it gives to clients.
     pub(in crate::virtualbox) gives: Option<RangeInclusive<Ipv4Addr>>,
-    /// Whether it is on.
     pub(in crate::virtualbox) is_enabled: bool,
 }
 
@@ -37,7 +33,6 @@ fn net(address: Option<&str>, mask: Option<&str>) -> Option<Ipv4Net> {
     Ipv4Net::with_netmask(address, mask?.parse().ok()?).ok()
 }
 
-/// Reads `list hostonlyifs`.
 pub(in crate::virtualbox) fn hostonlyifs(text: &str) -> Vec<HostOnly> {
     let found = records(text, "Name").into_iter().filter_map(|record| {
         Some(HostOnly {
@@ -59,7 +54,6 @@ pub(in crate::virtualbox) fn hostonlynets(text: &str) -> Vec<HostOnly> {
     found.collect()
 }
 
-/// Reads `list dhcpservers`.
 pub(in crate::virtualbox) fn dhcpservers(text: &str) -> Vec<Dhcp> {
     let found = records(text, "NetworkName").into_iter().filter_map(|record| {
         // 6.1 calls it `Dhcpd IP` as well; before that it was `IP`.

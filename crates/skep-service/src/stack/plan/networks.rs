@@ -11,7 +11,6 @@ use crate::{
     stack::{fault::Obstacle, objects::Network},
 };
 
-/// What is to be done for one network.
 pub(super) fn step_of(
     stack: &str,
     network: &Network,

@@ -5,7 +5,6 @@ use regex::bytes::{Regex, RegexBuilder};
 use super::item::Item;
 use crate::failure::Failure;
 
-/// The keys there are.
 const KEYS: [&str; 5] = ["driver", "label", "name", "state", "swarm"];
 
 #[derive(Debug, Default)]

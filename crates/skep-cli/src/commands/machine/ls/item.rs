@@ -8,7 +8,7 @@ use skep_cluster::{
     survey::role_in,
 };
 use skep_machine::DriverKind;
-use skep_model::{MachineState, Role};
+use skep_model::{ClusterName, MachineState, Role};
 use skep_swarm::LocalNodeState;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -28,11 +28,11 @@ use crate::{
 /// What docker-machine calls a line's type, for errors.
 pub(super) const TYPE: &str = "commands.HostListItem";
 
-/// The columns if nobody says.
+/// The default columns.
 pub(super) const TABLE: &str = "{{.Name}}\t{{.Active}}\t{{.DriverName}}\t{{.State}}\t{{.URL}}\t\
      {{.Swarm}}\t{{.DockerVersion}}\t{{.Error}}";
 
-/// What a template may name.
+/// The fields of a template.
 pub(super) const FIELDS: [&str; 15] = [
     "Name",
     "Active",
@@ -51,7 +51,7 @@ pub(super) const FIELDS: [&str; 15] = [
     "Role",
 ];
 
-/// What stands above each field in a table.
+/// The header of each field in a table.
 pub(super) fn headers() -> Value {
     json!({
         "Name": "NAME",
@@ -118,20 +118,21 @@ impl Item {
 
     /// The machines that a cluster with a damaged record has had, by their directories; or the
     /// cluster itself, if there are none.
-    pub(super) fn damaged(context: &Context, cluster: &str, failure: &Failure) -> Vec<Self> {
+    pub(super) fn damaged(
+        context: &Context,
+        cluster: &ClusterName,
+        failure: &Failure,
+    ) -> Vec<Self> {
         let names = || {
-            let path = context.home().ok()?.layout().cluster(cluster).machines();
-            let entries = std::fs::read_dir(path).ok()?.flatten();
-            let names: Vec<_> =
-                entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-            (!names.is_empty()).then_some(names)
+            let names = context.home().ok()?.layout().cluster(cluster).machine_names().ok()?;
+            (!names.is_empty()).then(|| names.iter().map(ToString::to_string).collect())
         };
-        let names = names().unwrap_or_else(|| vec![cluster.to_owned()]);
+        let names = names().unwrap_or_else(|| vec![cluster.to_string()]);
         let one = |name| Self {
             name,
             state: MachineState::Failed.to_string(),
             found: None,
-            damaged: Some(cluster.to_owned()),
+            damaged: Some(cluster.to_string()),
             driver: "not found".to_owned(),
             url: None,
             active: false,
@@ -210,7 +211,7 @@ impl Item {
         }
     }
 
-    /// What a template is given.
+    /// The value that a template gets.
     pub(super) fn fields(&self) -> Value {
         let options = self.found.as_ref().map(host_options).unwrap_or_default();
         json!({
@@ -235,7 +236,7 @@ impl Item {
         })
     }
 
-    /// What a program is given.
+    /// The object that `--format json` prints.
     pub(super) fn document(&self) -> Value {
         let found = self.found.as_ref();
         let record = found.map(|found| found.cluster.record());

@@ -13,29 +13,21 @@ use crate::{
     table::Table,
 };
 
-/// What a probe has found.
 pub(super) struct Report {
-    /// The service's name.
     pub(super) service: String,
-    /// The header whose values were counted.
     pub(super) header: String,
-    /// What came of each node.
     pub(super) lines: Vec<Line>,
     /// Where it was watched: how long, and until what.
     pub(super) watched: Option<Watched>,
-    /// Why nodes do not answer.
     pub(super) problems: Vec<String>,
 }
 
-/// How a service was watched.
 pub(super) struct Watched {
-    /// For how long.
     pub(super) time: Duration,
     /// How the update ended that was seen.
     pub(super) update: Option<UpdateState>,
 }
 
-/// What came of one node.
 pub(super) struct Line {
     /// Which node, and its port.
     pub(super) place: Place,
@@ -109,7 +101,6 @@ impl Report {
         text + "\n"
     }
 
-    /// The same for programs.
     pub(super) fn json(&self) -> Json {
         let mut document = json!({
             "service": self.service,

@@ -1,9 +1,9 @@
-//! Machines take leave of their swarm before they are removed, so that no node of theirs stays
-//! behind in its list: their tasks move elsewhere first, managers are made workers, everybody
+//! Machines leave their swarm before they are removed, so that no node of theirs stays
+//! behind in its list: their tasks move elsewhere first, managers are made workers, each machine
 //! leaves, and is taken off the list by a manager that stays.
 //!
 //! Managers go one after another, those that are down first, each judged on the list that the one
-//! before left. Of a swarm of which no manager stays nobody takes leave.
+//! before left. From a swarm of which no manager stays no machine leaves.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -25,8 +25,8 @@ use crate::{
 /// How long tasks may take to move to other nodes; what has not moved by then is moved by the loss
 /// of its node.
 const DRAIN: Duration = Duration::from_secs(60);
-/// How long the rest of a machine's leave may take: whoever removes a machine wants it gone.
-const GOODBYE: Duration = Duration::from_secs(60);
+/// How long the rest of leaving may take: the user wants it gone.
+const LEAVE: Duration = Duration::from_secs(60);
 
 /// One machine that leaves, and the nodes it is and was in its swarm's list.
 struct Leaving<'a> {
@@ -34,9 +34,9 @@ struct Leaving<'a> {
     entries: Vec<NodeId>,
 }
 
-/// Lets machines take leave of their swarms. Those that are returned must not be removed: without
+/// Makes machines leave their swarms. Those that are returned must not be removed: without
 /// them nothing in their swarm could be decided any more.
-pub(super) async fn say_goodbye(
+pub(super) async fn leave_swarms(
     cluster: &Cluster,
     cleared: &Cleared,
     states: &BTreeMap<MachineName, MachineState>,
@@ -56,7 +56,7 @@ pub(super) async fn say_goodbye(
             Standing::Listed(place, entries) => {
                 listed.entry(place).or_default().push(Leaving { machine, entries });
             }
-            // Of a swarm that goes with its machines nobody takes leave.
+            // From a swarm that goes with its machines none leaves.
             Standing::Free if goes_too(machine) => {}
             Standing::Free => alone.push(machine),
             Standing::Unasked => {}
@@ -91,14 +91,14 @@ pub(super) async fn say_goodbye(
             }
             continue;
         };
-        let party = Party { cluster, cleared, place, engine, force, context };
-        kept.extend(party.leave(leaving).await?);
+        let departure = Departure { cluster, cleared, place, engine, force, context };
+        kept.extend(departure.leave(leaving).await?);
     }
     Ok(kept)
 }
 
 /// Those of one swarm that leave, and a manager of it that stays.
-struct Party<'a> {
+struct Departure<'a> {
     cluster: &'a Cluster,
     cleared: &'a Cleared,
     place: usize,
@@ -107,7 +107,7 @@ struct Party<'a> {
     context: Context<'a>,
 }
 
-impl Party<'_> {
+impl Departure<'_> {
     async fn leave(&self, leaving: Vec<Leaving<'_>>) -> Result<Vec<MachineFailure>, ClusterError> {
         let nodes = self.cleared.survey.swarms[self.place].nodes.clone().unwrap_or_default();
         let find = |id: &NodeId| nodes.iter().find(|node| node.id == *id);
@@ -117,6 +117,8 @@ impl Party<'_> {
         let is_heard =
             |one: &Leaving<'_>| one.entries.iter().filter_map(find).any(Node::is_reachable_manager);
         let (mut managers, workers): (Vec<_>, Vec<_>) = leaving.into_iter().partition(is_manager);
+        // One that is down counts against the quorum and adds nothing to it: once it is gone, the
+        // others may be allowed to go.
         managers.sort_by_key(is_heard);
         let mut kept = Vec::new();
         if !managers.is_empty() {
@@ -137,8 +139,8 @@ impl Party<'_> {
         Ok(kept)
     }
 
-    /// Lets one machine leave. Only what costs the swarm its quorum is an error; the rest is said,
-    /// with the command that does it later.
+    /// Lets one machine leave. Only what costs the swarm its quorum is an error; the rest is a
+    /// warning, with the command that does it later.
     async fn one(&self, one: &Leaving<'_>, is_manager: bool) -> Result<(), ClusterError> {
         let Context { events, cancel, .. } = self.context;
         let name = &one.machine.name;
@@ -152,7 +154,7 @@ impl Party<'_> {
             return Ok(());
         }
         let step = events.step(name, "leaving the swarm");
-        let left = tokio::time::timeout(DRAIN + GOODBYE, self.depart(one)).await;
+        let left = tokio::time::timeout(DRAIN + LEAVE, self.depart(one)).await;
         let failed = match left {
             Ok(Ok(())) => {
                 step.done();
@@ -161,7 +163,7 @@ impl Party<'_> {
             Ok(Err(error)) if error.is_cancelled() => return Err(error),
             Ok(Err(error)) => error,
             Err(_) => ClusterError::Request {
-                reason: format!("not done within {} s", (DRAIN + GOODBYE).as_secs()).into(),
+                reason: format!("not done within {} s", (DRAIN + LEAVE).as_secs()).into(),
             },
         };
         if cancel.is_cancelled() {
@@ -225,7 +227,7 @@ impl Party<'_> {
             self.drain(one.machine, &node.id).await?;
             former::demote(&swarm, node, cancel).await?;
             if let Some(engine) = self.cleared.survey.engine(&one.machine.name) {
-                // Of a manager that was demoted just now the engine may not know it yet.
+                // The engine of a manager that was demoted just now may not know it yet.
                 Swarm::new(engine).leave(true, cancel).await?;
             }
         }
@@ -236,14 +238,14 @@ impl Party<'_> {
     }
 
     /// Moves a machine's tasks to other nodes. Its node is removed in any case, so what finds no
-    /// other place is said, and not waited for.
+    /// other place is a warning, and not waited for.
     async fn drain(&self, machine: &MachineRecord, node: &NodeId) -> Result<(), ClusterError> {
         let Context { events, cancel, .. } = self.context;
         let services = Services::new(self.engine);
         let target = [Id::new(node.as_str())];
         let planned = services.before_drain(&target, cancel).await;
         Swarm::new(self.engine).update(node, &NodeUpdate::drain(), cancel).await?;
-        // Who cannot tell what runs there cannot tell when it has moved.
+        // A manager that cannot say what runs there cannot say when it has moved.
         let Ok((plan, before)) = planned else { return Ok(()) };
         for unplaceable in &plan.unplaceable {
             let text = format!(
@@ -255,7 +257,7 @@ impl Party<'_> {
         if !plan.unplaceable.is_empty() {
             return Ok(());
         }
-        match services.until_drained(&before, DRAIN, events, cancel).await {
+        match services.until_drained(&before, self.context.within(DRAIN)).await {
             Ok(DrainOutcome::NotDrained(stuck)) => {
                 for one in stuck {
                     events.warn(&machine.name, one.to_string());
@@ -268,8 +270,8 @@ impl Party<'_> {
     }
 }
 
-/// A machine whose swarm nobody here can be asked about leaves by itself. Its node stays in a list
-/// as down, which is said.
+/// A machine whose swarm no other machine can be asked about leaves by itself. Its node stays in a
+/// list as down, of which a warning is given.
 async fn leave_alone(
     cleared: &Cleared,
     machine: &MachineRecord,
@@ -285,7 +287,7 @@ async fn leave_alone(
         }
         swarm.leave(local.is_manager, cancel).await
     };
-    let text = match tokio::time::timeout(GOODBYE, left).await {
+    let text = match tokio::time::timeout(LEAVE, left).await {
         Ok(Ok(_)) => "it has left its swarm, whose list keeps it as down",
         _ => "its swarm's list keeps it as down",
     };
