@@ -287,5 +287,4 @@ fn engine_settings(
 }
 
 #[cfg(test)]
-#[path = "adopt_tests.rs"]
 mod tests;

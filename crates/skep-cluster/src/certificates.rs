@@ -271,5 +271,4 @@ pub async fn verify(
 }
 
 #[cfg(test)]
-#[path = "certificates_tests.rs"]
 mod tests;

@@ -88,11 +88,6 @@ pub mod unfinished;
 mod unmade;
 pub mod up;
 
-#[cfg(test)]
-mod lifecycle_tests;
-#[cfg(test)]
-mod machines_tests;
-
 pub use choice::{Choice, choose};
 pub use desired::Desired;
 pub use engine_options::EngineOptions;

@@ -74,3 +74,6 @@ pub async fn engine_release(
     };
     tokio::time::timeout(RELEASE, asked).await.unwrap_or_else(|_| Err(silent()))
 }
+
+#[cfg(test)]
+mod tests;

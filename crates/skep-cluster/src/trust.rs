@@ -212,5 +212,4 @@ fn meant<'a>(
 }
 
 #[cfg(test)]
-#[path = "trust_tests.rs"]
 pub(crate) mod tests;

@@ -244,3 +244,6 @@ fn report(
         joined,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,7 +100,7 @@ async fn greet(
     }
     let release = release(&answer).to_owned();
     answer.accepted(&name)?;
-    Engine::new(wire.clone(), newest.negotiated(), release)
+    Ok(Engine::new(wire.clone(), newest.negotiated(), release))
 }
 
 /// The engine's release in its `Server: Docker/20.10.24 (linux)` header.

@@ -2,8 +2,11 @@
 
 use std::{fmt, path::Path, time::Duration};
 
-use bollard::{ClientVersion, Docker};
-use hyper::{Method, body::Bytes, header::HeaderValue};
+use hyper::{
+    Method, Request, Response,
+    body::{Bytes, Incoming},
+    header::HeaderValue,
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -15,7 +18,7 @@ use crate::{
     pieces::{Pieces, frames},
     stream::EngineStream,
     version::ApiVersion,
-    wire::{Answer, Ask, Wire},
+    wire::{Answer, Ask, Body, Wire},
 };
 
 /// How long one request may take unless [`Engine::with_deadline`] says otherwise. It is longer
@@ -23,14 +26,10 @@ use crate::{
 /// reason arrives before this runs out.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 
-/// How long bollard waits for the head of an answer; a body may stream for as long as it likes.
-const BOLLARD_DEADLINE: Duration = Duration::from_secs(120);
-
 /// A Docker Engine that answered. Clones share its connections.
 #[derive(Clone)]
 pub struct Engine {
     pub(crate) wire: Wire,
-    docker: Docker,
     version: ApiVersion,
     release: String,
     deadline: Duration,
@@ -47,27 +46,8 @@ impl fmt::Debug for Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(
-        wire: Wire,
-        version: ApiVersion,
-        release: String,
-    ) -> Result<Self, EngineError> {
-        let transport = wire.clone();
-        let docker = Docker::connect_with_custom_transport(
-            move |request| transport.clone().pass_on(version, request),
-            Some("http://engine"),
-            BOLLARD_DEADLINE.as_secs(),
-            &ClientVersion {
-                major_version: version.major.into(),
-                minor_version: version.minor.into(),
-            },
-        )
-        .map_err(|error| EngineError::Broken {
-            socket: wire.socket().to_path_buf(),
-            request: "connect".to_owned(),
-            source: std::io::Error::other(error),
-        })?;
-        Ok(Self { wire, docker, version, release, deadline: REQUEST_DEADLINE, registry_auth: None })
+    pub(crate) fn new(wire: Wire, version: ApiVersion, release: String) -> Self {
+        Self { wire, version, release, deadline: REQUEST_DEADLINE, registry_auth: None }
     }
 
     /// The same engine, on the same connections, with another deadline for each request.
@@ -77,8 +57,8 @@ impl Engine {
     }
 
     /// The same engine, on the same connections, with a registry's credentials in each request: an
-    /// `AuthConfig` as JSON in URL-safe base64, which becomes `X-Registry-Auth`. Requests of
-    /// [`Engine::docker`] do not carry it. A text that cannot be a header is left out.
+    /// `AuthConfig` as JSON in URL-safe base64, which becomes `X-Registry-Auth`. Those of
+    /// [`Engine::pass_on`] do not carry it. A text that cannot be a header is left out.
     #[must_use]
     pub fn with_registry_auth(&self, auth: &SecretString) -> Self {
         let header = HeaderValue::from_str(auth.expose_secret()).ok().map(|mut header| {
@@ -109,13 +89,16 @@ impl Engine {
         &self.release
     }
 
-    /// bollard's typed client over the same connections and in the same API version.
+    /// Sends a request that another client of the API has made, bollard say, over the same connections
+    /// and in the same API version, which is put before its path. It has no deadline.
     ///
-    /// Two things it must not be used for. Reading an object and writing it back: its models drop
-    /// fields they do not know. Anything that carries a secret: it writes the bodies of requests
-    /// and answers to the `log` crate at debug level.
-    pub fn docker(&self) -> &Docker {
-        &self.docker
+    /// # Errors
+    /// Those of the connection; a refusal is an answer.
+    pub async fn pass_on(
+        &self,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, hyper_util::client::legacy::Error> {
+        self.wire.pass_on(self.version, request).await
     }
 
     /// What the engine says about itself and its host.

@@ -22,10 +22,9 @@
 //!
 //! An [`Engine`] is a unix socket that a Docker Engine answers on, whether it is the host's own or
 //! the end of a forward into a machine. It keeps its connections open between requests and puts
-//! the negotiated API version into each. [`Engine::docker`] gives bollard's typed client over the
-//! same connections, for what is only read or created; what is read, changed and written back goes
-//! through [`Engine::get_json`] and [`Engine::post_json`], because bollard's models drop the fields
-//! they do not know.
+//! the negotiated API version into each. What is read, changed and written back goes through
+//! [`Engine::get_json`] and [`Engine::post_json`], which lose no field that they do not know.
+//! [`Engine::pass_on`] is a transport for another client of the API.
 //!
 //! **Never here:** a network connection of its own (but for [`tcp`]'s one question), an environment
 //! variable (`DOCKER_HOST` is handed to [`Endpoint::resolve`]), knowledge of machines, drivers or the meaning of an object.
@@ -53,3 +52,4 @@ pub use error::EngineError;
 pub use info::EngineInfo;
 pub use stream::EngineStream;
 pub use version::ApiVersion;
+pub use wire::{Body, Frames};

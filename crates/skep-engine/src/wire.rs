@@ -1,8 +1,6 @@
 //! HTTP over a unix socket, with connections kept open between requests.
 //!
-//! bollard's own unix transport opens a connection for each request and leaves the API version out
-//! of the path, so that a newer engine answers in its newest version. Through a forwarded socket a
-//! connection costs a round trip; so bollard is given this transport instead.
+//! Through a forwarded socket a connection costs a round trip.
 
 use std::{
     io,
@@ -12,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use bollard::BollardRequest;
 use futures_util::Stream;
 use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited, StreamBody};
 use hyper::{
@@ -36,11 +33,11 @@ use crate::{
 /// How much of an engine's refusal an error repeats, in bytes.
 const LONGEST_REFUSAL: usize = 8 * 1024;
 
-/// The body of a bollard request, written out because bollard does not export its name.
-type Body = Either<Full<Bytes>, StreamBody<Frames>>;
+/// The body of a request, whole or in pieces.
+pub type Body = Either<Full<Bytes>, StreamBody<Frames>>;
 
 /// A body that comes piece by piece.
-type Frames = Pin<Box<dyn Stream<Item = io::Result<Frame<Bytes>>> + Send>>;
+pub type Frames = Pin<Box<dyn Stream<Item = io::Result<Frame<Bytes>>> + Send>>;
 
 /// One engine's socket and the connections to it. Clones share the connections.
 #[derive(Clone)]
@@ -193,16 +190,16 @@ impl Wire {
         }
     }
 
-    /// Passes a request of bollard's on, with the version put into its path.
+    /// Passes a request of another client's on, with the version put into its path.
     pub(crate) async fn pass_on(
-        self,
+        &self,
         version: ApiVersion,
-        request: BollardRequest,
-    ) -> Result<Response<Incoming>, bollard::errors::Error> {
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, ClientError> {
         let (mut parts, body) = request.into_parts();
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         parts.uri = address(&self.socket, &format!("/v{version}{path}"));
-        Ok(self.client.request(Request::from_parts(parts, body)).await?)
+        self.client.request(Request::from_parts(parts, body)).await
     }
 
     fn request(&self, version: Option<ApiVersion>, ask: Ask<'_>) -> io::Result<Request<Body>> {

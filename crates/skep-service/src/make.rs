@@ -151,6 +151,19 @@ impl Services {
         Err(ServiceError::OutOfSequence { service: service.to_string(), times: TRIES })
     }
 
+    /// Changes how many tasks a service has.
+    ///
+    /// # Errors
+    /// As [`ServiceUpdate::can_scale`] and [`Services::change`].
+    pub async fn scale(
+        &self,
+        service: &Id,
+        count: u64,
+        cancel: &CancellationToken,
+    ) -> Result<Made, ServiceError> {
+        self.change(service, &mut |spec| ServiceUpdate::scale(spec, count), cancel).await
+    }
+
     /// Makes a service again what it was before its last update.
     ///
     /// # Errors

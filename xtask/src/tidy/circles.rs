@@ -78,11 +78,11 @@ fn finding(circle: Vec<&str>) -> Finding {
 fn module_path(inside: &str) -> Option<Path> {
     let stem = inside.strip_suffix(".rs")?;
     let mut parts: Path = stem.split('/').map(str::to_owned).collect();
-    let is_test = |part: &String| part == "tests" || part.ends_with("_tests") || part == "bin";
+    let is_test = |part: &String| part == "tests" || part == "bin";
     if parts.iter().any(is_test) {
         return None;
     }
-    if matches!(parts.last()?.as_str(), "mod" | "lib" | "main") {
+    if matches!(parts.last()?.as_str(), "lib" | "main") {
         parts.pop();
     }
     Some(parts)

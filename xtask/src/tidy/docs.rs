@@ -86,11 +86,11 @@ fn has_docs(attributes: &[Attribute]) -> bool {
 fn opens_with_docs(tree: &Tree, file: &File, module: &syn::Ident) -> bool {
     let (folder, name) = file.path.rsplit_once('/').unwrap_or_default();
     let folder = match name {
-        "lib.rs" | "main.rs" | "mod.rs" => folder.to_owned(),
+        "lib.rs" | "main.rs" => folder.to_owned(),
         name => format!("{folder}/{}", name.trim_end_matches(".rs")),
     };
-    let paths = [format!("{folder}/{module}.rs"), format!("{folder}/{module}/mod.rs")];
-    paths.iter().any(|path| tree.get(path).is_some_and(|file| file.text.starts_with("//!")))
+    let path = format!("{folder}/{module}.rs");
+    tree.get(&path).is_some_and(|file| file.text.starts_with("//!"))
 }
 
 #[cfg(test)]

@@ -209,5 +209,4 @@ fn unread(path: &std::path::Path, error: &io::Error) -> ClusterError {
 }
 
 #[cfg(test)]
-#[path = "fan_tests.rs"]
 mod tests;

@@ -279,5 +279,4 @@ fn list(names: &[&MachineName]) -> String {
 }
 
 #[cfg(test)]
-#[path = "picture_tests.rs"]
 mod tests;

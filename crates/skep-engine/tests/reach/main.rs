@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use http_body_util::{Either, Full};
+use hyper::Request;
 use serde_json::{Value, json};
 use skep_engine::{ApiVersion, Engine, EngineError};
 use tempfile::TempDir;
@@ -143,7 +145,8 @@ async fn requests_carry_the_negotiated_version_over_one_connection() {
     engine.post_json("/x", &[], &json!({"a": 1}), &cancel).await.unwrap();
     engine.post_json("/y", &[], &(), &cancel).await.unwrap();
     engine.delete("/z", &[("force", "true")], &cancel).await.unwrap();
-    engine.docker().list_nodes(None).await.unwrap();
+    let body = Either::Left(Full::default());
+    engine.pass_on(Request::get("/nodes").body(body).unwrap()).await.unwrap();
     let asked = fake.asked();
     let lines: Vec<&str> = asked.iter().map(|asked| asked.line.as_str()).collect();
     assert_eq!(

@@ -379,5 +379,4 @@ fn archive(files: &[File]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-#[path = "settings_tests.rs"]
 mod tests;

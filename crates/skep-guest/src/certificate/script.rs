@@ -350,5 +350,4 @@ impl File {
 }
 
 #[cfg(test)]
-#[path = "script_tests.rs"]
 mod tests;

@@ -85,7 +85,7 @@ impl ContainerDriver {
         container: &ContainerSummary,
         address: Ipv4Addr,
     ) -> Result<(), EngineError> {
-        let docker = self.engine().await?.docker();
+        let docker = self.client().await?;
         let network = objects::network(&id.cluster).name;
         let inspected = docker.inspect_network(&network, None::<InspectNetworkOptions>).await;
         let now = inspected.map_err(api("inspect the network"))?.id;

@@ -17,8 +17,8 @@ pub(super) fn tag(os: &Builder) -> String {
 }
 
 pub(super) async fn is_present(driver: &ContainerDriver, os: &Builder) -> bool {
-    match driver.engine().await {
-        Ok(engine) => engine.docker().inspect_image(&tag(os)).await.is_ok(),
+    match driver.client().await {
+        Ok(docker) => docker.inspect_image(&tag(os)).await.is_ok(),
         Err(_) => false,
     }
 }
@@ -87,10 +87,9 @@ async fn import(
         changes: vec![skep_os::container::image_changes(&image.digest)],
         ..Default::default()
     };
-    let engine = driver.engine().await.map_err(shared)?;
+    let docker = driver.client().await.map_err(shared)?;
     let body = bollard::body_try_stream(body.map_err(std::io::Error::other));
-    let mut progress =
-        std::pin::pin!(engine.docker().create_image(Some(options), Some(body), None));
+    let mut progress = std::pin::pin!(docker.create_image(Some(options), Some(body), None));
     while let Some(step) = progress.next().await {
         step.map_err(|error| shared(api("import the image")(error)))?;
     }

@@ -22,7 +22,7 @@ impl ContainerDriver {
         &self,
         cluster: &ClusterName,
     ) -> Result<(Option<Ipv4Net>, Vec<subnet::Taken>), EngineError> {
-        let docker = self.engine().await?.docker();
+        let docker = self.client().await?;
         let networks = docker.list_networks(None::<ListNetworksOptions>);
         let networks = networks.await.map_err(api("list networks"))?;
         // After the networks: one that goes in between leaves the addresses of its machines.

@@ -3,7 +3,6 @@
 use std::{net::UdpSocket, path::Path};
 
 use bollard::query_parameters::InspectNetworkOptions;
-use skep_engine::Engine;
 use skep_model::Check;
 
 use super::{ContainerDriver, image, kernel, privileges::Privileges};
@@ -50,7 +49,7 @@ pub(super) async fn look(driver: &ContainerDriver, request: &Request) -> Vec<Che
         let fix = "switch the engine to Linux containers";
         checks.push(Check::fail("Linux containers", info.os_type.clone(), fix));
     }
-    checks.push(local_engine(engine).await);
+    checks.push(local_engine(driver).await);
     checks.push(privileges(&driver.privileges().await));
     let release = &info.kernel_version;
     checks.push(ipvs(kernel::find_ipvs(&driver.host, release), release));
@@ -95,10 +94,13 @@ pub(super) async fn look(driver: &ContainerDriver, request: &Request) -> Vec<Che
 /// Machines are reached at their addresses on a bridge of the engine. If the engine's own bridge
 /// is not an interface here, the engine runs elsewhere: on another host, in Docker Desktop's
 /// virtual machine, rootless in a network namespace, or outside the container skep runs in.
-async fn local_engine(engine: &Engine) -> Check {
+async fn local_engine(driver: &ContainerDriver) -> Check {
     const WHAT: &str = "engine on this host";
-    let bridge = engine.docker().inspect_network("bridge", None::<InspectNetworkOptions>).await;
-    let gateway = bridge.ok().and_then(|network| {
+    let bridge = match driver.client().await {
+        Ok(docker) => docker.inspect_network("bridge", None::<InspectNetworkOptions>).await.ok(),
+        Err(_) => None,
+    };
+    let gateway = bridge.and_then(|network| {
         let config = network.ipam?.config?.into_iter().next()?;
         // Older engines leave the gateway out where it is the subnet's first address.
         let first = || Some(subnet::gateway(config.subnet?.parse().ok()?));

@@ -40,7 +40,7 @@ impl Found {
 impl ContainerDriver {
     /// Everything of a cluster, found by its labels, machines before what they use.
     pub(super) async fn list(&self, cluster: &ClusterName) -> Result<Vec<Found>, EngineError> {
-        let docker = self.engine().await?.docker();
+        let docker = self.client().await?;
         let filters = Some(objects::cluster_filter(&self.store, cluster));
         let containers =
             ListContainersOptions { all: true, filters: filters.clone(), ..Default::default() };
@@ -76,8 +76,7 @@ impl ContainerDriver {
         };
         for Found { resource, id } in found.iter().filter(|found| wanted(&found.resource)) {
             journal.going(resource)?;
-            let docker = self.engine().await.map_err(shared(resource))?;
-            let docker = docker.docker();
+            let docker = self.client().await.map_err(shared(resource))?;
             patiently(docker, &resource.kind, id).await.map_err(shared(resource))?;
         }
         Ok(())

@@ -39,14 +39,14 @@ pub(super) fn clues<'a>(headers: impl Iterator<Item = &'a [u8]>, body: &'a [u8])
 
 /// The tasks that may answer, by everything that identifies them.
 #[derive(Debug, Clone, Default)]
-pub struct Answerers {
+pub(super) struct Answerers {
     names: HashMap<String, String>,
 }
 
 impl Answerers {
     /// Adds tasks of a service, called as lists call them: `web.1`, or `web.worker2` for a service
     /// with one task on each node. `node` gives a node's name by its identifier.
-    pub fn add(&mut self, service: &Service, tasks: &[Task], node: impl Fn(&str) -> String) {
+    pub(super) fn add(&mut self, service: &Service, tasks: &[Task], node: impl Fn(&str) -> String) {
         let each_node = matches!(service.spec.mode, Mode::Global {} | Mode::GlobalJob {});
         for task in tasks {
             let place = match each_node {
@@ -64,7 +64,7 @@ impl Answerers {
     }
 
     /// How often each task answered, from how often each set of clues was seen.
-    pub fn count(&self, seen: &BTreeMap<Vec<String>, u64>) -> BTreeMap<String, u64> {
+    pub(super) fn count(&self, seen: &BTreeMap<Vec<String>, u64>) -> BTreeMap<String, u64> {
         let mut counted = BTreeMap::new();
         for (clues, count) in seen {
             if let Some(name) = clues.iter().find_map(|clue| self.names.get(clue)) {

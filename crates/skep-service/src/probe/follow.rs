@@ -16,7 +16,7 @@ const INTERVAL: Duration = Duration::from_millis(250);
 
 /// What an update of a service does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Update {
+pub(super) enum Update {
     /// None is under way, and none has been seen.
     Idle,
     UnderWay,
@@ -26,14 +26,14 @@ pub enum Update {
 
 /// Distinguishes an update that is seen from those that were before.
 #[derive(Debug, Clone)]
-pub struct Follow {
+pub(super) struct Follow {
     before: Option<Timestamp>,
     seen: bool,
 }
 
 impl Follow {
     /// Begins to look at a service.
-    pub fn new(service: &Service) -> Self {
+    pub(super) fn new(service: &Service) -> Self {
         let mut follow = Self { before: None, seen: false };
         if follow.look(service) != Update::UnderWay {
             follow.before = service.update_status.as_ref().and_then(|status| status.started_at);
@@ -43,7 +43,7 @@ impl Follow {
     }
 
     /// Looks again.
-    pub fn look(&mut self, service: &Service) -> Update {
+    pub(super) fn look(&mut self, service: &Service) -> Update {
         let Some(status) = &service.update_status else { return Update::Idle };
         match &status.state {
             UpdateState::Updating | UpdateState::RollbackStarted => {

@@ -34,7 +34,10 @@ fn list(ports: &[PublishedPort]) -> String {
 
 /// The TCP port of a service that is to be asked: the only one, or the one whose published port is
 /// `wanted`, or else whose port in the container is.
-pub fn published(service: &Service, wanted: Option<u16>) -> Result<PublishedPort, PortError> {
+pub(super) fn published(
+    service: &Service,
+    wanted: Option<u16>,
+) -> Result<PublishedPort, PortError> {
     // What is published in the mode `host` is in the spec only.
     let given = service.endpoint.ports.iter();
     let spec = service.spec.endpoint_spec.iter().flat_map(|spec| &spec.ports);
@@ -74,7 +77,7 @@ pub struct Place {
 
 /// Where a service should answer, in the nodes' order: on every node through the mesh, or on those
 /// that run a task of it.
-pub fn places(port: &PublishedPort, nodes: &[Node], tasks: &[Task]) -> Vec<Place> {
+pub(super) fn places(port: &PublishedPort, nodes: &[Node], tasks: &[Task]) -> Vec<Place> {
     let of_tasks = |node: &Node| {
         let here = tasks.iter().filter(|task| task.node_id == node.id && runs(task));
         let ports = here.flat_map(|task| &task.status.port_status.ports);
@@ -91,7 +94,7 @@ pub fn places(port: &PublishedPort, nodes: &[Node], tasks: &[Task]) -> Vec<Place
 }
 
 /// Whether every node answers for a port, by the routing mesh.
-pub fn is_mesh(port: &PublishedPort) -> bool {
+pub(super) fn is_mesh(port: &PublishedPort) -> bool {
     port.publish_mode != PublishMode::Host
 }
 
@@ -100,7 +103,7 @@ fn runs(task: &Task) -> bool {
 }
 
 /// What stands in the way of every answer: that no task runs; `None` if one does.
-pub fn no_task(service: &Service, tasks: &[Task]) -> Option<String> {
+pub(super) fn no_task(service: &Service, tasks: &[Task]) -> Option<String> {
     if tasks.iter().any(|task| task.status.state == TaskState::Running) {
         return None;
     }
@@ -122,7 +125,7 @@ pub fn no_task(service: &Service, tasks: &[Task]) -> Option<String> {
 
 /// What is known of a node that does not answer.
 #[derive(Debug, Clone, Default)]
-pub struct Silent {
+pub(super) struct Silent {
     pub node: String,
     /// How it is, where the manager says.
     pub state: Option<NodeState>,
@@ -131,7 +134,7 @@ pub struct Silent {
 }
 
 /// Why a node does not answer, as far as it shows from outside, and what to do.
-pub fn why(silent: &Silent, port: &PublishedPort, at: u16, tally: &Tally) -> Reason {
+pub(super) fn why(silent: &Silent, port: &PublishedPort, at: u16, tally: &Tally) -> Reason {
     let Silent { node, state, ipvs } = silent;
     if let Some(state) = state.as_ref().filter(|state| **state != NodeState::Ready) {
         return format!("{node} is {state}").into();

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::api::Mode;
 use crate::spec::{
     Options, Resolved, SpecError, Words,
     command::Command,
@@ -11,6 +12,10 @@ use crate::spec::{
     json::{self, child, strings},
     options::Removals,
 };
+
+/// The words are docker's.
+const NOT_SCALED: SpecError =
+    SpecError::Mode { option: "scale", modes: "replicated or replicated-job" };
 
 /// What is to change in a service.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,19 +32,26 @@ pub struct ServiceUpdate {
 }
 
 impl ServiceUpdate {
-    /// Only how many tasks a service has: what `service scale` asks.
+    /// Whether a service of that mode can be scaled.
     ///
     /// # Errors
-    /// [`SpecError::Mode`] for a service with a task on each node; the words are docker's.
-    pub fn scale(spec: &mut Value, count: u64) -> Result<(), SpecError> {
+    /// [`SpecError::Mode`] for one with a task on each node; the words are docker's.
+    pub fn can_scale(mode: &Mode) -> Result<(), SpecError> {
+        match mode {
+            Mode::Replicated { .. } | Mode::ReplicatedJob { .. } => Ok(()),
+            Mode::Global {} | Mode::GlobalJob {} => Err(NOT_SCALED),
+        }
+    }
+
+    /// Only how many tasks a service has.
+    pub(crate) fn scale(spec: &mut Value, count: u64) -> Result<(), SpecError> {
         let mode = &mut spec["Mode"];
         if mode["Replicated"].is_object() {
             mode["Replicated"]["Replicas"] = count.into();
         } else if mode["ReplicatedJob"].is_object() {
             mode["ReplicatedJob"]["TotalCompletions"] = count.into();
         } else {
-            let modes = "replicated or replicated-job";
-            return Err(SpecError::Mode { option: "scale", modes });
+            return Err(NOT_SCALED);
         }
         Ok(())
     }

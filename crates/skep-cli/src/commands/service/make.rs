@@ -91,14 +91,12 @@ pub(super) async fn scale(context: &Context, args: ScaleArgs) -> Result<(), Fail
     // Every service is understood before any is changed.
     for scale in &args.services {
         let service = find(Kind::Service, &all, &scale.service)?;
-        let mut mode = mode_json(service);
-        ServiceUpdate::scale(&mut mode, scale.replicas)
+        ServiceUpdate::can_scale(&service.spec.mode)
             .map_err(|error| Failure::usage(format!("{}: {error}", scale.service)))?;
         targets.push((service, scale.replicas));
     }
     for (place, ((service, count), scale)) in targets.iter().zip(&args.services).enumerate() {
-        let mut change = |spec: &mut serde_json::Value| ServiceUpdate::scale(spec, *count);
-        let made = services.change(&service.id, &mut change, &context.cancel).await;
+        let made = services.scale(&service.id, *count, &context.cancel).await;
         let made = made.map_err(|error| partly(error, place))?;
         warn(context, &made);
         print(&format!("{} scaled to {count}\n", scale.service))?;
@@ -106,18 +104,6 @@ pub(super) async fn scale(context: &Context, args: ScaleArgs) -> Result<(), Fail
     let waits =
         targets.iter().map(|(one, _)| until_converged(context, &services, &one.id, &args.wait));
     together(join_all(waits).await.into_iter().filter_map(Result::err).collect())
-}
-
-/// The part of a service's JSON that scaling looks at.
-fn mode_json(service: &Service) -> serde_json::Value {
-    use skep_service::api::Mode;
-    let mode = match service.spec.mode {
-        Mode::Replicated { .. } => "Replicated",
-        Mode::Global {} => "Global",
-        Mode::ReplicatedJob { .. } => "ReplicatedJob",
-        Mode::GlobalJob {} => "GlobalJob",
-    };
-    serde_json::json!({ "Mode": { mode: {} } })
 }
 
 pub(super) async fn rm(context: &Context, args: &[String]) -> Result<(), Failure> {

@@ -2,24 +2,16 @@
 
 mod report;
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::net::{IpAddr, SocketAddr};
 
-use futures_util::future::join_all;
-use skep_cluster::{ClusterError, reach::Cluster};
-use skep_model::natural;
+use skep_cluster::reach::Cluster;
 use skep_service::{
     Services,
-    api::{Node, NodeState, PublishedPort, Service, Task},
-    probe::{
-        self, Ask, AskError, Tally, Target,
-        answerer::Answerers,
-        port::{self, Place, PortError, Silent},
-    },
+    probe::{Ask, AskError, Place, PortError, Probe, ProbeError},
 };
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::report::{Line, Report, Watched};
+use self::report::Report;
 use crate::{
     advice::worded,
     args::{Format, service::ProbeArgs},
@@ -29,71 +21,50 @@ use crate::{
     persona::Persona,
 };
 
-/// How long requests go on after an update has ended: old tasks are still leaving.
-const AFTERWARDS: Duration = Duration::from_secs(5);
-
 pub(super) async fn probe(context: &Context, args: &ProbeArgs) -> Result<(), Failure> {
     let ask = ask(args)?;
     let cluster = match &context.global.engine {
         None => Some(context.cluster()?),
         Some(_) => None,
     };
+    let cluster = cluster.as_ref();
     let services = Services::new(&context.manager().await?);
-    let service = services.service(&args.service, &context.cancel).await?;
-    let port = port::published(&service, args.port).map_err(|error| no_port(&error))?;
-    let mut nodes = alive(services.nodes(&context.cancel).await?);
-    nodes.sort_by(|one, other| natural(&one.hostname, &other.hostname));
-    let filters = [("service", service.id.as_str())];
-    let tasks = services.tasks(&filters, &context.cancel).await?;
+    let probe = Probe::of(&services, &args.service, args.port, &context.cancel).await;
+    let probe = probe.map_err(|error| match error {
+        ProbeError::Service(error) => error.into(),
+        ProbeError::Port(error) => no_port(&error),
+    })?;
     if !args.watch
-        && let Some(reason) = port::no_task(&service, &tasks)
+        && let Some(reason) = probe.no_task()
     {
         return Err(Failure::new(Exit::NotConverged, reason)
             .with_fix(format!("`skep service ps {}` says what became of them", args.service)));
     }
-
-    let places = port::places(&port, &nodes, &tasks);
-    let addresses: Vec<_> = places.iter().map(|place| published(cluster.as_ref(), place)).collect();
-    let with_address = places.iter().zip(&addresses);
-    let target = |(place, address): (&Place, &Published)| match address {
-        Published::At(address) => Some(Target { node: place.node.clone(), address: *address }),
-        Published::Nowhere | Published::Unreachable(_) => None,
-    };
-    let targets: Vec<Target> = with_address.filter_map(target).collect();
-    let (tallies, watched) = if args.watch {
-        let (tallies, watched) =
-            Box::pin(watch(context, args, &services, &service, &targets, &ask)).await?;
-        (tallies, Some(watched))
+    let reach = |place: &Place, port| address(cluster, place, port);
+    let operation = context.operation();
+    let (lines, watched) = if args.watch {
+        let watch = probe.watch(&ask, args.rate.into(), args.duration, reach, operation);
+        let (lines, watched) = Box::pin(watch).await;
+        if let Some(Err(error)) = &watched.ended
+            && !error.is_cancelled()
+        {
+            context.events.warn("", format!("the probe has ended: {}", one_line(error)));
+        }
+        (lines, Some(watched))
     } else {
         let concurrency = usize::try_from(args.concurrency).unwrap_or(usize::MAX);
-        let sent =
-            probe::count(&targets, &ask, args.requests, concurrency, context.operation()).await;
-        if context.cancel.is_cancelled() {
-            return Err(Failure::new(Exit::Interrupted, "interrupted"));
-        }
-        (sent, None)
+        let lines = probe.count(&ask, args.requests, concurrency, reach, operation).await;
+        (lines.ok_or_else(|| Failure::new(Exit::Interrupted, "interrupted"))?, None)
     };
-
-    let answerers = answerers(&services, &service, &nodes, &tasks).await;
-    let mut tallies = tallies.into_iter();
-    let mut lines = Vec::new();
-    for (place, address) in places.into_iter().zip(addresses) {
-        let (tally, closed) = match address {
-            Published::At(_) => (tallies.next(), None),
-            Published::Unreachable(reason) => (None, Some(reason)),
-            Published::Nowhere => (None, None),
-        };
-        let tasks = tally.as_ref().map(|tally| answerers.count(&tally.clues)).unwrap_or_default();
-        lines.push(Line { place, tally, closed, tasks });
-    }
-    let mut report = Report {
-        service: service.spec.name.clone(),
+    let problems = probe.problems(&lines, async |node| has_ipvs(cluster?, node).await).await;
+    let problems = problems.iter().map(|one| worded(one, Persona::Skep)).collect();
+    let report = Report {
+        service: probe.service().to_owned(),
         header: args.header.clone(),
         lines,
         watched,
-        problems: Vec::new(),
+        problems,
     };
-    report.problems = problems(cluster.as_ref(), &nodes, &port, &report.lines).await;
     match args.format {
         Format::Table => print(&report.text())?,
         Format::Json => print_json_with(report.json())?,
@@ -124,139 +95,21 @@ fn no_port(error: &PortError) -> Failure {
     }
 }
 
-/// The nodes, without those whose machine has come back as another node.
-fn alive(nodes: Vec<Node>) -> Vec<Node> {
-    let mut alive: BTreeMap<String, Node> = BTreeMap::new();
-    for node in nodes {
-        let name = node.hostname.clone();
-        match alive.get(&name) {
-            Some(other) if other.state == NodeState::Ready || node.state != NodeState::Ready => {}
-            _ => {
-                alive.insert(name, node);
-            }
-        }
-    }
-    alive.into_values().collect()
-}
-
-/// Where a node is asked.
-enum Published {
-    At(SocketAddr),
-    /// It cannot be asked from here; why.
-    Unreachable(String),
-    /// It is not meant to answer.
-    Nowhere,
-}
-
-fn published(cluster: Option<&Cluster>, place: &Place) -> Published {
-    let Some(port) = place.port else { return Published::Nowhere };
-    let address = match cluster {
-        Some(cluster) => cluster
-            .machine(&place.node)
-            .and_then(|machine| cluster.published_address(machine, port))
-            .map_err(|error: ClusterError| one_line(&error)),
+/// Where this host reaches a port of a node.
+fn address(cluster: Option<&Cluster>, place: &Place, port: u16) -> Result<SocketAddr, String> {
+    let Some(cluster) = cluster else {
+        let unknown = |_| format!("{}: the swarm knows no address of it", place.node);
+        let address: IpAddr = place.address.parse().map_err(unknown)?;
         // A lone manager may know itself by no address.
-        None => match place.address.parse().map(|ip: std::net::IpAddr| ip.is_unspecified()) {
-            Ok(true) => Ok(SocketAddr::from(([127, 0, 0, 1], port))),
-            Ok(false) => {
-                place.address.parse().map(|ip| SocketAddr::new(ip, port)).map_err(|_| String::new())
-            }
-            Err(_) => Err(format!("{}: the swarm knows no address of it", place.node)),
-        },
+        let address = if address.is_unspecified() { [127, 0, 0, 1].into() } else { address };
+        return Ok(SocketAddr::new(address, port));
     };
-    address.map_or_else(Published::Unreachable, Published::At)
+    let machine = cluster.machine(&place.node);
+    let address = machine.and_then(|machine| cluster.published_address(machine, port));
+    address.map_err(|error| one_line(&error))
 }
 
-/// Sends at a steady rate until something ends it.
-async fn watch(
-    context: &Context,
-    args: &ProbeArgs,
-    services: &Services,
-    service: &Service,
-    targets: &[Target],
-    ask: &Ask,
-) -> Result<(Vec<Tally>, Watched), Failure> {
-    let stop = context.cancel.child_token();
-    let begin = Instant::now();
-    let sending =
-        probe::steady(targets, ask, args.rate.into(), context.operation().ended_by(&stop));
-    let ending = async {
-        let update = async {
-            let ended = services.until_updated(service, &stop).await;
-            // A service that is gone, or a manager, ends it as well: what was seen is reported.
-            if ended.is_ok() {
-                tokio::time::sleep(AFTERWARDS).await;
-            }
-            ended
-        };
-        let ended = tokio::select! {
-            () = stop.cancelled() => None,
-            () = tokio::time::sleep(args.duration.unwrap_or(Duration::MAX)) => None,
-            ended = update => Some(ended),
-        };
-        stop.cancel();
-        ended
-    };
-    let (tallies, ended) = tokio::join!(Box::pin(sending), Box::pin(ending));
-    let update = match ended {
-        Some(Ok(state)) => Some(state),
-        Some(Err(error)) if !error.is_cancelled() => {
-            context.events.warn("", format!("the probe has ended: {}", one_line(&error)));
-            None
-        }
-        _ => None,
-    };
-    Ok((tallies, Watched { time: begin.elapsed(), update }))
-}
-
-/// The tasks that were there before, and those that are there now, by what identifies them.
-async fn answerers(
-    services: &Services,
-    service: &Service,
-    nodes: &[Node],
-    before: &[Task],
-) -> Answerers {
-    let node = |id: &str| {
-        let mut found = nodes.iter().filter(|node| node.id.as_str() == id);
-        found.next().map_or_else(|| id.to_owned(), |node| node.hostname.clone())
-    };
-    let mut answerers = Answerers::default();
-    answerers.add(service, before, node);
-    // Also after Ctrl-C. Without an answer some of those who answered are not named.
-    let unhurried = CancellationToken::new();
-    let filters = [("service", service.id.as_str())];
-    let now = services.tasks(&filters, &unhurried);
-    if let Ok(Ok(now)) = tokio::time::timeout(Duration::from_secs(5), now).await {
-        answerers.add(service, &now, node);
-    }
-    answerers
-}
-
-/// Why nodes do not answer that should; their machines are asked about their kernels.
-async fn problems(
-    cluster: Option<&Cluster>,
-    nodes: &[Node],
-    port: &PublishedPort,
-    lines: &[Line],
-) -> Vec<String> {
-    let silent = lines.iter().filter(|line| line.is_silent());
-    let problem = silent.map(|line| async move {
-        let (Some(tally), Some(at)) = (&line.tally, line.place.port) else {
-            return line.closed.clone().unwrap_or_default();
-        };
-        let node = &line.place.node;
-        let state = nodes.iter().find(|one| one.hostname == *node);
-        let state = state.map(|node| node.state.clone());
-        let ipvs = match cluster.and_then(|cluster| Some((cluster, cluster.machine(node).ok()?))) {
-            Some((cluster, machine)) if state == Some(NodeState::Ready) && port::is_mesh(port) => {
-                cluster.has_ipvs(machine, &CancellationToken::new()).await.ok()
-            }
-            _ => None,
-        };
-        worded(
-            &port::why(&Silent { node: node.clone(), state, ipvs }, port, at, tally),
-            Persona::Skep,
-        )
-    });
-    join_all(problem).await
+async fn has_ipvs(cluster: &Cluster, node: &str) -> Option<bool> {
+    let machine = cluster.machine(node).ok()?;
+    cluster.has_ipvs(machine, &CancellationToken::new()).await.ok()
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 use serde_json::{Value as Json, json};
 use skep_service::{
     api::UpdateState,
-    probe::{Tally, Value, port::Place},
+    probe::{Line, Tally, Value, Watched},
 };
 
 use crate::{
@@ -20,31 +20,6 @@ pub(super) struct Report {
     /// Where it was watched: how long, and until what.
     pub(super) watched: Option<Watched>,
     pub(super) problems: Vec<String>,
-}
-
-pub(super) struct Watched {
-    pub(super) time: Duration,
-    /// How the update ended that was seen.
-    pub(super) update: Option<UpdateState>,
-}
-
-pub(super) struct Line {
-    /// Which node, and its port.
-    pub(super) place: Place,
-    /// What came of the requests, if it could be asked.
-    pub(super) tally: Option<Tally>,
-    /// Why it could not be asked, though it should answer.
-    pub(super) closed: Option<String>,
-    /// How often each task answered, as far as answers tell.
-    pub(super) tasks: BTreeMap<String, u64>,
-}
-
-impl Line {
-    /// Whether it should answer and has not.
-    pub(super) fn is_silent(&self) -> bool {
-        let answers = |tally: &Tally| tally.answered + tally.unexpected();
-        self.place.port.is_some() && self.tally.as_ref().is_none_or(|tally| answers(tally) == 0)
-    }
 }
 
 impl Report {
@@ -80,7 +55,7 @@ impl Report {
         let columns = ["NODE", "ANSWERS", "P50", "P90", "P99", "MAX", &header, "TASKS", "LOST"];
         let mut table = Table::new(columns);
         for line in &self.lines {
-            table.row(line.cells());
+            table.row(cells(line));
         }
         let mut text = table.to_string();
         let Some(watched) = &self.watched else { return text };
@@ -95,7 +70,7 @@ impl Report {
             let _ = write!(text, ", between {} and {}", seconds(first), seconds(last));
         }
         let _ = write!(text, ", in {}", seconds(watched.time));
-        if let Some(update) = &watched.update {
+        if let Some(update) = watched.update() {
             let _ = write!(text, "; update: {}", update.as_str().replace('_', " "));
         }
         text + "\n"
@@ -107,7 +82,7 @@ impl Report {
             "header": self.header,
             "sent": self.sent(),
             "lost": self.lost(),
-            "nodes": self.lines.iter().map(Line::json).collect::<Vec<_>>(),
+            "nodes": self.lines.iter().map(line_json).collect::<Vec<_>>(),
             "problems": self.problems,
         });
         if let Some(watched) = &self.watched {
@@ -116,7 +91,7 @@ impl Report {
             });
             document["watched"] = json!({
                 "seconds": watched.time.as_secs_f64(),
-                "update": watched.update.as_ref().map(UpdateState::as_str),
+                "update": watched.update().map(UpdateState::as_str),
                 "first_loss": self.losses().map(|(first, _)| first.as_secs_f64()),
                 "last_loss": self.losses().map(|(_, last)| last.as_secs_f64()),
                 "values": values.collect::<Vec<_>>(),
@@ -155,57 +130,55 @@ impl Report {
     }
 }
 
-impl Line {
-    fn cells(&self) -> [String; 9] {
-        let dash = || "-".to_owned();
-        let node = self.place.node.clone();
-        let Some(tally) = &self.tally else {
-            let note = if self.closed.is_some() { "not reached from here" } else { "no task here" };
-            return [node, dash(), dash(), dash(), dash(), dash(), dash(), dash(), note.into()];
-        };
-        let latency = tally.latency();
-        let time = |pick: fn(&skep_service::probe::Percentiles) -> Duration| {
-            latency.as_ref().map_or_else(dash, |latency| millis(pick(latency)))
-        };
-        let values = tally.values.iter().map(|(value, seen)| {
-            let name = if value.is_empty() { "(none)" } else { value };
-            format!("{name} {}", seen.count)
-        });
-        let losses = tally.losses.iter().map(|(loss, count)| format!("{loss} {count}"));
-        let tasks = self.tasks.iter().map(|(task, count)| format!("{task} {count}"));
-        [
-            node,
-            format!("{}/{}", tally.answered, tally.sent),
-            time(|latency| latency.p50),
-            time(|latency| latency.p90),
-            time(|latency| latency.p99),
-            time(|latency| latency.max),
-            joined(values),
-            joined(tasks),
-            joined(losses),
-        ]
-    }
+fn cells(line: &Line) -> [String; 9] {
+    let dash = || "-".to_owned();
+    let node = line.place.node.clone();
+    let Some(tally) = &line.tally else {
+        let note = if line.closed.is_some() { "not reached from here" } else { "no task here" };
+        return [node, dash(), dash(), dash(), dash(), dash(), dash(), dash(), note.into()];
+    };
+    let latency = tally.latency();
+    let time = |pick: fn(&skep_service::probe::Percentiles) -> Duration| {
+        latency.as_ref().map_or_else(dash, |latency| millis(pick(latency)))
+    };
+    let values = tally.values.iter().map(|(value, seen)| {
+        let name = if value.is_empty() { "(none)" } else { value };
+        format!("{name} {}", seen.count)
+    });
+    let losses = tally.losses.iter().map(|(loss, count)| format!("{loss} {count}"));
+    let tasks = line.tasks.iter().map(|(task, count)| format!("{task} {count}"));
+    [
+        node,
+        format!("{}/{}", tally.answered, tally.sent),
+        time(|latency| latency.p50),
+        time(|latency| latency.p90),
+        time(|latency| latency.p99),
+        time(|latency| latency.max),
+        joined(values),
+        joined(tasks),
+        joined(losses),
+    ]
+}
 
-    fn json(&self) -> Json {
-        let mut line =
-            json!({"node": self.place.node, "port": self.place.port, "tasks": self.tasks});
-        if let Some(tally) = &self.tally {
-            let millis = |time: Duration| time.as_micros() as f64 / 1000.0;
-            let latency = tally.latency().map(|latency| {
-                json!({"p50": millis(latency.p50), "p90": millis(latency.p90), "p99": millis(latency.p99), "max": millis(latency.max)})
-            });
-            let values: BTreeMap<_, _> =
-                tally.values.iter().map(|(value, seen)| (value, seen.count)).collect();
-            let losses: BTreeMap<_, _> =
-                tally.losses.iter().map(|(loss, count)| (loss.to_string(), count)).collect();
-            line["sent"] = tally.sent.into();
-            line["answered"] = tally.answered.into();
-            line["latency_ms"] = json!(latency);
-            line["values"] = json!(values);
-            line["lost"] = json!(losses);
-        }
-        line
+fn line_json(line: &Line) -> Json {
+    let mut document =
+        json!({"node": line.place.node, "port": line.place.port, "tasks": line.tasks});
+    if let Some(tally) = &line.tally {
+        let millis = |time: Duration| time.as_micros() as f64 / 1000.0;
+        let latency = tally.latency().map(|latency| {
+            json!({"p50": millis(latency.p50), "p90": millis(latency.p90), "p99": millis(latency.p99), "max": millis(latency.max)})
+        });
+        let values: BTreeMap<_, _> =
+            tally.values.iter().map(|(value, seen)| (value, seen.count)).collect();
+        let losses: BTreeMap<_, _> =
+            tally.losses.iter().map(|(loss, count)| (loss.to_string(), count)).collect();
+        document["sent"] = tally.sent.into();
+        document["answered"] = tally.answered.into();
+        document["latency_ms"] = json!(latency);
+        document["values"] = json!(values);
+        document["lost"] = json!(losses);
     }
+    document
 }
 
 fn joined(parts: impl Iterator<Item = String>) -> String {
@@ -223,7 +196,7 @@ fn millis(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use skep_service::probe::Loss;
+    use skep_service::probe::{Loss, Place};
 
     use super::*;
 
@@ -277,7 +250,7 @@ mod tests {
         assert!(report.verdict().is_ok(), "one of a hundred is told, and is no failure");
         report.watched = Some(Watched {
             time: Duration::from_secs(12),
-            update: Some(UpdateState::RollbackCompleted),
+            ended: Some(Ok(UpdateState::RollbackCompleted)),
         });
         insta::assert_snapshot!(report.text());
         assert_eq!(report.verdict().unwrap_err().message, "1 of 100 requests were lost".into());

@@ -4,25 +4,26 @@
 //! connection. A request is *answered* if an answer came in whole and was what was expected;
 //! otherwise it is *lost*, and [`Loss`] says how.
 //!
-//! - [`port`]: which port, at which nodes, and what stands in the way.
+//! - [`Probe`] asks a service at every node, so often or until an update has ended.
 //! - [`Ask`] and [`Target`]: what is sent, and where.
 //! - [`count`] sends so many and ends; [`steady`] sends at a rate until it is stopped.
 //! - [`Tally`]: what came of it at one node.
-//! - [`answerer`]: which task answered, where the answer tells.
-//! - [`follow`]: when an update has ended.
 
-pub mod answerer;
+mod answerer;
 mod ask;
 mod client;
-pub mod follow;
-pub mod port;
+mod follow;
+mod port;
 mod run;
+mod survey;
 mod tally;
 
 use std::{fmt, net::SocketAddr};
 
 pub use ask::{Ask, AskError};
+pub use port::{Place, PortError};
 pub use run::{count, steady};
+pub use survey::{Line, Probe, ProbeError, Watched};
 pub use tally::{Percentiles, Tally, Value};
 
 /// A node, and where this host sends its requests.

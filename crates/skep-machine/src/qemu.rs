@@ -250,8 +250,8 @@ impl Driver for QemuDriver {
         work: Work<'_>,
     ) -> Result<Option<Ipv4Net>, MachineError> {
         let guest = (self.os)()?.ensure_vm(work.context.events, work.context.cancel).await?;
-        // Before the intent: a cluster that cannot be accelerated as asked is to leave nothing.
         let known = self.shelf.read_cluster::<Cluster>(cluster)?;
+        // Before the intent: a cluster that cannot be accelerated as asked is to leave nothing.
         self.accel(known.as_ref(), &guest, Some(work.context.events), work.context.cancel).await?;
         let made = self.make_network(cluster, wanted);
         work.make(&shelf::network(cluster), made).await.map(Some)

@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_guest_without_disks_says_so_in_these_words() {
-        let init = include_str!("../../guest/vm/init");
+        let init = include_str!("../guest/vm/init");
         assert!(init.contains(r#"echo "<3>skep: $*" >/dev/kmsg"#));
         let (who, what) = NO_BASE_DISK.split_once(' ').unwrap();
         assert_eq!(who, "skep:");

@@ -27,6 +27,7 @@ use std::{
 
 use async_trait::async_trait;
 use bollard::{
+    Docker,
     models::{ContainerSummary, ContainerSummaryStateEnum},
     query_parameters::{
         CreateContainerOptions, InspectContainerOptions, KillContainerOptions,
@@ -73,6 +74,7 @@ pub struct ContainerDriver {
     store: String,
     os: GuestSystems,
     engine: OnceCell<Engine>,
+    client: OnceCell<Docker>,
 }
 
 impl fmt::Debug for ContainerDriver {
@@ -91,8 +93,8 @@ impl ContainerDriver {
         store: impl Into<String>,
         os: GuestSystems,
     ) -> Self {
-        let (host, engine) = (HostRoot::new(root), OnceCell::new());
-        Self { host, socket, store: store.into(), os, engine }
+        let (host, store) = (HostRoot::new(root), store.into());
+        Self { host, socket, store, os, engine: OnceCell::new(), client: OnceCell::new() }
     }
 
     async fn engine(&self) -> Result<&Engine, EngineError> {
@@ -102,6 +104,12 @@ impl ContainerDriver {
             Engine::connect(&self.socket.clone()?, GREETING, &CancellationToken::new()).await
         };
         self.engine.get_or_try_init(|| connect).await
+    }
+
+    /// bollard's client of the engine.
+    async fn client(&self) -> Result<&Docker, EngineError> {
+        let engine = self.engine().await?;
+        self.client.get_or_try_init(async || api::client(engine)).await
     }
 
     async fn privileges(&self) -> Privileges {
@@ -115,7 +123,7 @@ impl ContainerDriver {
         filters.entry("label".into()).or_default().push(machine);
         let options =
             ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
-        let found = self.engine().await?.docker().list_containers(Some(options)).await;
+        let found = self.client().await?.list_containers(Some(options)).await;
         let found = found.map_err(api("list containers"))?;
         Ok(found.into_iter().next())
     }
@@ -221,11 +229,7 @@ impl ContainerDriver {
     /// Frees a machine's name for its container. What has the name is either not skep's, or
     /// it was being made for this machine when a command was interrupted: the engine finishes
     /// such a request all the same, and until it has, there is nothing but the name.
-    async fn free_name(
-        &self,
-        docker: &bollard::Docker,
-        id: &MachineId,
-    ) -> Result<(), MachineError> {
+    async fn free_name(&self, docker: &Docker, id: &MachineId) -> Result<(), MachineError> {
         let container = objects::container(id);
         let found = docker.inspect_container(&container.name, None::<InspectContainerOptions>);
         let found = match found.await {
@@ -345,7 +349,7 @@ impl Driver for ContainerDriver {
     ) -> Result<BTreeMap<MachineName, MachineState>, MachineError> {
         let action = format!("list the machines of cluster {cluster}");
         let shared = |source| MachineError::Shared { action: action.clone(), source };
-        let docker = self.engine().await.map_err(shared)?.docker();
+        let docker = self.client().await.map_err(shared)?;
         let filters = objects::cluster_filter(&self.store, cluster);
         let options =
             ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
@@ -365,7 +369,7 @@ impl Driver for ContainerDriver {
     async fn disks(&self, cluster: &ClusterName) -> Result<BTreeSet<MachineName>, MachineError> {
         let action = format!("list the disks of cluster {cluster}");
         let shared = |source| MachineError::Shared { action: action.clone(), source };
-        let docker = self.engine().await.map_err(shared)?.docker();
+        let docker = self.client().await.map_err(shared)?;
         let filters = Some(objects::cluster_filter(&self.store, cluster));
         let found = docker.list_volumes(Some(ListVolumesOptions { filters })).await;
         let found = found.map_err(|error| shared(api("list volumes")(error)))?;
@@ -430,12 +434,8 @@ impl Driver for ContainerDriver {
 }
 
 impl ContainerDriver {
-    async fn docker(
-        &self,
-        id: &MachineId,
-        action: &'static str,
-    ) -> Result<&bollard::Docker, MachineError> {
-        Ok(self.engine().await.map_err(|source| refused(id, action, source))?.docker())
+    async fn docker(&self, id: &MachineId, action: &'static str) -> Result<&Docker, MachineError> {
+        self.client().await.map_err(|source| refused(id, action, source))
     }
 }
 
