@@ -3,6 +3,7 @@
 //! A rule is a pure function from the [`Tree`] to its [`Finding`]s; a finding says where, which
 //! rule, why the rule is there and what to do. Each rule has a test with an example that breaks it.
 
+mod advice;
 mod arrows;
 mod circles;
 mod docs;
@@ -44,6 +45,7 @@ impl fmt::Display for Finding {
 pub(crate) fn perform(root: &Path) -> Result<()> {
     let tree = Tree::read(root)?;
     let mut findings = Vec::new();
+    findings.extend(advice::check(&tree));
     findings.extend(arrows::check(&tree));
     findings.extend(circles::check(&tree));
     findings.extend(docs::check(&tree));

@@ -6,10 +6,10 @@ use std::{error::Error, fmt::Write as _};
 
 use self::ways_out::several_swarms;
 pub(crate) use self::ways_out::way_out_of;
-use crate::{cluster_name::name_option, persona::Persona, visible};
+use crate::{advice, cluster_name::name_option, persona::Persona, visible};
 use skep_cluster::{ClusterError, MachineFailure, up::Doubt};
 use skep_machine::MachineError;
-use skep_model::{Check, MachineName, Verdict};
+use skep_model::{Advice, Check, MachineName, Reason, Verdict};
 use skep_service::{
     ServiceError,
     stack::{Fault, Obstacle, StackError},
@@ -37,19 +37,19 @@ pub enum Exit {
 pub struct Failure {
     pub exit: Exit,
     /// What failed, in one line or a few.
-    pub message: String,
+    pub message: Reason,
     /// What it was caused by: a chain with the outermost first, or a list of what is wrong.
-    pub causes: Vec<String>,
+    pub causes: Vec<Reason>,
     /// Whether `causes` is a list, of which none caused another.
     pub several: bool,
-    pub fix: Option<String>,
+    pub fix: Option<Advice>,
     /// docker-machine's words for it, all of them, where it has some.
     pub theirs: Option<String>,
 }
 
 impl Failure {
     /// A failure of a kind.
-    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+    pub fn new(exit: Exit, message: impl Into<Reason>) -> Self {
         Self {
             exit,
             message: message.into(),
@@ -61,36 +61,37 @@ impl Failure {
     }
 
     /// It failed.
-    pub fn failed(message: impl Into<String>) -> Self {
+    pub fn failed(message: impl Into<Reason>) -> Self {
         Self::new(Exit::Failed, message)
     }
 
     /// The command line asks for something that makes no sense.
-    pub fn usage(message: impl Into<String>) -> Self {
+    pub fn usage(message: impl Into<Reason>) -> Self {
         Self::new(Exit::Usage, message)
     }
 
     /// Something stands in the way, and nothing was touched.
-    pub fn preflight(message: impl Into<String>) -> Self {
+    pub fn preflight(message: impl Into<Reason>) -> Self {
         Self::new(Exit::Preflight, message)
     }
 
     /// Adds what to do about it.
     #[must_use]
-    pub fn with_fix(mut self, fix: impl Into<String>) -> Self {
+    pub fn with_fix(mut self, fix: impl Into<Advice>) -> Self {
         self.fix = Some(fix.into());
         self
     }
 
     /// A failure by its error, with what that was caused by.
     pub(crate) fn of(exit: Exit, error: &(dyn Error + 'static)) -> Self {
-        let failure = Self { causes: causes(error), ..Self::new(exit, error.to_string()) };
-        Self { fix: ways_out::of_swarm(&failure), ..failure }
+        let failure = Self { causes: causes(error), ..Self::new(exit, advice::of(error)) };
+        Self { fix: ways_out::of_swarm(&failure).map(Into::into), ..failure }
     }
 
     /// Lists all that is wrong, in place of a chain of causes.
     #[must_use]
-    pub(crate) fn listing(self, causes: Vec<String>) -> Self {
+    pub(crate) fn listing<R: Into<Reason>>(self, causes: Vec<R>) -> Self {
+        let causes = causes.into_iter().map(Into::into).collect();
         Self { causes, several: true, ..self }
     }
 
@@ -113,17 +114,18 @@ impl Failure {
         if let Some(theirs) = &self.theirs {
             return format!("{}\n", visible::text(theirs));
         }
-        let mut text = visible::text(&self.message).into_owned();
+        let shown =
+            |reason| visible::text(&advice::worded(reason, Persona::DockerMachine)).into_owned();
+        let mut text = shown(&self.message);
         for cause in &self.causes {
-            let cause = visible::text(cause);
             let between = if self.several { "\n  " } else { ": " };
-            let cause = if self.several { indent(&cause) } else { cause.into_owned() };
+            let cause = shown(cause);
             text.push_str(between);
-            text.push_str(&cause);
+            text.push_str(&if self.several { indent(&cause) } else { cause });
         }
         text.push('\n');
         if let Some(fix) = &self.fix {
-            text.push_str(&visible::text(fix));
+            text.push_str(&visible::text(&advice::words(fix, Persona::DockerMachine)));
             text.push('\n');
         }
         text
@@ -132,13 +134,15 @@ impl Failure {
     fn render_own(&self, color: bool) -> String {
         let (red, bold, off) =
             if color { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
-        let mut text = format!("{red}error:{off} {}\n", visible::text(&self.message));
+        let shown = |reason| visible::text(&advice::worded(reason, Persona::Skep)).into_owned();
+        let mut text = format!("{red}error:{off} {}\n", shown(&self.message));
         for cause in &self.causes {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "  {bold}because:{off} {}", indent(&visible::text(cause)));
+            let _ = writeln!(text, "  {bold}because:{off} {}", indent(&shown(cause)));
         }
         if let Some(fix) = &self.fix {
-            let _ = writeln!(text, "  {bold}fix:{off} {}", visible::text(fix));
+            let fix = advice::words(fix, Persona::Skep);
+            let _ = writeln!(text, "  {bold}fix:{off} {}", visible::text(&fix));
         }
         text
     }
@@ -147,13 +151,14 @@ impl Failure {
 impl Failure {
     /// The line for standard error where progress is written as JSON lines too.
     pub fn to_json(&self) -> String {
+        let worded = |reason| advice::worded(reason, Persona::Skep);
         let line = serde_json::json!({
             "schema": 1,
             "event": "error",
             "exit": self.exit as u8,
-            "message": self.message,
-            "causes": self.causes,
-            "fix": self.fix,
+            "message": worded(&self.message),
+            "causes": self.causes.iter().map(worded).collect::<Vec<_>>(),
+            "fix": self.fix.as_ref().map(|fix| advice::words(fix, Persona::Skep)),
         });
         format!("{}\n", visible::json(&line.to_string()))
     }
@@ -164,14 +169,14 @@ fn indent(text: &str) -> String {
 }
 
 /// The chain of causes below an error, without those its own text already ends with.
-fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
+fn causes(error: &(dyn Error + 'static)) -> Vec<Reason> {
     let mut said = error.to_string();
     let mut causes = Vec::new();
     let mut next = error.source();
     while let Some(cause) = next {
         let text = cause.to_string();
         if !said.contains(&text) {
-            causes.push(text.clone());
+            causes.push(advice::of(cause));
         }
         said = text;
         next = cause.source();
@@ -181,28 +186,47 @@ fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
 
 /// An error with its causes behind it, in one line.
 pub(crate) fn one_line(error: &(dyn Error + 'static)) -> String {
-    let chain = std::iter::once(error.to_string()).chain(causes(error));
-    chain.collect::<Vec<_>>().join(": ")
+    one_line_as(error, Persona::Skep)
+}
+
+/// An error with its causes behind it, in one line of the words of a persona.
+pub(crate) fn one_line_as(error: &(dyn Error + 'static), persona: Persona) -> String {
+    let chain = std::iter::once(advice::of(error)).chain(causes(error));
+    chain.map(|reason| advice::worded(&reason, persona)).collect::<Vec<_>>().join(": ")
+}
+
+/// An error with its causes behind it, and what its libraries advise.
+pub(crate) fn line_of(error: &(dyn Error + 'static)) -> Reason {
+    let chain = std::iter::once(advice::of(error)).chain(causes(error));
+    let join = |whole: Reason, next: Reason| Reason {
+        text: format!("{}: {}", whole.text, next.text),
+        advice: next.advice.or(whole.advice),
+    };
+    chain.reduce(join).unwrap_or_else(|| "".into())
 }
 
 /// One line for a machine's failure, its causes behind it.
-fn machine_line(failure: &MachineFailure) -> String {
-    let text = one_line(&failure.error);
+pub(crate) fn machine_line(failure: &MachineFailure) -> Reason {
+    let line = line_of(&failure.error);
     // Most errors of a machine begin with its name anyway.
-    if text.contains(failure.machine.as_str()) {
-        text
+    if line.text.contains(failure.machine.as_str()) {
+        line
     } else {
-        format!("{}: {text}", failure.machine)
+        Reason { text: format!("{}: {}", failure.machine, line.text), ..line }
     }
 }
 
 fn check_lines(checks: &[Check]) -> Vec<String> {
     let failed = checks.iter().filter(|check| check.verdict == Verdict::Fail);
-    let line = |check: &Check| match check.fix.as_str() {
-        "" => format!("{}: {}", check.what, check.found),
-        fix => format!("{}: {}\n    fix: {fix}", check.what, check.found),
-    };
-    failed.map(line).collect()
+    failed.map(|check| with_fix(check.reason().text, &check.fix)).collect()
+}
+
+/// A text with the fix of its own below.
+fn with_fix(text: String, fix: &Advice) -> String {
+    match fix {
+        fix if fix.is_empty() => text,
+        fix => format!("{text}\n    fix: {}", advice::words(fix, Persona::Skep)),
+    }
 }
 
 impl From<ClusterError> for Failure {
@@ -229,27 +253,27 @@ impl From<ClusterError> for Failure {
             }
             ClusterError::Partly { failures, of } => {
                 let exit = if failures.len() < *of { Exit::Partly } else { Exit::Failed };
-                let causes = failures.iter().map(machine_line).collect();
+                let causes: Vec<_> = failures.iter().map(machine_line).collect();
                 Failure::of(exit, &error)
                     .listing(causes)
                     .with_fix("`skep status` shows details, `skep up` repairs it")
             }
             ClusterError::Leftovers { left, .. } => {
-                let causes = left.iter().map(|left| one_line(left)).collect();
+                let causes: Vec<_> = left.iter().map(|left| line_of(left)).collect();
                 Failure::of(Exit::Partly, &error)
                     .listing(causes)
                     .with_fix("give the command again; it goes on with what is left")
             }
             ClusterError::NoManager { name, tried } => {
                 let option = name_option(name);
-                let causes = tried.iter().map(machine_line).collect();
+                let causes: Vec<_> = tried.iter().map(machine_line).collect();
                 let fix = no_manager_fix(tried, &option);
                 Failure::of(Exit::Failed, &error).listing(causes).with_fix(fix)
             }
             ClusterError::NotManager { .. } => cannot_be_asked(error, Exit::Failed),
             ClusterError::SeveralSwarms { swarms, .. } => several_swarms(&error, swarms),
             ClusterError::NoSwarm { cluster, doubt, untouched, failures } => {
-                let causes = failures.iter().map(machine_line).collect();
+                let causes: Vec<_> = failures.iter().map(machine_line).collect();
                 let exit = if *untouched { Exit::Preflight } else { Exit::NotConverged };
                 Failure::of(exit, &error)
                     .listing(causes)
@@ -258,7 +282,7 @@ impl From<ClusterError> for Failure {
             ClusterError::SwarmExists { machine, .. } => Failure::of(Exit::Preflight, &error)
                 .with_fix(format!("`skep swarm join {machine}` makes it a node of that one")),
             ClusterError::Certificates(wrong) => {
-                let causes = wrong.iter().map(ToString::to_string).collect();
+                let causes: Vec<_> = wrong.iter().map(ToString::to_string).collect();
                 Failure::of(Exit::Usage, &error).listing(causes)
             }
             ClusterError::Swarm(SwarmError::Setting { .. } | SwarmError::Pool(_)) => {
@@ -270,7 +294,7 @@ impl From<ClusterError> for Failure {
             ClusterError::Store(StoreError::Locked { .. }) => Failure::of(Exit::Failed, &error)
                 .with_fix("wait until it has ended, or interrupt it"),
             ClusterError::Machine(MachineError::Acceleration { fix, .. }) => {
-                Failure::of(Exit::Preflight, &error).with_fix(fix)
+                Failure::of(Exit::Preflight, &error).with_fix(fix.clone())
             }
             ClusterError::Store(StoreError::Damaged { path, .. }) => {
                 // The advice is never to take a cluster down: what the file describes runs.
@@ -372,10 +396,6 @@ impl From<StackError> for Failure {
         if error.is_cancelled() {
             return Failure::new(Exit::Interrupted, "interrupted");
         }
-        let with_fix = |text: String, fix: &str| match fix {
-            "" => text,
-            fix => format!("{text}\n    fix: {fix}"),
-        };
         match &error {
             StackError::Service(_) => match error {
                 StackError::Service(error) => error.into(),
@@ -383,12 +403,12 @@ impl From<StackError> for Failure {
             },
             StackError::Files { faults } => {
                 let line = |fault: &Fault| with_fix(fault.to_string(), &fault.fix);
-                let causes = faults.iter().map(line).collect();
+                let causes: Vec<_> = faults.iter().map(line).collect();
                 Failure::of(Exit::Usage, &error).listing(causes)
             }
             StackError::Obstacles { obstacles, .. } => {
                 let line = |one: &Obstacle| with_fix(one.problem.clone(), &one.fix);
-                let causes = obstacles.iter().map(line).collect();
+                let causes: Vec<_> = obstacles.iter().map(line).collect();
                 Failure::of(Exit::Preflight, &error).listing(causes)
             }
             StackError::Name { .. } => Failure::of(Exit::Usage, &error),
@@ -420,129 +440,4 @@ impl From<std::io::Error> for Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failure_says_what_why_and_what_to_do() {
-        let failures = vec![MachineFailure {
-            machine: "worker1".parse().unwrap(),
-            error: ClusterError::Request { reason: "the engine does not answer".into() },
-        }];
-        let failure = Failure::from(ClusterError::Partly { failures, of: 4 })
-            .with_fix("`skep up` goes on where it stopped");
-        assert_eq!(failure.exit, Exit::Partly);
-        insta::assert_snapshot!(failure.render(Persona::Skep, false), @r"
-        error: worker1 is not ready
-          because: worker1: the engine does not answer
-          fix: `skep up` goes on where it stopped
-        ");
-    }
-
-    #[test]
-    fn docker_machine_says_it_without_a_prefix() {
-        let chain = Failure { causes: vec!["b".into(), "c".into()], ..Failure::failed("a") };
-        let text = chain.with_fix("mend it").render(Persona::DockerMachine, true);
-        assert_eq!(text, "a: b: c\nmend it\n");
-        let list = Failure::failed("a").listing(vec!["b".into(), "c\nd".into()]);
-        assert_eq!(list.render(Persona::DockerMachine, true), "a\n  b\n  c\n  d\n");
-        let gone = Failure::from(ClusterError::NoSuchMachine { machine: "web1".into() });
-        assert_eq!(
-            gone.render(Persona::DockerMachine, false),
-            "Docker machine \"web1\" does not exist. Use \"docker-machine ls\" to list machines. \
-             Use \"docker-machine create\" to add a new one.\n"
-        );
-    }
-
-    #[test]
-    fn a_program_reads_the_same_as_a_person() {
-        let failure = Failure::failed("no \"bees\"").with_fix("look\nelsewhere");
-        let line = failure.to_json();
-        assert_eq!(line.lines().count(), 1);
-        let read: serde_json::Value = serde_json::from_str(&line).unwrap();
-        assert_eq!(read["exit"], 1);
-        assert_eq!(read["message"], "no \"bees\"");
-        assert_eq!(read["fix"], "look\nelsewhere");
-    }
-
-    #[test]
-    fn a_cluster_of_which_nothing_is_ready_has_failed() {
-        let failures = vec![MachineFailure {
-            machine: "manager1".parse().unwrap(),
-            error: ClusterError::Request { reason: "no".into() },
-        }];
-        assert_eq!(Failure::from(ClusterError::Partly { failures, of: 1 }).exit, Exit::Failed);
-    }
-
-    #[test]
-    fn a_refused_preflight_names_each_fix() {
-        let error = ClusterError::Preflight {
-            driver: "container".into(),
-            checks: vec![
-                Check::pass("disk space", "plenty"),
-                Check::fail("Docker Engine", "connection refused", "start it"),
-            ],
-        };
-        let failure = Failure::from(error);
-        assert_eq!(failure.exit, Exit::Preflight);
-        insta::assert_snapshot!(failure.render(Persona::Skep, false), @r"
-        error: preflight of driver container failed: nothing was touched
-          because: Docker Engine: connection refused
-              fix: start it
-        ");
-    }
-
-    #[test]
-    fn no_advice_for_a_manager_that_cannot_be_asked_lets_it_go() {
-        let tried = |state: &str, error: &str| {
-            let local = serde_json::from_value(
-                serde_json::json!({"LocalNodeState": state, "Error": error}),
-            );
-            let machine: MachineName = "manager1".parse().unwrap();
-            let error = ClusterError::NotManager {
-                machine: machine.clone(),
-                local: Box::new(local.unwrap()),
-            };
-            let tried = vec![MachineFailure { machine, error }];
-            let error = ClusterError::NoManager { name: "lab".parse().unwrap(), tried };
-            Failure::from(error).render(Persona::Skep, false)
-        };
-        let expired =
-            "Swarm certificates have expired. To replace them, leave the swarm and join again.";
-        let texts = [
-            tried("locked", ""),
-            tried("pending", ""),
-            tried("error", "no route"),
-            tried("error", expired),
-        ];
-        for text in &texts {
-            assert!(!text.contains("leave") && !text.contains("skep down"), "{text}");
-        }
-        insta::assert_snapshot!(texts.concat(), @r"
-        error: no manager of cluster lab answers
-          because: manager1 is locked: it needs the swarm's unlock key
-          fix: `skep swarm unlock --name lab manager1` with the swarm's unlock key, then the same command again
-        error: no manager of cluster lab answers
-          because: manager1 has not found the managers of its swarm yet (state pending)
-          fix: start the other managers of the swarm (`skep machine start`); `skep status --name lab` shows what each machine says
-        error: no manager of cluster lab answers
-          because: manager1 cannot take its part in its swarm: no route
-          fix: start the other managers of the swarm (`skep machine start`); `skep status --name lab` shows what each machine says
-        error: no manager of cluster lab answers
-          because: manager1 cannot take its part in its swarm: the node's certificates have expired
-          fix: set the node's clock to a time before they expired and restart its engine, which then renews them; where other managers answer, remove the node there and make its machine anew
-        ");
-    }
-
-    #[test]
-    fn cancelled_at_any_depth_is_interrupted() {
-        let deep = ClusterError::Partly {
-            failures: vec![MachineFailure {
-                machine: "worker1".parse().unwrap(),
-                error: ClusterError::Machine(MachineError::Cancelled),
-            }],
-            of: 1,
-        };
-        assert_eq!(Failure::from(deep).exit, Exit::Interrupted);
-    }
-}
+mod tests;

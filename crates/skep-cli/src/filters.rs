@@ -67,7 +67,7 @@ mod tests {
 
     fn parsed(filter: &str) -> Result<(String, String), String> {
         let filters = [filter.to_owned()];
-        let parsed = parse(&filters, &SERVICES).map_err(|failure| failure.message)?;
+        let parsed = parse(&filters, &SERVICES).map_err(|failure| failure.message.text)?;
         Ok((parsed[0].0.into(), parsed[0].1.into()))
     }
 

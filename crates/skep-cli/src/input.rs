@@ -79,7 +79,7 @@ mod tests {
     async fn what_is_no_file_is_refused_with_what_to_do() {
         let failure = read(Path::new("/dev/zero"), 9, &CancellationToken::new()).await.unwrap_err();
         assert_eq!(failure.exit, Exit::Usage);
-        assert!(failure.message.contains("/dev/zero: it is a device"), "{failure:?}");
-        assert!(failure.fix.unwrap().contains("`-`"));
+        assert!(failure.message.text.contains("/dev/zero: it is a device"), "{failure:?}");
+        assert!(failure.fix.unwrap().words().unwrap().contains("`-`"));
     }
 }

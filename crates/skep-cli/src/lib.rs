@@ -14,6 +14,7 @@
 //!
 //! **Start reading** at [`run`].
 
+mod advice;
 pub mod args;
 mod cluster_name;
 mod commands;

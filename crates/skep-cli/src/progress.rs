@@ -26,7 +26,7 @@ pub use json::summary_line;
 pub use live::terminal_size;
 use skep_model::{Event, Events};
 
-use crate::visible;
+use crate::{persona::Persona, visible};
 
 /// The shortest time between two paintings of the live view: at most twelve a second.
 const FRAME: Duration = Duration::from_millis(84);
@@ -130,7 +130,7 @@ impl<W: Write> Display<W> {
             Kind::Live(live) => live.event(event, at),
             Kind::Plain(plain) => plain.event(event, at),
             Kind::Json(json) => json.event(event, at),
-            Kind::None => plain::warning(event),
+            Kind::None => plain::warning(event, ink::Ink::new(false), Persona::Skep),
         };
         self.write(&text);
     }

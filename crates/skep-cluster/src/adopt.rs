@@ -12,6 +12,7 @@ use skep_guest::{
     wait_until_ready,
 };
 use skep_machine::first_sight;
+use skep_model::{Advice, Reason};
 use skep_pki::{Authority, needs_renewal};
 use skep_swarm::Swarm;
 use tokio_util::sync::CancellationToken;
@@ -208,21 +209,21 @@ async fn refuse(
     if allowed.take_over || found.owner.as_ref() == Some(&ours) {
         return Ok(());
     }
-    let reason = |reason: String| {
+    let taken = |text: String, recorded| {
+        let reason = Reason::new(text, Advice::TakeOver(recorded));
         ClusterError::Host(AdoptError::Taken { machine: machine.name.to_string(), reason })
     };
     if let Some(other) = &found.owner {
         if other.store != ours.store {
-            return Err(reason(format!(
+            let text = format!(
                 "is machine {} of cluster {} in another store: remove it there",
                 other.machine, other.cluster
-            )));
+            );
+            return Err(taken(text, None));
         }
         if is_recorded(cluster, other) {
-            return Err(reason(format!(
-                "is machine {} of cluster {} already: `skep machine rm {}` gives it back",
-                other.machine, other.cluster, other.machine
-            )));
+            let text = format!("is machine {} of cluster {} already", other.machine, other.cluster);
+            return Err(taken(text, other.machine.parse().ok()));
         }
     }
     if let Some(member) = &found.swarm {
@@ -236,10 +237,11 @@ async fn refuse(
             Err(error) if error.is_cancelled() => return Err(ClusterError::Cancelled),
             // No swarm of this cluster knows it, or there is none.
             Ok(false) | Err(_) => {
-                return Err(reason(format!(
+                let text = format!(
                     "is a node of another swarm ({}): `docker swarm leave` there takes it out",
                     member.swarm
-                )));
+                );
+                return Err(taken(text, None));
             }
         }
     }
@@ -277,7 +279,7 @@ fn engine_settings(
         let fits = !name.is_empty() && begins && name.chars().all(plain);
         if !fits || variable.contains(char::is_control) {
             let reason = format!("`--engine-env {name}…`: write it as KEY=VALUE, on one line");
-            return Err(ClusterError::Request { reason });
+            return Err(ClusterError::Request { reason: reason.into() });
         }
     }
     let others = EngineOptions { env: Vec::new(), ..options.clone() };

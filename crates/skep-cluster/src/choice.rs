@@ -71,7 +71,7 @@ pub(crate) fn passed(
 /// Says what the driver of a new cluster warns of.
 pub(crate) fn warn(checks: &[Check], events: &Events) {
     for check in checks.iter().filter(|check| check.verdict == Verdict::Warn) {
-        events.warn("", format!("{}: {}; {}", check.what, check.found, check.fix));
+        events.warn("", check.reason());
     }
 }
 

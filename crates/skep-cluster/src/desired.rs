@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ipnet::Ipv4Net;
 use skep_machine::{DriverKind, DriverOptions, qemu, subnet::MAX_MACHINES};
-use skep_model::{MachineName, Port, Role, Size};
+use skep_model::{Advice, MachineName, Port, Reason, Role, Size};
 use skep_pki::{Anchor, CaCertificate};
 
 use crate::{ClusterError, ClusterRecord, MachineRecord};
@@ -81,11 +81,8 @@ impl Desired {
     fn refuse_drivers_of_others(&self, record: &ClusterRecord) -> Result<(), ClusterError> {
         let kind = self.driver.unwrap_or(record.driver);
         if !kind.features().makes_machines {
-            return refuse(format!(
-                "driver {kind} makes no machines: take those there are one by one with `skep \
-                 machine create --driver {kind}`, and make a swarm of them with `skep swarm init` \
-                 and `skep swarm join`"
-            ));
+            let text = format!("driver {kind} makes no machines");
+            return refuse(Reason::new(text, Advice::TakeHosts(kind.to_string())));
         }
         Ok(())
     }
@@ -96,14 +93,12 @@ impl Desired {
             return Ok(());
         }
         let names = record.machines.iter().map(|machine| &machine.name);
-        refuse(format!(
-            "the machines of cluster {} were made by themselves ({}) and are in no swarm: `skep \
-             swarm init MACHINE` and `skep swarm join MACHINE` make one of them, `skep up \
-             --managers N --workers N` takes those that are called manager1, worker1 and so on and \
-             adds what is missing, and `skep up --name OTHER` makes another cluster",
+        let text = format!(
+            "the machines of cluster {} were made by themselves ({}) and are in no swarm",
             record.name,
             list(names)
-        ))
+        );
+        refuse(Reason::new(text, Advice::JoinSingles))
     }
 
     fn choose_driver(
@@ -116,13 +111,13 @@ impl Desired {
             return Ok(());
         }
         if !bound.is_empty() {
-            return refuse(format!(
-                "the machines of cluster {} are of driver {} ({}): it cannot change to {kind}; \
-                 `skep up --name OTHER --driver {kind}` makes another cluster",
+            let text = format!(
+                "the machines of cluster {} are of driver {} ({}): it cannot change to {kind}",
                 wanted.name,
                 wanted.driver,
                 list(bound)
-            ));
+            );
+            return refuse(Reason::new(text, Advice::OtherDriver(kind.to_string())));
         }
         // What was asked of the other driver may mean nothing to this one.
         wanted.driver = kind;
@@ -146,13 +141,13 @@ impl Desired {
             return Ok(());
         }
         if !bound.is_empty() {
-            return refuse(format!(
+            let text = format!(
                 "the machines of cluster {} are on the network {there} ({}), which cannot change \
-                 to {asked}: leave --subnet out, or make another cluster with `skep up --name \
-                 OTHER`",
+                 to {asked}",
                 wanted.name,
                 list(bound)
-            ));
+            );
+            return refuse(Reason::new(text, Advice::OtherSubnet));
         }
         wanted.subnet = None;
         Ok(())
@@ -165,13 +160,12 @@ impl Desired {
     ) -> Result<(), ClusterError> {
         let size = self.size.or(wanted.size);
         if size != wanted.size && !bound.is_empty() {
-            return refuse(format!(
-                "the machines of cluster {} keep the size they were made with ({}): leave \
-                 --memory, --cpus and --disk-size out, or make another cluster with `skep up \
-                 --name OTHER`",
+            let text = format!(
+                "the machines of cluster {} keep the size they were made with ({})",
                 wanted.name,
                 list(bound)
-            ));
+            );
+            return refuse(Reason::new(text, Advice::OtherSize));
         }
         wanted.size = size;
         Ok(())
@@ -205,12 +199,9 @@ impl Desired {
             wanted.drop_unmade(role, asked, made);
             let there = wanted.count(Some(role));
             if asked < there {
-                return refuse(format!(
-                    "cluster {} has {there} {role}{} and `up` removes no machine: ask for --{role}s \
-                     {there} or more; `skep machine rm MACHINE` takes one away",
-                    wanted.name,
-                    if there == 1 { "" } else { "s" }
-                ));
+                let s = if there == 1 { "" } else { "s" };
+                let text = format!("cluster {} has {there} {role}{s}", wanted.name);
+                return refuse(Reason::new(text, Advice::KeepMachines(role, there)));
             }
             for _ in there..asked {
                 wanted.add_machine(role)?;
@@ -222,16 +213,16 @@ impl Desired {
 
 fn machine_name(role: Role, number: usize) -> Result<MachineName, ClusterError> {
     // A role and at most three digits are always a name; the error is for the types' sake.
-    format!("{role}{number}")
-        .parse()
-        .map_err(|_| ClusterError::Request { reason: format!("{number} machines are too many") })
+    format!("{role}{number}").parse().map_err(|_| ClusterError::Request {
+        reason: format!("{number} machines are too many").into(),
+    })
 }
 
 fn list<'a>(names: impl IntoIterator<Item = &'a MachineName>) -> String {
     names.into_iter().map(MachineName::as_str).collect::<Vec<_>>().join(", ")
 }
 
-fn refuse<T>(reason: impl Into<String>) -> Result<T, ClusterError> {
+fn refuse<T>(reason: impl Into<Reason>) -> Result<T, ClusterError> {
     Err(ClusterError::Request { reason: reason.into() })
 }
 
@@ -303,6 +294,8 @@ impl ClusterRecord {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use skep_model::Advise as _;
 
     use super::*;
 
@@ -416,7 +409,7 @@ mod tests {
         let said = error(sized, &mut record);
         assert!(said.contains("(manager1, worker2)"), "{said}");
         let said = error(asking(None, Some(0)), &mut record);
-        assert!(said.contains("has 1 worker "), "{said}");
+        assert!(said.ends_with("has 1 worker"), "{said}");
         asking(None, Some(1)).apply_to(&mut record, &made).unwrap();
         assert_eq!(names(&record), ["manager1", "worker2"]);
         asking(None, Some(2)).apply_to(&mut record, &made).unwrap();
@@ -436,8 +429,12 @@ mod tests {
             Desired { size: Size { cpus: Some(1), ..Size::default() }, ..Desired::default() },
         ];
         for request in requests {
-            let said = apply(request, &mut record).unwrap_err().to_string();
-            assert!(!said.contains("skep down"), "{said}");
+            let advice = apply(request, &mut record).unwrap_err().advice();
+            let ends_it = matches!(
+                advice,
+                Some(Advice::RemoveCluster(_) | Advice::GoOnRemoving(_) | Advice::All(_))
+            );
+            assert!(advice.is_some() && !ends_it, "{advice:?}");
         }
     }
 

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use skep_context::Context;
 use skep_guest::Guest;
 use skep_machine::{Driver, Leftover, MachineId, System, Work};
-use skep_model::{ClusterName, MachineName};
+use skep_model::{ClusterName, MachineName, Reason};
 use skep_store::Journal;
 
 use crate::{
@@ -178,7 +178,7 @@ async fn remove(
     let _ = Guest::forget(&home.login(&id).access(None), work.context.cancel).await;
     match driver.remove(&id, work).await {
         Ok(()) => step.done(),
-        Err(error) => step.failed(error),
+        Err(error) => step.failed(Reason::of(&error)),
     }
 }
 

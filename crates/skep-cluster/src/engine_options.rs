@@ -269,7 +269,7 @@ fn scalar(key: &str, value: &str) -> Value {
 }
 
 fn refuse<T>(reason: String) -> Result<T, ClusterError> {
-    Err(ClusterError::Request { reason })
+    Err(ClusterError::Request { reason: reason.into() })
 }
 
 #[cfg(test)]

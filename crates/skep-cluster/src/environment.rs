@@ -72,7 +72,7 @@ pub(crate) fn engine_endpoint(
         key: directory.join(CLIENT_KEY),
     };
     if let DriverOptions::None(Some(url)) = &machine.options {
-        let wrong = |error: UrlError| ClusterError::Request { reason: error.to_string() };
+        let wrong = |error: UrlError| ClusterError::Request { reason: error.to_string().into() };
         let authority = url.authority().map_err(wrong)?;
         return Ok(TcpEndpoint {
             host: authority.host,

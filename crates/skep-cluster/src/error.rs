@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use skep_engine::EngineError;
 use skep_guest::{GuestError, adopt::AdoptError};
 use skep_machine::{Leftover, MachineError};
-use skep_model::{Check, ClusterName, MachineName};
+use skep_model::{Advice, Advise, Check, ClusterName, MachineName, Reason};
 use skep_os::OsError;
 use skep_pki::{CertificateError, PkiError, printable};
 use skep_process::ProcessError;
@@ -18,23 +18,20 @@ use crate::swarms::{Doubt, Found, is_are, list};
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     /// What was asked for is impossible.
-    #[error("{reason}")]
+    #[error("{}", .reason.text)]
     Request {
         /// As a sentence, with what to ask for instead.
-        reason: String,
+        reason: Reason,
     },
-    #[error("there is no cluster {name}: `skep up --name {name}` makes one")]
+    #[error("there is no cluster {name}")]
     NoCluster { name: ClusterName },
     #[error("cluster {cluster} has no machine {machine}: it has {}", list(.known))]
     NoMachine { cluster: ClusterName, machine: String, known: Vec<MachineName> },
-    #[error("there is no machine {machine}: `skep machine ls` lists those there are")]
+    #[error("there is no machine {machine}")]
     NoSuchMachine { machine: String },
-    #[error("which {machine}? There is one in {}: say which with --name", several(.clusters))]
+    #[error("which {machine}? There is one in {}", several(.clusters))]
     Ambiguous { machine: String, clusters: Vec<ClusterName> },
-    #[error(
-        "machine {machine} exists already, in cluster {cluster}: choose another name, or remove it \
-         with `skep machine rm {machine}`"
-    )]
+    #[error("machine {machine} exists already, in cluster {cluster}")]
     MachineExists { machine: MachineName, cluster: ClusterName },
     /// Machines could not be removed; the others that were named are gone.
     #[error("{}", removal_text(.failures))]
@@ -97,11 +94,11 @@ pub enum ClusterError {
         failures: Vec<MachineFailure>,
     },
     /// A swarm would lose its quorum, or itself, and nothing was touched.
-    #[error("{reason}")]
+    #[error("{}", .reason.text)]
     Guarded {
-        reason: String,
+        reason: Reason,
         /// What to do instead, or first.
-        fix: String,
+        fix: Advice,
     },
     #[error("interrupted")]
     Cancelled,
@@ -135,9 +132,7 @@ pub enum ClusterError {
     Docker(#[from] ProcessError),
     /// The authority that machines trust is not in the store any more.
     #[error(
-        "the certificates in {} are gone, and the machines of cluster {cluster} trust no others: \
-         put them back from a backup of the store. The machines and their swarm go on without them, \
-         and `skep machine ssh` works",
+        "the certificates in {} are gone, and the machines of cluster {cluster} trust no others",
         .directory.display()
     )]
     AuthorityLost { directory: PathBuf, cluster: ClusterName },
@@ -173,6 +168,24 @@ impl From<AdoptError> for ClusterError {
 pub struct MachineFailure {
     pub machine: MachineName,
     pub error: ClusterError,
+}
+
+impl Advise for ClusterError {
+    fn advice(&self) -> Option<Advice> {
+        match self {
+            Self::Request { reason } | Self::Guarded { reason, .. } => reason.advice(),
+            Self::NoCluster { name } => Some(Advice::MakeCluster(name.clone())),
+            Self::NoSuchMachine { .. } => Some(Advice::ListMachines),
+            Self::Ambiguous { .. } => Some(Advice::NameCluster),
+            Self::MachineExists { machine, .. } => Some(Advice::OtherMachine(machine.clone())),
+            Self::AuthorityLost { .. } => Some(Advice::RestoreAuthority),
+            Self::Machine(error) => error.advice(),
+            Self::Host(error) => error.advice(),
+            Self::Pki(PkiError::Stored { .. }) => Some(Advice::RenewCertificates),
+            Self::Os(error) => error.advice(),
+            _ => None,
+        }
+    }
 }
 
 impl ClusterError {

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use skep_context::Context;
 use skep_machine::System;
-use skep_model::MachineName;
+use skep_model::{Advice, MachineName, Reason};
 use skep_swarm::{
     Change, Judgement, Node, NodeId, Quorum,
     quorum::{judge as judge_change, needed},
@@ -195,19 +195,15 @@ fn judge_removal(
     let who = managers.names();
     match judgement {
         Judgement::Fine => Verdict::Fine,
-        Judgement::Warn { text } => Verdict::Warn(text),
+        Judgement::Warn { text } => Verdict::Warn(text.into()),
         Judgement::Refuse { .. } if managers.targets.len() == managers.members => {
             let (last, them) = match managers.members {
                 1 => ("the last manager", "it"),
                 _ => ("the last managers", "them"),
             };
             let fix = match is_everything {
-                true => format!(
-                    "`skep down --name {cluster}` removes a whole cluster; --force removes the \
-                     machines all the same"
-                ),
-                false => "promote another node first (`skep node promote NODE`); --force goes on"
-                    .to_owned(),
+                true => Advice::RemoveCluster(cluster.clone()),
+                false => Advice::Promote,
             };
             Verdict::refuse(
                 format!("removing {who} takes {last} away, and with {them} {SWARM_GONE}"),
@@ -245,10 +241,10 @@ fn judge_stop(nodes: &[Node], targets: &[NodeId]) -> Verdict {
     }
     match judge_change(nodes, Change::Stop, targets) {
         Judgement::Fine => Verdict::Fine,
-        Judgement::Warn { text } => Verdict::Warn(text),
+        Judgement::Warn { text } => Verdict::Warn(text.into()),
         // Its last clause is what to do.
         Judgement::Refuse { text, .. } => match text.rsplit_once("; ") {
-            Some((reason, fix)) => Verdict::refuse(reason.to_owned(), fix),
+            Some((reason, fix)) => Verdict::refuse(reason, fix.to_owned()),
             None => Verdict::refuse(text, FIX),
         },
     }
@@ -266,32 +262,39 @@ fn judge_restart(nodes: &[Node], targets: &[NodeId], locks: bool) -> Verdict {
     let who = managers.names();
     let left = reachable - lost;
     let has_quorum = left >= needed(members);
-    let key = "`skep swarm unlock` with its key, which `skep swarm unlock-key` prints now";
+    let locked = |text: String| Reason::new(text, Advice::NoteUnlockKey);
     match (locks, has_quorum) {
         (false, true) => Verdict::Fine,
-        (true, true) => Verdict::Warn(format!(
-            "the swarm locks its managers: {who} takes part again after {key}"
-        )),
+        (true, true) => Verdict::Warn(locked(format!(
+            "the swarm locks its managers: {who} takes part again once it is unlocked"
+        ))),
         // A swarm of one has no other way to be restarted.
-        (true, false) if members == 1 => Verdict::Warn(format!(
+        (true, false) if members == 1 => Verdict::Warn(locked(
             "the swarm locks its managers: after the restart nothing in it can be changed before \
-             {key}"
+             it is unlocked"
+                .to_owned(),
         )),
         (true, false) => Verdict::refuse(
-            format!(
+            locked(format!(
                 "the swarm locks its managers, and restarting {who} {}: nothing in it could be \
-                 changed before {key}",
+                 changed before they are unlocked",
                 managers.leaves(left)
-            ),
+            )),
             "restart and unlock them one by one; --force goes on",
         ),
-        (false, false) if reachable == members => Verdict::Warn(format!(
-            "nothing in the swarm can be changed while {who} {}; running tasks of other nodes stay",
-            match managers.targets.len() {
+        (false, false) if reachable == members => {
+            let restart = match managers.targets.len() {
                 1 => "restarts",
                 _ => "restart, one after the other",
-            }
-        )),
+            };
+            Verdict::Warn(
+                format!(
+                    "nothing in the swarm can be changed while {who} {restart}; running tasks of \
+                     other nodes stay"
+                )
+                .into(),
+            )
+        }
         (false, false) => Verdict::refuse(
             format!(
                 "restarting {who} {}: nothing in the swarm could be changed if it does not come \

@@ -156,7 +156,8 @@ fn check_architecture(
                     wanted.label(),
                     wanted.architecture,
                     node.architecture
-                ),
+                )
+                .into(),
             });
         }
     }

@@ -24,7 +24,7 @@ use skep_machine::{
     subnet::{MAX_MACHINES, machine_address},
     virtualbox::{self, Iso},
 };
-use skep_model::{ClusterName, MachineName, Size, Verdict};
+use skep_model::{Advice, Check, ClusterName, MachineName, Reason, Size, Verdict};
 use skep_store::Journal;
 
 use self::store::{Driver, Entry, Login};
@@ -65,7 +65,7 @@ pub struct Source<'a> {
 pub struct Imported {
     pub entry: String,
     /// The machine it became, or why it was not taken.
-    pub outcome: Result<MachineName, String>,
+    pub outcome: Result<MachineName, Reason>,
 }
 
 /// A machine that can be taken over.
@@ -105,7 +105,11 @@ pub async fn import(
         let directory = source.from.join("machines").join(&entry);
         let outcome = match take_over(home, source, &directory, &entry, context).await {
             Err(error) if error.is_cancelled() => return Err(ClusterError::Cancelled),
-            Err(error) => Err(format!("{} ({})", text_of(&error), directory.display())),
+            Err(error) => {
+                let reason = reason_of(&error);
+                let text = format!("{} ({})", reason.text, directory.display());
+                Err(Reason { text, ..reason })
+            }
             Ok(name) => Ok(name),
         };
         imported.push(Imported { entry, outcome });
@@ -120,7 +124,8 @@ fn entries(source: &Source<'_>) -> Result<Vec<String>, ClusterError> {
         reason: format!(
             "{} is no store of docker-machine's: {why}; say where it is with --from",
             source.from.display()
-        ),
+        )
+        .into(),
     };
     let found = fs_err::read_dir(&path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => no_store("it has no directory `machines`".into()),
@@ -140,7 +145,8 @@ fn entries(source: &Source<'_>) -> Result<Vec<String>, ClusterError> {
                 "there is no machine {missing} in {}: it has {}",
                 source.from.display(),
                 if found.is_empty() { "none".into() } else { found.join(", ") }
-            ),
+            )
+            .into(),
         });
     }
     found.retain(|name| source.only.is_empty() || source.only.contains(name));
@@ -148,11 +154,12 @@ fn entries(source: &Source<'_>) -> Result<Vec<String>, ClusterError> {
 }
 
 /// An error with what it was caused by, in one line.
-fn text_of(error: &ClusterError) -> String {
+fn reason_of(error: &ClusterError) -> Reason {
     if let ClusterError::Preflight { checks, .. } = error {
         let failed = checks.iter().filter(|check| check.verdict == Verdict::Fail);
-        let texts = failed.map(|check| format!("{}: {}; {}", check.what, check.found, check.fix));
-        return texts.collect::<Vec<_>>().join("; ");
+        if let Some(all) = failed.map(Check::reason).reduce(Reason::and) {
+            return all;
+        }
     }
     let mut text = error.to_string();
     let mut next = std::error::Error::source(error);
@@ -163,7 +170,7 @@ fn text_of(error: &ClusterError) -> String {
         }
         next = cause.source();
     }
-    text
+    Reason::about(text, error)
 }
 
 async fn take_over(
@@ -230,10 +237,10 @@ fn read(source: &Source<'_>, directory: &Path, entry: &str) -> Result<Taken, Clu
         MachineRecord { engine, ..MachineRecord::new(name.clone(), None, 0, DriverKind::None) };
     let login = match driver {
         Driver::Other(driver) => {
-            return Err(no(format!(
-                "its driver is {driver}, and only virtualbox, generic and none are taken over; a \
-                 host that answers over SSH can be had with `skep machine create --driver ssh`"
-            )));
+            let text = format!(
+                "its driver is {driver}, and only virtualbox, generic and none are taken over"
+            );
+            return Err(no(Reason::new(text, Advice::TakeOverSsh)));
         }
         Driver::None { url } => {
             let url = EngineUrl(url);
@@ -415,6 +422,6 @@ async fn write(
 }
 
 /// The entry is not taken.
-fn no(reason: impl Into<String>) -> ClusterError {
+fn no(reason: impl Into<Reason>) -> ClusterError {
     ClusterError::Request { reason: reason.into() }
 }

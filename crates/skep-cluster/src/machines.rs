@@ -69,8 +69,9 @@ pub async fn engine_release(
         let endpoint = crate::environment::engine_endpoint(cluster, machine)?;
         Ok(skep_engine::tcp::release(&endpoint, RELEASE, cancel).await?)
     };
-    let silent =
-        || ClusterError::Request { reason: format!("no answer within {} s", RELEASE.as_secs()) };
+    let silent = || ClusterError::Request {
+        reason: format!("no answer within {} s", RELEASE.as_secs()).into(),
+    };
     tokio::time::timeout(RELEASE, asked).await.unwrap_or_else(|_| Err(silent()))
 }
 

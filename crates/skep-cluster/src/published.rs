@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use skep_guest::Command;
-use skep_model::Protocol;
+use skep_model::{Advice, Protocol, Reason};
 use tokio_util::sync::CancellationToken;
 
 use crate::{ClusterError, MachineRecord, reach::Cluster};
@@ -32,10 +32,9 @@ impl Cluster {
         match forwarded.find(|forward| forward.machine == port) {
             Some(forward) => Ok(SocketAddr::new(host, forward.host)),
             None => Err(ClusterError::Request {
-                reason: format!(
-                    "port {port} of {} is not forwarded to this host: `skep up --name {} --publish \
-                     {port}` has every machine answer there",
-                    machine.name, record.name
+                reason: Reason::new(
+                    format!("port {port} of {} is not forwarded to this host", machine.name),
+                    Advice::Publish { cluster: record.name.clone(), port },
                 ),
             }),
         }

@@ -12,7 +12,7 @@ use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use skep_engine::{Engine, EngineError};
 use skep_guest::{Access, Guest};
 use skep_machine::{DriverOptions, Login, MachineId, Reach, System, first_sight};
-use skep_model::{ClusterName, MachineName, Role};
+use skep_model::{Advice, ClusterName, MachineName, Reason, Role};
 use skep_store::layout::MachineLayout;
 use skep_swarm::Swarm;
 use tokio_util::sync::CancellationToken;
@@ -97,9 +97,9 @@ impl Cluster {
         machine: &MachineRecord,
     ) -> Result<Ipv4Addr, ClusterError> {
         self.record.address(machine).ok_or_else(|| ClusterError::Request {
-            reason: format!(
-                "machine {} has not been made yet: `skep up --name {}` goes on making it",
-                machine.name, self.record.name
+            reason: Reason::new(
+                format!("machine {} has not been made yet", machine.name),
+                Advice::GoOnMaking(self.record.name.clone()),
             ),
         })
     }
@@ -127,7 +127,8 @@ impl Cluster {
                 reason: format!(
                     "machine {} is an engine's URL and nothing else: there is nothing to log in to",
                     machine.name
-                ),
+                )
+                .into(),
             });
         }
         let reach = self.reach(machine)?;

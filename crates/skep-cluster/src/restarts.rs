@@ -19,7 +19,7 @@ use std::{collections::BTreeMap, ops::ControlFlow, time::Duration};
 use futures_util::future::join_all;
 use skep_context::{Context, Polled, after, poll_until};
 use skep_guest::certificate::restart_engine;
-use skep_model::MachineName;
+use skep_model::{Advice, MachineName, Reason};
 use skep_service::{Services, api::Id};
 use skep_swarm::{Expected, Swarm};
 use tokio::time::Instant;
@@ -77,7 +77,8 @@ pub(crate) async fn in_order<T>(
         return Ok(Vec::new());
     }
     if let Err(error) = put_back(cluster, context).await {
-        events.warn("", format!("a node is still drained by an interrupted command: {error}"));
+        let text = format!("a node is still drained by an interrupted command: {error}");
+        events.warn("", Reason::about(text, &error));
     }
     let world = picture::look(cluster, machines, cancel).await?;
     let names: Vec<_> = machines.iter().map(|machine| &machine.name).collect();
@@ -96,7 +97,7 @@ pub(crate) async fn in_order<T>(
             let reason = format!("left alone, since {before} is not as it was before");
             answers.extend(batch.iter().map(|machine| Answer {
                 machine: machine.name.clone(),
-                result: Err(ClusterError::Request { reason: reason.clone() }),
+                result: Err(ClusterError::Request { reason: reason.clone().into() }),
             }));
             continue;
         }
@@ -209,7 +210,7 @@ impl Restart<'_> {
             }
             Polled::Late(_) => "it is in no swarm any more".to_owned(),
         };
-        Err(ClusterError::Request { reason })
+        Err(ClusterError::Request { reason: reason.into() })
     }
 
     /// Waits until the nodes of these names are ready in the swarm again, if they were.
@@ -275,11 +276,9 @@ impl Restart<'_> {
             Polled::Met(()) => Ok(()),
             Polled::Cancelled(_) => Err(ClusterError::Cancelled),
             Polled::Late(missing) => {
-                let reason = format!(
-                    "not everything runs again after {} s: {missing}; `skep service ps` says why",
-                    WHOLE_AGAIN.as_secs()
-                );
-                Err(ClusterError::Request { reason })
+                let seconds = WHOLE_AGAIN.as_secs();
+                let text = format!("not everything runs again after {seconds} s: {missing}");
+                Err(ClusterError::Request { reason: Reason::new(text, Advice::ShowTasks) })
             }
         });
         step.end_with(back)

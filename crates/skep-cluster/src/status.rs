@@ -213,7 +213,9 @@ fn place_of(nodes: &[NodeRow], machine: &MachineRecord, part: Option<&Part>) -> 
 }
 
 fn is_off(state: MachineState) -> ClusterError {
-    ClusterError::Request { reason: format!("machine is {}", state.to_string().to_lowercase()) }
+    ClusterError::Request {
+        reason: format!("machine is {}", state.to_string().to_lowercase()).into(),
+    }
 }
 
 fn is_ready(node: &NodeRow) -> bool {
@@ -221,7 +223,9 @@ fn is_ready(node: &NodeRow) -> bool {
 }
 
 fn silent() -> ClusterError {
-    ClusterError::Request { reason: format!("no answer within {} s", 2 * PATIENCE.as_secs()) }
+    ClusterError::Request {
+        reason: format!("no answer within {} s", 2 * PATIENCE.as_secs()).into(),
+    }
 }
 
 /// The machines of a cluster with a state each, without asking the machines themselves.

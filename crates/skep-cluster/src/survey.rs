@@ -96,7 +96,7 @@ pub(crate) async fn survey_with(
             Ok(Err(error)) => (machine.name.clone(), Part::Silent(Box::new(error)), None, None),
             Err(_elapsed) => {
                 let reason = format!("no answer within {} s", PATIENCE.as_secs());
-                let error = ClusterError::Request { reason };
+                let error = ClusterError::Request { reason: reason.into() };
                 (machine.name.clone(), Part::Silent(Box::new(error)), None, None)
             }
         }

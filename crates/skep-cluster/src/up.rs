@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::join_all;
 use skep_context::Context;
 use skep_machine::{MachineError, Work};
-use skep_model::{ClusterName, MachineName, MachineState};
+use skep_model::{ClusterName, MachineName, MachineState, Reason};
 use skep_store::Journal;
 
 use self::{
@@ -177,7 +177,8 @@ pub async fn up(
     }
     let record = remember(&cluster, &membership)?;
     if let Err(error) = restarts::put_back(&cluster, context).await {
-        events.warn("", format!("a node is still drained by an interrupted command: {error}"));
+        let text = format!("a node is still drained by an interrupted command: {error}");
+        events.warn("", Reason::about(text, &error));
     }
     // Only once all are up: the order of restarts follows from what runs where.
     for answer in restarts::engines(&cluster, &due, false, context).await? {

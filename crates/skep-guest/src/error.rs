@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
 
+use skep_model::Advise;
 use skep_process::ProcessError;
 
 use crate::{obstacle::Obstacle, unmet::Unmet};
@@ -82,6 +83,8 @@ pub enum GuestError {
         source: io::Error,
     },
 }
+
+impl Advise for GuestError {}
 
 impl GuestError {
     pub(crate) fn local(

@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         options: skep_machine::DriverOptions::Container,
     };
     for check in driver.preflight(&request, &CancellationToken::new()).await {
-        println!("{:?} {}: {} {}", check.verdict, check.what, check.found, check.fix);
+        println!("{:?} {}: {} {:?}", check.verdict, check.what, check.found, check.fix);
     }
     Ok(())
 }

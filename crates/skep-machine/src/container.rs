@@ -214,7 +214,8 @@ impl ContainerDriver {
                         "the engine keeps the name {} for a container that it does not finish: \
                          restart the engine",
                         container.name
-                    ),
+                    )
+                    .into(),
                 });
             }
         }

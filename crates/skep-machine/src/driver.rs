@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
 use skep_context::{Context, cancellable};
-use skep_model::{Check, ClusterName, MachineName, MachineState, Port, Size};
+use skep_model::{Check, ClusterName, MachineName, MachineState, Port, Reason, Size};
 use skep_os::{Builder, OsError, Seed};
 use skep_store::{Journal, Resource};
 use tokio_util::sync::CancellationToken;
@@ -30,8 +30,11 @@ pub struct MachineId {
 
 impl MachineId {
     pub(crate) fn refuse(&self, action: &'static str, reason: impl ToString) -> MachineError {
-        let (machine, reason) = (self.machine.clone(), reason.to_string());
-        MachineError::Driver { machine, action, reason }
+        self.refuse_for(action, reason.to_string().into())
+    }
+
+    pub(crate) fn refuse_for(&self, action: &'static str, reason: Reason) -> MachineError {
+        MachineError::Driver { machine: self.machine.clone(), action, reason }
     }
 
     pub(crate) fn missing(&self) -> MachineError {

@@ -6,7 +6,7 @@ use ipnet::Ipv4Net;
 use skep_context::Cancelled;
 use skep_engine::EngineError;
 use skep_guest::{GuestError, adopt::AdoptError};
-use skep_model::{ClusterName, MachineName, MachineState, Port};
+use skep_model::{Advice, Advise, ClusterName, MachineName, MachineState, Port, Reason};
 use skep_os::{OsError, SeedError};
 use skep_store::{Resource, StoreError};
 
@@ -17,7 +17,7 @@ pub enum MachineError {
         "there is no driver `{name}`; the drivers are: auto, container, qemu, virtualbox, ssh, none"
     )]
     UnknownDriver { name: String },
-    #[error("machine {machine} does not exist: `skep up` makes it again, `skep down` clears up")]
+    #[error("machine {machine} does not exist")]
     NoSuchMachine { machine: MachineName },
     /// Something of that name is there and is not this store's.
     #[error(
@@ -26,8 +26,8 @@ pub enum MachineError {
     )]
     Foreign { resource: Resource, cluster: ClusterName },
     /// The driver could not do what was asked of one machine.
-    #[error("cannot {action} machine {machine}: {reason}")]
-    Driver { machine: MachineName, action: &'static str, reason: String },
+    #[error("cannot {action} machine {machine}: {}", .reason.text)]
+    Driver { machine: MachineName, action: &'static str, reason: Reason },
     /// No machine of the driver can do this. The text begins as docker-machine's.
     #[error("{driver} driver does not support {action}: {fix}")]
     Unsupported {
@@ -53,8 +53,8 @@ pub enum MachineError {
         source: EngineError,
     },
     /// What machines share could not be made, and no engine is involved.
-    #[error("cannot {action}: {reason}")]
-    Host { action: String, reason: String },
+    #[error("cannot {action}: {}", .reason.text)]
+    Host { action: String, reason: Reason },
     /// Virtual machines cannot run with the accelerator that was asked for.
     #[error("virtual machines cannot be run with {accel}: {why}")]
     Acceleration { accel: &'static str, why: String, fix: String },
@@ -114,6 +114,18 @@ pub enum MachineError {
     Store(#[from] StoreError),
     #[error("interrupted")]
     Cancelled,
+}
+
+impl Advise for MachineError {
+    fn advice(&self) -> Option<Advice> {
+        match self {
+            Self::NoSuchMachine { machine } => Some(Advice::MakeAgain(machine.clone())),
+            Self::Driver { reason, .. } | Self::Host { reason, .. } => reason.advice(),
+            Self::Adopt(error) => error.advice(),
+            Self::Os(error) => error.advice(),
+            _ => None,
+        }
+    }
 }
 
 impl MachineError {

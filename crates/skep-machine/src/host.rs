@@ -95,7 +95,7 @@ mod tests {
         for missing in ["/no/such/directory", "/no/such"] {
             let check = disk(Path::new(missing), u64::MAX).unwrap();
             assert_eq!(check.verdict, Verdict::Fail);
-            assert!(check.fix.contains("are needed"));
+            assert!(check.fix.words().unwrap().contains("are needed"));
         }
     }
 
@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(enough_memory(1 << 30, 1 << 20, "wait").verdict, Verdict::Pass);
         let check = enough_memory(1 << 20, 1 << 30, "wait");
         assert_eq!(
-            (check.verdict, check.fix.as_str()),
+            (check.verdict, check.fix.words().unwrap()),
             (Verdict::Warn, "wait: 1024 MB are needed")
         );
         assert!(HostRoot::new("/").total_memory().unwrap() > 0);

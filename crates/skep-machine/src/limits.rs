@@ -90,7 +90,13 @@ mod tests {
 
     fn told(check: Option<Check>) -> String {
         check.map_or(String::new(), |check| {
-            format!("{:?} {}: {}; {}", check.verdict, check.what, check.found, check.fix)
+            format!(
+                "{:?} {}: {}; {}",
+                check.verdict,
+                check.what,
+                check.found,
+                check.fix.words().unwrap()
+            )
         })
     }
 

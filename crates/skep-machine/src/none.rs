@@ -12,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use skep_model::{Check, ClusterName, MachineName, MachineState};
+use skep_model::{Advice, Check, ClusterName, MachineName, MachineState};
 use skep_store::{Layout, Resource};
 use tokio_util::sync::CancellationToken;
 
@@ -63,7 +63,7 @@ impl Driver for NoneDriver {
             _ => Check::fail(
                 "engine's URL",
                 "there is none, and this driver makes no machines",
-                "say where the engine is with `machine create --driver none --url tcp://HOST:PORT`",
+                Advice::NameEngine,
             ),
         };
         vec![check]

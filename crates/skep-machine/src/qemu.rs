@@ -36,7 +36,9 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use ipnet::Ipv4Net;
 use skep_context::cancellable;
-use skep_model::{Check, ClusterName, Events, MachineName, MachineState, Port, Verdict};
+use skep_model::{
+    Advice, Check, ClusterName, Events, MachineName, MachineState, Port, Reason, Verdict,
+};
 use skep_os::{Entry, VmImage};
 use skep_process::ProcessError;
 use skep_store::{Layout, Resource, StoreError};
@@ -169,7 +171,7 @@ impl QemuDriver {
             ProcessError::Cancelled { .. } => MachineError::Cancelled,
             error => MachineError::Host {
                 action: "find out what QEMU can do".into(),
-                reason: format!("{error}: {}", program::how_to_install()),
+                reason: format!("{error}: {}", program::how_to_install()).into(),
             },
         };
         let binary = self.binary(cluster);
@@ -193,7 +195,7 @@ impl QemuDriver {
         step.done();
         let check = native.check(asked);
         if check.verdict == Verdict::Warn {
-            events.warn("", format!("{}: {}; {}", check.what, check.found, check.fix));
+            events.warn("", check.reason());
         }
         Ok(native)
     }
@@ -213,12 +215,11 @@ impl QemuDriver {
         });
         found.ok_or_else(|| {
             let digest = record.image.get(..12).unwrap_or(&record.image);
-            let reason = format!(
-                "the guest system {digest} it was made with is gone from {}: remove the machine \
-                 and `skep up` again",
+            let text = format!(
+                "the guest system {digest} it was made with is gone from {}",
                 os.cache().display()
             );
-            place.id.refuse("start", reason)
+            place.id.refuse_for("start", Reason::new(text, Advice::RestoreImage))
         })
     }
 

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use skep_model::{ClusterName, MachineName};
+use skep_model::{Advice, ClusterName, MachineName, Reason};
 use skep_store::{Layout, Resource, StoreError};
 
 use crate::{
@@ -53,9 +53,9 @@ impl Shelf {
     pub(crate) fn cluster<T: Record>(&self, cluster: &ClusterName) -> Result<T, MachineError> {
         self.read_cluster(cluster)?.ok_or_else(|| MachineError::Host {
             action: format!("find the network of cluster {cluster}"),
-            reason: format!(
-                "{} is gone: `skep up` writes it again",
-                self.cluster_record(cluster).display()
+            reason: Reason::new(
+                format!("{} is gone", self.cluster_record(cluster).display()),
+                Advice::WriteAgain,
             ),
         })
     }

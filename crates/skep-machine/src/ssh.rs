@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use skep_model::{Check, ClusterName, MachineName, MachineState};
+use skep_model::{Advice, Check, ClusterName, MachineName, MachineState};
 use skep_store::{Layout, Resource};
 use tokio_util::sync::CancellationToken;
 
@@ -80,8 +80,7 @@ fn check(host: &Host, answer: Answer) -> Check {
 impl Driver for SshDriver {
     async fn preflight(&self, request: &Request, cancel: &CancellationToken) -> Vec<Check> {
         let DriverOptions::Ssh(Some(host)) = &request.options else {
-            let fix = "`skep machine create -d ssh --ssh-host ADDRESS NAME` takes one host";
-            return vec![Check::fail("host", "no host was named", fix)];
+            return vec![Check::fail("host", "no host was named", Advice::NameHost)];
         };
         // Each of the addresses a host of that kind could be confused with answers here itself.
         if host.address.is_unspecified() || host.address.is_broadcast() {

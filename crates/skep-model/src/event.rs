@@ -14,15 +14,17 @@ use std::{
     },
 };
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::advice::{Advice, Advise, Reason};
 
 /// Identifies one step from its start to its end within one stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct StepId(pub u64);
 
 /// How a step ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
     Done,
@@ -34,13 +36,16 @@ pub enum Outcome {
     Failed {
         /// The error, in one line.
         reason: String,
+        /// What may be done about it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        advice: Option<Advice>,
     },
     /// It was given up: cancelled, or the work around it failed.
     Abandoned,
 }
 
 /// Something a listener may want to show.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     Started {
@@ -68,8 +73,11 @@ pub enum Event {
     Warning {
         /// What it is about: a machine's name, or `""`.
         subject: String,
-        /// What should be known, and what to do about it.
+        /// What should be known.
         text: String,
+        /// What may be done about it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        advice: Option<Advice>,
     },
 }
 
@@ -106,8 +114,10 @@ impl Events {
     }
 
     /// Reports something the user should know.
-    pub fn warn(&self, subject: impl fmt::Display, text: impl Into<String>) {
-        (self.send)(Event::Warning { subject: subject.to_string(), text: text.into() });
+    pub fn warn(&self, subject: impl fmt::Display, what: impl Into<Reason>) {
+        let Reason { text, advice } = what.into();
+        let advice = advice.map(|advice| *advice);
+        (self.send)(Event::Warning { subject: subject.to_string(), text, advice });
     }
 }
 
@@ -142,15 +152,16 @@ impl Span {
     }
 
     /// The step failed.
-    pub fn failed(self, reason: impl fmt::Display) {
-        self.end(Outcome::Failed { reason: reason.to_string() });
+    pub fn failed(self, why: impl Into<Reason>) {
+        let why = why.into();
+        self.end(Outcome::Failed { advice: why.advice(), reason: why.text });
     }
 
     /// Ends the step by a result: done if it is `Ok`, failed with the error's text if not.
-    pub fn end_with<T, E: fmt::Display>(self, result: Result<T, E>) -> Result<T, E> {
+    pub fn end_with<T, E: Advise>(self, result: Result<T, E>) -> Result<T, E> {
         match &result {
             Ok(_) => self.done(),
-            Err(error) => self.failed(error),
+            Err(error) => self.failed(Reason::of(error)),
         }
         result
     }

@@ -24,6 +24,7 @@
 //! **Start reading** at [`name`] for what is accepted as a name, at [`machine`] for a machine's
 //! life, and at [`event`] for the one stream that feeds every display.
 
+pub mod advice;
 pub mod check;
 pub mod event;
 pub mod machine;
@@ -33,6 +34,7 @@ pub mod port;
 pub mod role;
 pub mod size;
 
+pub use advice::{Advice, Advise, Reason};
 pub use check::{Check, Verdict};
 pub use event::{Event, Events, Span, StepId};
 pub use machine::{MachineState, Transition};

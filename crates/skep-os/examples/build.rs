@@ -12,7 +12,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let cache = std::env::args().nth(1).ok_or("usage: build CACHE-DIRECTORY")?;
     let builder = Builder::new(cache, Source::detect(Path::new("/"))?);
     for check in builder.preflight() {
-        println!("{:?}: {}: {} {}", check.verdict, check.what, check.found, check.fix);
+        println!("{:?}: {}: {} {:?}", check.verdict, check.what, check.found, check.fix);
     }
     let events = Events::new(|event| {
         if let Event::Progress { detail, .. } = event {

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use skep_model::Check;
+use skep_model::{Advice, Advise, Check};
 use skep_process::ProcessError;
 use skep_store::StoreError;
 
@@ -15,7 +15,7 @@ pub enum OsError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// Something that is needed is missing; nothing was touched.
-    #[error("the guest system cannot be built: {}: {}; {}", .0.what, .0.found, .0.fix)]
+    #[error("the guest system cannot be built: {}: {}", .0.what, .0.found)]
     Preflight(Check),
     /// The mirror does not answer, or not as a mirror of this release.
     #[error(
@@ -43,7 +43,7 @@ pub enum OsError {
         /// The architecture, in Debian's words.
         architecture: String,
     },
-    #[error("{} is damaged: {reason}; remove what it belongs to with `skep os rm {digest}`: it is built again when it is needed", .path.display())]
+    #[error("{} is damaged: {reason}", .path.display())]
     Damaged {
         path: PathBuf,
         reason: String,
@@ -79,12 +79,23 @@ pub enum OsError {
     },
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("no guest system's digest starts with `{0}`: `skep os ls` shows them")]
+    #[error("no guest system's digest starts with `{0}`")]
     NotFound(String),
     #[error("more than one guest system's digest starts with `{0}`: give more of it")]
     Ambiguous(String),
     #[error("interrupted while the guest system was built; the next build starts anew")]
     Cancelled,
+}
+
+impl Advise for OsError {
+    fn advice(&self) -> Option<Advice> {
+        match self {
+            Self::Preflight(check) => check.reason().advice(),
+            Self::Damaged { digest, .. } => Some(Advice::RemoveImage(digest.clone())),
+            Self::NotFound(_) => Some(Advice::ListImages),
+            _ => None,
+        }
+    }
 }
 
 impl OsError {

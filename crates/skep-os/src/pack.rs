@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use skep_model::{Check, Events, event::Span};
+use skep_model::{Check, Events, Reason, event::Span};
 use skep_process::{ProcessError, Program};
 use tokio_util::sync::CancellationToken;
 
@@ -83,7 +83,7 @@ pub(crate) fn whole<T>(
 ) -> Result<Option<T>, OsError> {
     packed.or_else(|error| match error {
         OsError::Damaged { .. } => {
-            events.warn("", error.to_string());
+            events.warn("", Reason::of(&error));
             Ok(None)
         }
         error => Err(error),

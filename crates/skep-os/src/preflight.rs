@@ -214,7 +214,7 @@ mod tests {
         let ids = "queen:1:65536\nbee:100000:65536\n";
         let check = |files: &[(&str, &str)]| {
             let check = permitted(Mode::Unshare, host(files).path(), &bee());
-            format!("{:?}: {}; {}", check.verdict, check.found, check.fix)
+            format!("{:?}: {}; {}", check.verdict, check.found, check.fix.words().unwrap())
         };
         let told = [
             check(&[("proc/sys/user/max_user_namespaces", "0\n")]),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use fs_err as fs;
-use skep_model::{Event, Events};
+use skep_model::{Advise as _, Event, Events};
 use skep_os::{
     Builder, Entry, OsError, Release, Source, cache,
     source::{Distribution, Mirror},
@@ -204,8 +204,9 @@ async fn without_mmdebstrap_nothing_is_touched() {
     assert!(error.is_refusal(), "{error}");
     assert_eq!(
         error.to_string(),
-        "the guest system cannot be built: mmdebstrap: it is not installed; install it with `apt-get install mmdebstrap`"
+        "the guest system cannot be built: mmdebstrap: it is not installed"
     );
+    assert_eq!(error.advice(), Some("install it with `apt-get install mmdebstrap`".into()));
     assert_eq!(host.leftovers(), [""; 0]);
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use fs_err as fs;
-use skep_model::{Event, Events};
+use skep_model::{Advice, Event, Events, Reason};
 use skep_os::{
     Builder, Entry, OsError, Release, Source, VmImage, cache,
     source::{Distribution, Mirror},
@@ -104,10 +104,10 @@ async fn ensure(builder: &Builder) -> Result<VmImage, OsError> {
     builder.ensure_vm(&Events::none(), &CancellationToken::new()).await
 }
 
-fn damage(builder: &Builder) -> String {
+fn damage(builder: &Builder) -> Reason {
     let error = builder.cached_vm().unwrap_err();
     assert!(matches!(error, OsError::Damaged { .. }), "{error}");
-    error.to_string()
+    Reason::of(&error)
 }
 
 fn names(directory: &Path) -> Vec<String> {
@@ -155,14 +155,14 @@ async fn a_file_cut_short_is_named_and_built_again() {
     fs::OpenOptions::new().write(true).open(&image.base).unwrap().set_len(size - 1).unwrap();
     let told = damage(&builder);
     let expected = format!("base.squashfs is damaged: it has {} bytes instead of {size}", size - 1);
-    assert!(told.contains(&expected), "{told}");
-    assert!(told.contains(&format!("`skep os rm {}`", &image.digest[..12])), "{told}");
+    assert!(told.text.contains(&expected), "{told:?}");
+    assert_eq!(told.advice(), Some(Advice::RemoveImage(image.digest[..12].to_owned())));
 
     let warned = Arc::new(Mutex::new(Vec::new()));
     let log = warned.clone();
     let events = Events::new(move |event| {
-        if let Event::Warning { text, .. } = event {
-            log.lock().unwrap().push(text);
+        if let Event::Warning { text, advice, .. } = event {
+            log.lock().unwrap().push(Reason::new(text, advice.unwrap()));
         }
     });
     builder.ensure_vm(&events, &CancellationToken::new()).await.unwrap().verify().unwrap();
@@ -178,7 +178,7 @@ async fn other_content_of_the_same_size_is_noticed() {
     let mut content = fs::read(&image.initramfs).unwrap();
     content[200] ^= 1;
     fs::write(&image.initramfs, &content).unwrap();
-    assert!(damage(&builder).contains("initramfs is damaged: its content"));
+    assert!(damage(&builder).text.contains("initramfs is damaged: its content"));
 
     // With its old time it takes a closer look.
     let file = fs::OpenOptions::new().write(true).open(&image.initramfs).unwrap();

@@ -29,8 +29,7 @@ pub enum PkiError {
     /// The stored authority cannot be used, and machines may rely on it.
     #[error(
         "the certificate authority in {} cannot be used: {reason}; put the right `{file}` back, \
-         or move the directory away for a new authority (the machines made so far then need \
-         `skep machine regenerate-certs`)",
+         or move the directory away for a new authority",
         .directory.display()
     )]
     Stored { directory: PathBuf, file: &'static str, reason: String },

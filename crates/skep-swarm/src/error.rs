@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use skep_engine::EngineError;
+use skep_model::Advise;
 
 use crate::{cause::Cause, local_state::LocalNodeState, node::NodeId, pool::PoolError};
 
@@ -113,6 +114,8 @@ fn stuck_text(state: LocalNodeState, reason: &str) -> String {
         }
     }
 }
+
+impl Advise for SwarmError {}
 
 impl SwarmError {
     /// What an engine's error means when `action` was tried.

@@ -38,33 +38,27 @@ const EXCEPTIONS: [(&str, &str, &str); 5] = [
 
 /// Checks the libraries and the command; their tests read what they have written themselves.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
-    let own = |file: &&File| {
-        let is_test = file.path.ends_with("tests.rs") || file.path.contains("/tests/");
-        file.path.starts_with("crates/") && file.path.contains("/src/") && !is_test
-    };
-    tree.rust().filter(own).flat_map(check_file).collect()
+    tree.rust().flat_map(check_file).collect()
 }
 
 fn check_file(file: &File) -> impl Iterator<Item = Finding> + '_ {
-    let code = file.lines().take_while(|(_, line)| line.trim() != "#[cfg(test)]");
-    code.filter(|(_, line)| {
-        let line = line.trim_start();
-        let excepted = |(path, text, _): &(&str, &str, &str)| {
-            file.path.starts_with(path) && line.contains(text)
-        };
-        !line.starts_with("//")
-            && BARE.iter().any(|bare| line.contains(bare))
-            && !EXCEPTIONS.iter().any(excepted)
-    })
-    .map(|(line, _)| Finding {
-        path: file.path.clone(),
-        line,
-        rule: "bare-read",
-        reason: "what is read may be a device, a named pipe, or have no end".into(),
-        fix: "read it with `skep_read`, which has a limit; an exception has its reason in \
+    file.code()
+        .filter(|(_, line)| {
+            let line = line.trim_start();
+            let excepted = |(path, text, _): &(&str, &str, &str)| {
+                file.path.starts_with(path) && line.contains(text)
+            };
+            BARE.iter().any(|bare| line.contains(bare)) && !EXCEPTIONS.iter().any(excepted)
+        })
+        .map(|(line, _)| Finding {
+            path: file.path.clone(),
+            line,
+            rule: "bare-read",
+            reason: "what is read may be a device, a named pipe, or have no end".into(),
+            fix: "read it with `skep_read`, which has a limit; an exception has its reason in \
               xtask/src/tidy/reading.rs"
-            .into(),
-    })
+                .into(),
+        })
 }
 
 #[cfg(test)]

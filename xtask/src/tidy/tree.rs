@@ -21,6 +21,15 @@ impl File {
         self.text.lines().enumerate().map(|(index, line)| (index + 1, line))
     }
 
+    /// The lines of a crate's code, without those of its tests.
+    pub(super) fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let is_test = self.path.ends_with("tests.rs") || self.path.contains("/tests/");
+        let is_own = self.path.starts_with("crates/") && self.path.contains("/src/") && !is_test;
+        self.lines()
+            .take_while(move |(_, line)| is_own && line.trim() != "#[cfg(test)]")
+            .filter(|(_, line)| !line.trim_start().starts_with("//"))
+    }
+
     /// The last part of its path.
     pub(super) fn name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or_default()

@@ -8,10 +8,12 @@ use skep_model::{Check, Verdict};
 
 use super::{machine_options, print, print_json_with};
 use crate::{
+    advice,
     args::{DoctorArgs, Format},
     cluster_name::default_cluster,
     context::Context,
     failure::{Exit, Failure},
+    persona::Persona,
 };
 
 /// Shows every driver's checks for a cluster as it is asked for, and the driver `auto` takes; or
@@ -67,7 +69,14 @@ fn works(checks: &[Check]) -> bool {
 }
 
 fn json(choice: &Choice) -> serde_json::Value {
-    let driver = |(kind, checks): &(DriverKind, Vec<Check>)| serde_json::json!({ "driver": kind, "usable": works(checks), "checks": checks });
+    let check = |check: &Check| {
+        let fix = advice::words(&check.fix, Persona::Skep);
+        serde_json::json!({ "what": check.what, "verdict": check.verdict, "found": check.found, "fix": fix })
+    };
+    let driver = |(kind, checks): &(DriverKind, Vec<Check>)| {
+        let all: Vec<_> = checks.iter().map(check).collect();
+        serde_json::json!({ "driver": kind, "usable": works(checks), "checks": all })
+    };
     let drivers: Vec<_> = choice.checks.iter().map(driver).collect();
     serde_json::json!({ "drivers": drivers, "driver": choice.driver, "reason": choice.reason })
 }
@@ -96,7 +105,8 @@ fn lines(checks: &[Check]) -> String {
         };
         text.push_str(&format!("  {verdict:<9}{}: {}\n", check.what, check.found));
         if !check.fix.is_empty() {
-            text.push_str(&format!("  {:<9}fix: {}\n", "", check.fix));
+            let fix = advice::words(&check.fix, Persona::Skep);
+            text.push_str(&format!("  {:<9}fix: {fix}\n", ""));
         }
     }
     text

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use skep_cluster::{
-    ClusterError, MachineFailure,
+    MachineFailure,
     answers::{Answer, Scope},
     images::{self, Outcome, Put},
     reach::Cluster,
@@ -15,7 +15,7 @@ use super::{print, print_json, print_lines};
 use crate::{
     args::{Format, Listing, image::Image},
     context::Context,
-    failure::{Exit, Failure, one_line},
+    failure::{Exit, Failure, machine_line},
     table::Table,
 };
 
@@ -62,18 +62,8 @@ fn sort<T>(answers: Vec<Answer<T>>, what: &str) -> (Vec<(MachineName, T)>, Resul
     let names: Vec<_> = failures.iter().map(|failure| failure.machine.as_str()).collect();
     let mut failure = Failure::new(exit, format!("{} {what}", names.join(", ")))
         .with_fix("`skep status` shows details; run the command again once it is repaired");
-    failure.causes = failures.iter().map(cause).collect();
+    failure.causes = failures.iter().map(machine_line).collect();
     (fine, Err(failure))
-}
-
-fn cause(failure: &MachineFailure) -> String {
-    let error: &ClusterError = &failure.error;
-    let text = one_line(error);
-    if text.contains(failure.machine.as_str()) {
-        text
-    } else {
-        format!("{}: {text}", failure.machine)
-    }
 }
 
 /// A line for each image: where it was loaded, and where it was already.
@@ -242,14 +232,16 @@ mod tests {
     #[test]
     fn some_machines_that_failed_are_named_with_their_reasons() {
         let fine = Answer { machine: machine("manager1"), result: Ok(()) };
-        let reason = "its engine took nothing for 60 s".to_owned();
-        let bad =
-            Answer { machine: machine("worker1"), result: Err(ClusterError::Request { reason }) };
+        let reason = "its engine took nothing for 60 s".into();
+        let bad = Answer {
+            machine: machine("worker1"),
+            result: Err(skep_cluster::ClusterError::Request { reason }),
+        };
         let (done, failed) = sort(vec![fine, bad], "does not have all images");
         assert_eq!(done.len(), 1);
         let failure = failed.unwrap_err();
         assert_eq!(failure.exit, Exit::Partly);
-        assert_eq!(failure.message, "worker1 does not have all images");
-        assert_eq!(failure.causes, ["worker1: its engine took nothing for 60 s"]);
+        assert_eq!(failure.message, "worker1 does not have all images".into());
+        assert_eq!(failure.causes, ["worker1: its engine took nothing for 60 s".into()]);
     }
 }

@@ -9,7 +9,7 @@ use skep_cluster::{
     unfinished::{Removal, removal},
     up::{Doubt, Report, up as bring_up},
 };
-use skep_model::{ClusterName, MachineState, Role};
+use skep_model::{ClusterName, MachineState, Reason, Role};
 use skep_pki::Purpose;
 use skep_swarm::{LocalNodeState, SwarmError, quorum};
 
@@ -18,7 +18,7 @@ use crate::{
     args::{Format, StatusArgs, Up},
     cluster_name::name_option,
     context::Context,
-    failure::{Exit, Failure, one_line, way_out_of},
+    failure::{Exit, Failure, line_of, one_line, way_out_of},
     table::Table,
 };
 
@@ -155,7 +155,7 @@ pub(super) async fn status(context: &Context, args: &StatusArgs) -> Result<(), F
         return Ok(());
     }
     let mut failure = not_as_desired(&cluster, &status);
-    failure.causes.extend(behind.iter().map(|one| format!("{}: {one}", one.machine)));
+    failure.causes.extend(behind.iter().map(|one| format!("{}: {one}", one.machine).into()));
     Err(failure)
 }
 
@@ -249,28 +249,33 @@ fn not_as_desired(cluster: &Cluster, status: &Status) -> Failure {
         Err(error) => {
             let mut failure =
                 Failure::new(Exit::NotConverged, "the swarm does not answer").with_fix(mends);
-            failure.causes.push(one_line(error));
+            failure.causes.push(line_of(error));
             failure
         }
     };
     for machine in &status.machines {
         let name = &machine.name;
         if let Err(error) = &machine.engine {
-            failure.causes.push(format!("{name}: {}", one_line(error)));
+            let line = line_of(error);
+            failure.causes.push(Reason { text: format!("{name}: {}", line.text), ..line });
         } else if let Some(other) = &machine.other_swarm {
-            failure.causes.push(format!("{name} is in another swarm, {other}"));
-            failure.fix = Some(format!("`skep up{option}` shows both swarms, and the ways out"));
+            failure.causes.push(format!("{name} is in another swarm, {other}").into());
+            let fix = format!("`skep up{option}` shows both swarms, and the ways out");
+            failure.fix = Some(fix.into());
         } else if status.swarm.is_ok() {
             match (&machine.node, machine.membership) {
                 (None, Some(LocalNodeState::Locked)) => {
-                    failure.causes.push(format!("{name} is locked"));
-                    failure.fix = Some(way_out_of(&Doubt::Locked(vec![name.clone()]), &option));
+                    failure.causes.push(format!("{name} is locked").into());
+                    let fix = way_out_of(&Doubt::Locked(vec![name.clone()]), &option);
+                    failure.fix = Some(fix.into());
                 }
                 (None, _) if machine.role.is_none() => {}
-                (None, _) => failure.causes.push(format!("{name} is no node of the swarm")),
+                (None, _) => {
+                    failure.causes.push(format!("{name} is no node of the swarm").into());
+                }
                 (Some(node), _) if node.state != skep_swarm::NodeState::Ready => {
                     let state = &node.state;
-                    failure.causes.push(format!("{name}: its node is {state}"));
+                    failure.causes.push(format!("{name}: its node is {state}").into());
                 }
                 (Some(_), _) => {}
             }

@@ -318,11 +318,13 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         let (secret, config) = (ObjectKind::Secret, ObjectKind::Config);
         let error = content(&file, secret, &cancel).await.unwrap_err();
-        assert!(error.message.ends_with("there is nothing in it"), "{error:?}");
+        assert!(error.message.text.ends_with("there is nothing in it"), "{error:?}");
         for (kind, most) in [(secret, 511_999), (config, 1_023_999)] {
             std::fs::write(&file, vec![b'x'; most + 1]).unwrap();
             let error = content(&file, kind, &cancel).await.unwrap_err();
-            assert!(error.message.contains(&format!("has {} bytes; at most {most}", most + 1)));
+            assert!(
+                error.message.text.contains(&format!("has {} bytes; at most {most}", most + 1))
+            );
             std::fs::write(&file, vec![b'x'; most]).unwrap();
             assert!(content(&file, kind, &cancel).await.is_ok());
         }

@@ -121,7 +121,8 @@ async fn apply(
     watch::together(failures).map_err(|mut failure| {
         let left: Vec<_> = plan.pruned().map(|step| step.name.as_str()).collect();
         if args.prune && !left.is_empty() {
-            failure.causes.push(format!("nothing was pruned: {} still there", left.join(", ")));
+            let text = format!("nothing was pruned: {} still there", left.join(", "));
+            failure.causes.push(text.into());
         }
         failure
     })?;

@@ -9,8 +9,8 @@ use super::{Exit, Failure};
 /// What to do where the engine's own words say that the swarm can decide nothing now, whatever was
 /// asked of it.
 pub(super) fn of_swarm(failure: &Failure) -> Option<String> {
-    let texts = std::iter::once(&failure.message).chain(&failure.causes);
-    texts.filter_map(|text| Cause::of(text)).find_map(|cause| match cause {
+    let reasons = std::iter::once(&failure.message).chain(&failure.causes);
+    reasons.filter_map(|reason| Cause::of(&reason.text)).find_map(|cause| match cause {
         Cause::NoLeader => Some(
             "`skep status` shows which managers are missing, and `skep up` starts those that are off"
                 .to_owned(),

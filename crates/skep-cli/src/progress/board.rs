@@ -8,6 +8,7 @@ use std::{
 use skep_model::{Event, StepId, event::Outcome};
 
 use super::one_line;
+use crate::{advice::after, persona::Persona};
 
 #[derive(Debug, Clone)]
 pub(super) struct Step {
@@ -142,7 +143,9 @@ impl Board {
         let took = at.saturating_duration_since(step.started);
         let ending = match outcome {
             Outcome::Done | Outcome::Skipped { .. } => Ending::Done,
-            Outcome::Failed { reason } => Ending::Failed(one_line(reason)),
+            Outcome::Failed { reason, advice } => {
+                Ending::Failed(one_line(&after(reason, advice.as_ref(), Persona::Skep)))
+            }
             Outcome::Abandoned => Ending::Abandoned,
         };
         subject.latest = at;

@@ -3,7 +3,8 @@
 
 use skep_model::Event;
 
-use super::{one_line, plain};
+use super::{ink::Ink, one_line, plain};
+use crate::persona::Persona;
 
 /// The line for an event, with its end; empty where docker-machine says nothing.
 pub fn line(event: &Event) -> String {
@@ -15,7 +16,7 @@ pub fn line(event: &Event) -> String {
             };
             format!("{who}{}...\n", capital(one_line(step).trim_end_matches('.')))
         }
-        Event::Warning { .. } => plain::warning(event),
+        Event::Warning { .. } => plain::warning(event, Ink::new(false), Persona::DockerMachine),
         Event::Progress { .. } | Event::Ended { .. } => String::new(),
     }
 }
@@ -47,7 +48,8 @@ mod tests {
 
     #[test]
     fn a_warning_is_told() {
-        let warning = Event::Warning { subject: "vb1".into(), text: "its clock is off".into() };
+        let warning =
+            Event::Warning { subject: "vb1".into(), text: "its clock is off".into(), advice: None };
         assert_eq!(line(&warning), "warning: vb1: its clock is off\n");
     }
 }

@@ -18,7 +18,7 @@ use std::time::Instant;
 use serde::Serialize;
 use skep_model::{Event, event::Outcome};
 
-use crate::visible;
+use crate::{advice::after, persona::Persona, visible};
 
 #[derive(Debug)]
 pub(super) struct Json {
@@ -53,11 +53,11 @@ enum What<'a> {
         id: u64,
         outcome: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
-        reason: Option<&'a str>,
+        reason: Option<String>,
     },
     Warning {
         subject: &'a str,
-        text: &'a str,
+        text: String,
     },
 }
 
@@ -75,13 +75,18 @@ impl Json {
             Event::Ended { id, outcome } => {
                 let (outcome, reason) = match outcome {
                     Outcome::Done => ("done", None),
-                    Outcome::Skipped { reason } => ("skipped", Some(reason.as_str())),
-                    Outcome::Failed { reason } => ("failed", Some(reason.as_str())),
+                    Outcome::Skipped { reason } => ("skipped", Some(reason.clone())),
+                    Outcome::Failed { reason, advice } => {
+                        ("failed", Some(after(reason, advice.as_ref(), Persona::Skep)))
+                    }
                     Outcome::Abandoned => ("abandoned", None),
                 };
                 What::Ended { id: id.0, outcome, reason }
             }
-            Event::Warning { subject, text } => What::Warning { subject, text },
+            Event::Warning { subject, text, advice } => {
+                let text = after(text, advice.as_ref(), Persona::Skep);
+                What::Warning { subject, text }
+            }
         };
         let t = at.saturating_duration_since(self.start).as_millis();
         // Strings and numbers are always JSON.

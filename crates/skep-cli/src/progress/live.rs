@@ -25,6 +25,7 @@ use super::{
     ink::Ink,
     plain,
 };
+use crate::persona::Persona;
 
 /// Work that is over sooner than this leaves no trace on the screen.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -62,9 +63,7 @@ impl Live {
 
     pub(super) fn event(&mut self, event: &Event, at: Instant) -> String {
         self.board.take_in(event, at);
-        if let Event::Warning { subject, text } = event {
-            self.above += &plain::warning_line(self.ink, subject, text);
-        }
+        self.above += &plain::warning(event, self.ink, Persona::Skep);
         self.tick(at)
     }
 

@@ -12,7 +12,7 @@ use std::{
 
 use skep_model::{Event, StepId, event::Outcome};
 
-use crate::visible;
+use crate::{advice::after, persona::Persona, visible};
 
 use super::{Look, board::Board, elapsed, ink::Ink, one_line};
 
@@ -47,14 +47,15 @@ impl Plain {
                 let how = match outcome {
                     Outcome::Done => format!("done ({took})"),
                     Outcome::Skipped { reason } => format!("skipped, {}", one_line(reason)),
-                    Outcome::Failed { reason } => {
-                        self.ink.red(&format!("failed after {took}: {}", one_line(reason)))
+                    Outcome::Failed { reason, advice } => {
+                        let reason = after(reason, advice.as_ref(), Persona::Skep);
+                        self.ink.red(&format!("failed after {took}: {}", one_line(&reason)))
                     }
                     Outcome::Abandoned => format!("given up after {took}"),
                 };
                 format!("{}{}: {how}\n", prefix(&subject), step.name)
             }
-            Event::Warning { subject, text } => warning_line(self.ink, subject, text),
+            Event::Warning { .. } => warning(event, self.ink, Persona::Skep),
         }
     }
 
@@ -71,15 +72,11 @@ impl Plain {
 }
 
 /// A warning's line, or nothing for another event.
-pub(super) fn warning(event: &Event) -> String {
-    match event {
-        Event::Warning { subject, text } => warning_line(Ink::new(false), subject, text),
-        _ => String::new(),
-    }
-}
-
+///
 /// `warning: worker1: text`; further lines of the text are indented.
-pub(super) fn warning_line(ink: Ink, subject: &str, text: &str) -> String {
+pub(super) fn warning(event: &Event, ink: Ink, persona: Persona) -> String {
+    let Event::Warning { subject, text, advice } = event else { return String::new() };
+    let text = after(text, advice.as_ref(), persona);
     let lines: Vec<_> = text.trim().lines().map(visible::line).collect();
     format!("{} {}{}\n", ink.yellow("warning:"), prefix(subject), lines.join("\n  "))
 }

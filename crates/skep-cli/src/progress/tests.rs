@@ -88,7 +88,7 @@ impl<W: Write> Stage<W> {
     }
 
     fn warn(&mut self, subject: &str, text: &str) {
-        self.send(Event::Warning { subject: subject.into(), text: text.into() });
+        self.send(Event::Warning { subject: subject.into(), text: text.into(), advice: None });
     }
 
     fn finish(&mut self, millis: u64) {
@@ -100,7 +100,7 @@ impl<W: Write> Stage<W> {
 const PLAIN: Look = Look { colors: false, size: || (80, 24) };
 
 fn failed(reason: &str) -> Outcome {
-    Outcome::Failed { reason: reason.into() }
+    Outcome::Failed { reason: reason.into(), advice: None }
 }
 
 /// Two machines come up, one does not; the same events for each display. `look` is called where

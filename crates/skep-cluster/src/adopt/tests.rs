@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use skep_guest::{GuestError, KeyPair, adopt::Membership, known_hosts_line};
 use skep_machine::{DriverKind, DriverOptions, ssh::Host};
-use skep_model::Events;
+use skep_model::{Advise as _, Events};
 use tempfile::TempDir;
 
 use super::*;
@@ -49,7 +49,11 @@ impl Bench {
 
     async fn refusal(&self, found: &Found, allowed: Allowed) -> Option<String> {
         let refused = refuse(&self.cluster, self.machine(), found, allowed, &self.cancel);
-        refused.await.err().map(|error| error.to_string())
+        let said = |error: ClusterError| match error.advice() {
+            Some(advice) => format!("{error} | {advice:?}"),
+            None => error.to_string(),
+        };
+        refused.await.err().map(said)
     }
 
     async fn pinned(&self) -> Result<String, ClusterError> {
@@ -88,9 +92,9 @@ async fn a_host_that_is_somebodys_is_not_taken() {
         assert_eq!(bench.refusal(found, force).await, None);
     }
     insta::assert_snapshot!(said.join("\n"), @r"
-    box is machine box of cluster demo in another store: remove it there; --force takes it over
+    box is machine box of cluster demo in another store: remove it there | TakeOver(None)
     taken
-    box is a node of another swarm (s1): `docker swarm leave` there takes it out; --force takes it over
+    box is a node of another swarm (s1): `docker swarm leave` there takes it out | TakeOver(None)
     ");
     let free = Found::default();
     assert_eq!(bench.refusal(&free, Allowed::default()).await, None);
@@ -110,8 +114,7 @@ async fn a_host_has_one_name_in_a_store() {
     let said = bench.refusal(&owned(store, "demo", "box2"), Allowed::default()).await;
     assert_eq!(
         said.unwrap(),
-        "box is machine box2 of cluster demo already: `skep machine rm box2` gives it back; \
-         --force takes it over"
+        "box is machine box2 of cluster demo already | TakeOver(Some(MachineName(\"box2\")))"
     );
 }
 

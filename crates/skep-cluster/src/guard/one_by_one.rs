@@ -49,7 +49,7 @@ pub(crate) async fn one_by_one(
         while let Some((machine, node)) = left.next() {
             if let Some(gone) = gone {
                 let reason = format!("left as it is, for manager {gone} is not back");
-                failures.push(failed(machine, ClusterError::Request { reason }));
+                failures.push(failed(machine, ClusterError::Request { reason: reason.into() }));
                 continue;
             }
             if let Err(error) = work(machine).await {

@@ -3,7 +3,7 @@
 //! Nothing here ever advises to leave a swarm or to take a cluster down: a node that is locked,
 //! pending or silent may have a swarm that is alive and well.
 
-use skep_model::{MachineName, Role};
+use skep_model::{Advice, MachineName, Role};
 use skep_swarm::Quorum;
 
 use super::{
@@ -34,7 +34,7 @@ pub(super) fn refuse(
     let locked = survey.locked();
     if !locked.is_empty() {
         reasons.push(format!("{} {} locked", list(&locked), is_are(locked.len())));
-        first.push(format!("unlock it with `skep swarm unlock --name {}`", record.name));
+        first.push(Advice::Unlock(record.name.clone()));
     }
     for swarm in survey.swarms.iter().filter(|swarm| swarm.nodes.is_none()) {
         if !swarm.managers.is_empty() && locked.is_empty() {
@@ -48,13 +48,13 @@ pub(super) fn refuse(
         managers.iter().filter(is_off).map(|machine| machine.name.clone()).collect();
     if !off.is_empty() {
         reasons.push(format!("{} {} not running", list(&off), is_are(off.len())));
-        first.push(format!("start {} with `skep machine start {}`", it(off.len()), spaced(&off)));
+        first.push(Advice::Start(off));
     }
     for machine in &managers {
         match survey.part(&machine.name) {
             Some(Part::Silent(error)) => {
                 reasons.push(format!("{} does not answer: {error}", machine.name));
-                first.push(format!("look at it with `skep status --name {}`", record.name));
+                first.push(Advice::LookAt(record.name.clone()));
             }
             // The engine's own words for a lost quorum are many.
             Some(Part::Known(local)) if !local.error.is_empty() && reasons.is_empty() => {
@@ -67,7 +67,7 @@ pub(super) fn refuse(
         reasons.push("no manager answers".to_owned());
     }
     if first.is_empty() {
-        first.push("start its other managers".to_owned());
+        first.push("start its other managers".into());
     }
     first.dedup();
     let (is, manager) = match unasked.len() {
@@ -92,7 +92,7 @@ pub(super) fn refuse(
             list(unasked),
             reasons.join("; ")
         ),
-        format!("{} first; --force goes on all the same", first.join(", ")),
+        Advice::First(first),
     )
 }
 
@@ -100,14 +100,6 @@ fn list(names: &[MachineName]) -> String {
     names.iter().map(MachineName::as_str).collect::<Vec<_>>().join(", ")
 }
 
-fn spaced(names: &[MachineName]) -> String {
-    names.iter().map(MachineName::as_str).collect::<Vec<_>>().join(" ")
-}
-
 fn is_are(count: usize) -> &'static str {
     if count == 1 { "is" } else { "are" }
-}
-
-fn it(count: usize) -> &'static str {
-    if count == 1 { "it" } else { "them" }
 }

@@ -1,4 +1,7 @@
 //! Whether machines may be taken away.
+
+use skep_model::{Advice, Reason};
+
 /// How machines are taken away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Loss {
@@ -16,11 +19,11 @@ pub enum Verdict {
     /// Nothing speaks against it.
     #[default]
     Fine,
-    Warn(String),
+    Warn(Reason),
     Refuse {
-        reason: String,
+        reason: Reason,
         /// What to do instead, or first.
-        fix: String,
+        fix: Advice,
     },
 }
 
@@ -29,20 +32,20 @@ impl Verdict {
     pub(super) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Verdict::Fine, one) | (one, Verdict::Fine) => one,
-            (Verdict::Warn(one), Verdict::Warn(other)) => Verdict::Warn(format!("{one}; {other}")),
+            (Verdict::Warn(one), Verdict::Warn(other)) => Verdict::Warn(one.and(other)),
             (Verdict::Warn(_), refused) | (refused, Verdict::Warn(_)) => refused,
             (
                 Verdict::Refuse { reason, fix },
                 Verdict::Refuse { reason: other, fix: other_fix },
             ) => Verdict::Refuse {
-                reason: format!("{reason}; {other}"),
-                fix: if fix == other_fix { fix } else { format!("{fix}; {other_fix}") },
+                reason: reason.and(other),
+                fix: if fix == other_fix { fix } else { Advice::All(vec![fix, other_fix]) },
             },
         }
     }
 
-    pub(super) fn refuse(reason: String, fix: impl Into<String>) -> Self {
-        Verdict::Refuse { reason, fix: fix.into() }
+    pub(super) fn refuse(reason: impl Into<Reason>, fix: impl Into<Advice>) -> Self {
+        Verdict::Refuse { reason: reason.into(), fix: fix.into() }
     }
 }
 

@@ -75,9 +75,9 @@ pub(super) async fn send(
     let ended = lanes.into_iter().zip(loaded).map(|(lane, loaded)| {
         let result = match (&fed, loaded) {
             (Err(None), _) => Err(ClusterError::Cancelled),
-            (Err(Some(reason)), _) => Err(ClusterError::Request { reason: reason.clone() }),
+            (Err(Some(reason)), _) => Err(ClusterError::Request { reason: reason.clone().into() }),
             (Ok(()), Err(_)) if lane.stalled => Err(ClusterError::Request {
-                reason: format!("its engine took nothing for {} s", STALL.as_secs()),
+                reason: format!("its engine took nothing for {} s", STALL.as_secs()).into(),
             }),
             (Ok(()), loaded) => loaded,
         };
@@ -126,7 +126,7 @@ async fn load(
     tokio::select! {
         loaded = engine.load_images(Box::pin(pieces), &given_up) => Ok(loaded?),
         () = too_long => Err(ClusterError::Request {
-            reason: format!("its engine had all, and did not end within {} s", LAST.as_secs()),
+            reason: format!("its engine had all, and did not end within {} s", LAST.as_secs()).into(),
         }),
     }
 }
@@ -193,7 +193,7 @@ impl<'a> Reading<'a> {
                 // Cut between two entries, it would be loaded as a whole archive.
                 if piece.is_empty() && file.limit() > 0 {
                     let reason = format!("{} has become shorter meanwhile", path.display());
-                    return Err(ClusterError::Request { reason });
+                    return Err(ClusterError::Request { reason: reason.into() });
                 }
                 if piece.is_empty() {
                     piece.extend(std::mem::take(tail));
@@ -205,7 +205,7 @@ impl<'a> Reading<'a> {
 }
 
 fn unread(path: &std::path::Path, error: &io::Error) -> ClusterError {
-    ClusterError::Request { reason: format!("{} cannot be read: {error}", path.display()) }
+    ClusterError::Request { reason: format!("{} cannot be read: {error}", path.display()).into() }
 }
 
 #[cfg(test)]

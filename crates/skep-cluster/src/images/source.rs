@@ -106,7 +106,7 @@ pub async fn open(
 
 async fn open_file(path: PathBuf) -> Result<Archive, ClusterError> {
     let opened = tokio::task::spawn_blocking(move || Archive::open(&path)).await;
-    let request = |reason: String| ClusterError::Request { reason };
+    let request = |reason: String| ClusterError::Request { reason: reason.into() };
     opened.map_err(|error| request(error.to_string()))?.map_err(|error| request(error.to_string()))
 }
 
@@ -120,7 +120,7 @@ async fn find(
     text: &str,
     cancel: &CancellationToken,
 ) -> Result<Source, ClusterError> {
-    let request = |reason: String| ClusterError::Request { reason };
+    let request = |reason: String| ClusterError::Request { reason: reason.into() };
     // It becomes a part of a path.
     let legal = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
     if text.is_empty() || !text.chars().all(legal) || text.contains("..") {

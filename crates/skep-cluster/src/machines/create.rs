@@ -7,7 +7,7 @@ use skep_context::Context;
 use skep_machine::{
     Driver, DriverKind, DriverOptions, Request, System, Work, subnet::MAX_MACHINES, virtualbox,
 };
-use skep_model::{Check, ClusterName, Events, MachineName, MachineState};
+use skep_model::{Advice, Check, ClusterName, Events, MachineName, MachineState, Reason};
 use skep_pki::Anchor;
 use skep_store::{Journal, Lock};
 use tokio_util::sync::CancellationToken;
@@ -150,9 +150,9 @@ async fn enter(
                 && begun.command == Begun::Down
             {
                 if record.machines.len() > 1 {
-                    return refuse(format!(
-                        "the removal of cluster {name} was begun: `skep down --name {name}` goes \
-                         on, `skep up --name {name}` makes it whole again"
+                    return refuse(Reason::new(
+                        format!("the removal of cluster {name} was begun"),
+                        Advice::GoOnRemoving(name.clone()),
                     ));
                 }
                 unfinished::end(home, &name)?;
@@ -404,13 +404,16 @@ async fn undo(
         Ok(Err(error)) => error.to_string(),
         Err(_elapsed) => format!("it was not gone within {} s", UNDO.as_secs()),
     };
-    step.failed(&reason);
+    step.failed(reason.as_str());
     events.warn(
         machine,
-        format!("what was made of it may still be there ({reason}): `skep machine rm {machine}`"),
+        Reason::new(
+            format!("what was made of it may still be there ({reason})"),
+            Advice::RemoveMachine(machine.clone()),
+        ),
     );
 }
 
-fn refuse<T>(reason: String) -> Result<T, ClusterError> {
-    Err(ClusterError::Request { reason })
+fn refuse<T>(reason: impl Into<Reason>) -> Result<T, ClusterError> {
+    Err(ClusterError::Request { reason: reason.into() })
 }

@@ -208,5 +208,5 @@ async fn each(
 }
 
 fn refuse<T>(reason: String) -> Result<T, ClusterError> {
-    Err(ClusterError::Request { reason })
+    Err(ClusterError::Request { reason: reason.into() })
 }

@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use skep_context::Context;
 use skep_engine::Engine;
 use skep_machine::System;
-use skep_model::{MachineName, MachineState};
+use skep_model::{Advice, MachineName, MachineState, Reason};
 use skep_service::{Services, api::Id, drain::DrainOutcome};
 use skep_swarm::{Change, Judgement, Node, NodeId, NodeState, NodeUpdate, Swarm, quorum::judge};
 
@@ -150,7 +150,7 @@ impl Departure<'_> {
                 _ if self.force => format!("removed without taking leave: {error}"),
                 _ => return Err(error),
             };
-            events.warn(name, text);
+            events.warn(name, Reason::about(text, &error));
             return Ok(());
         }
         let step = events.step(name, "leaving the swarm");
@@ -163,20 +163,19 @@ impl Departure<'_> {
             Ok(Err(error)) if error.is_cancelled() => return Err(error),
             Ok(Err(error)) => error,
             Err(_) => ClusterError::Request {
-                reason: format!("not done within {} s", (DRAIN + LEAVE).as_secs()),
+                reason: format!("not done within {} s", (DRAIN + LEAVE).as_secs()).into(),
             },
         };
         if cancel.is_cancelled() {
             return Err(ClusterError::Cancelled);
         }
-        step.failed(failed.to_string());
+        step.failed(Reason::of(&failed));
         if is_manager && !self.force && self.is_manager_still(one).await {
             // Gone now, it would be counted for ever as one that never comes back.
             return Err(failed);
         }
-        let text =
-            format!("it stays in its swarm's list: `skep node rm --force {name}` takes it out");
-        events.warn(name, text);
+        let advice = Advice::RemoveNode { node: name.clone(), force: true };
+        events.warn(name, Reason::new("it stays in its swarm's list", advice));
         Ok(())
     }
 
@@ -202,7 +201,7 @@ impl Departure<'_> {
         match judge(&nodes, Change::Remove, &one.entries) {
             Judgement::Fine | Judgement::Warn { .. } => Ok(()),
             Judgement::Refuse { text, .. } => Err(ClusterError::Guarded {
-                reason: text,
+                reason: text.into(),
                 fix: "--force removes it all the same".into(),
             }),
         }
@@ -292,5 +291,6 @@ async fn leave_alone(
         Ok(Ok(_)) => "it has left its swarm, whose list keeps it as down",
         _ => "its swarm's list keeps it as down",
     };
-    events.warn(&machine.name, format!("{text}: `skep node rm {}` takes it out", machine.name));
+    let advice = Advice::RemoveNode { node: machine.name.clone(), force: false };
+    events.warn(&machine.name, Reason::new(text, advice));
 }

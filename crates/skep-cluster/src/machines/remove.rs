@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use skep_context::Context;
 use skep_guest::Guest;
 use skep_machine::{Driver, MachineError, MachineId, System, Work};
-use skep_model::{ClusterName, MachineName, MachineState};
+use skep_model::{ClusterName, MachineName, MachineState, Reason};
 use skep_store::Journal;
 use tokio_util::sync::CancellationToken;
 
@@ -56,7 +56,7 @@ pub async fn remove(
             match removed {
                 Err(error) if force && !cancel.is_cancelled() => {
                     let text = format!("forgotten, though it may still be there: {error}");
-                    events.warn(&machine.name, text);
+                    events.warn(&machine.name, Reason::about(text, &error));
                     Ok(machine.name)
                 }
                 Err(error) => Err(MachineFailure { machine: machine.name, error }),

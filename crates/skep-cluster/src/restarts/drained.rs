@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use skep_context::Context;
-use skep_model::Events;
+use skep_model::{Advice, Events, Reason};
 use skep_service::{Services, api::Id, drain::DrainOutcome};
 use skep_swarm::{Availability, NodeUpdate, Swarm};
 use tokio::time::Instant;
@@ -61,7 +61,7 @@ pub(super) async fn drain(
                 "its tasks do not find another place, and its engine was left alone: {}",
                 stuck.join("; ")
             );
-            Err(ClusterError::Request { reason })
+            Err(ClusterError::Request { reason: reason.into() })
         }
     }
 }
@@ -103,7 +103,7 @@ pub(super) async fn give_back(
                 Ok(Err(error)) if left <= AGAIN => return Err(error),
                 Ok(Err(_)) => tokio::time::sleep(AGAIN).await,
                 Err(_elapsed) => {
-                    let reason = "no manager answers in time; `skep node activate` does it".into();
+                    let reason = Reason::new("no manager answers in time", Advice::Activate);
                     return Err(ClusterError::Request { reason });
                 }
             }

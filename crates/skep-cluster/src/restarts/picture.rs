@@ -98,7 +98,7 @@ pub(super) async fn look(
 pub(super) fn error(error: ServiceError) -> ClusterError {
     match error {
         ServiceError::Engine { source, .. } => source.into(),
-        other => ClusterError::Request { reason: other.to_string() },
+        other => ClusterError::Request { reason: other.to_string().into() },
     }
 }
 

@@ -338,7 +338,7 @@ impl<'a> Membership<'a> {
                 step.done();
                 return self.open(place, false).await;
             }
-            Err(error) if error.may_pass() => step.failed(&error),
+            Err(error) if error.may_pass() => step.failed(error.to_string()),
             Err(error) => return step.end_with(Err(error.into())),
         }
         self.standing.send_replace(doubt);

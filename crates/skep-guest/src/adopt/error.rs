@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use skep_model::{Advice, Advise, Reason};
 use skep_process::ProcessError;
 
 use crate::GuestError;
@@ -56,11 +57,11 @@ pub enum AdoptError {
         reason: String,
     },
     /// The host is another's machine, or in another swarm.
-    #[error("{machine} {reason}; --force takes it over")]
+    #[error("{machine} {}", .reason.text)]
     Taken {
         machine: String,
         /// The owner, and how the host becomes free.
-        reason: String,
+        reason: Reason,
     },
     /// There is no engine, and none may be installed.
     #[error(
@@ -99,6 +100,15 @@ pub enum AdoptError {
     Option { machine: String, option: String, reason: String },
     #[error(transparent)]
     Guest(#[from] GuestError),
+}
+
+impl Advise for AdoptError {
+    fn advice(&self) -> Option<Advice> {
+        match self {
+            AdoptError::Taken { reason, .. } => reason.advice(),
+            _ => None,
+        }
+    }
 }
 
 impl AdoptError {

@@ -8,7 +8,7 @@ use bollard::{
 };
 use ipnet::Ipv4Net;
 use skep_engine::{Engine, EngineError};
-use skep_model::ClusterName;
+use skep_model::{Advice, ClusterName, Reason};
 use tokio_util::sync::CancellationToken;
 
 use super::{ContainerDriver, api::api, attach::labelled, objects};
@@ -110,10 +110,14 @@ impl ContainerDriver {
         }
         MachineError::Host {
             action: format!("make the network {} again", objects::network(cluster).name),
-            reason: format!(
-                "{reason}, and the machines keep their addresses in {wanted}: remove what is in the \
-                 way (`docker network ls` shows the engine's networks, `docker network rm NAME` \
-                 removes one), then `skep up --name {cluster}`"
+            reason: Reason::new(
+                format!("{reason}, and the machines keep their addresses in {wanted}"),
+                Advice::ThenUp(
+                    "remove what is in the way (`docker network ls` shows the engine's networks, \
+                     `docker network rm NAME` removes one)"
+                        .to_owned(),
+                    cluster.clone(),
+                ),
             ),
         }
     }

@@ -153,9 +153,11 @@ impl Native {
             (Self::Fails { why, fix }, Some(_)) => {
                 Check::fail(WHAT, why, format!("{fix}; or choose --accel tcg"))
             }
-            (Self::Fails { why, fix }, None) => {
-                Check::warn(WHAT, format!("tcg (emulation), since {why}: slow, but it works"), fix)
-            }
+            (Self::Fails { why, fix }, None) => Check::warn(
+                WHAT,
+                format!("tcg (emulation), since {why}: slow, but it works"),
+                fix.clone(),
+            ),
         }
     }
 }

@@ -121,7 +121,13 @@ mod tests {
         let told = |root: &Path| {
             let checks = checks(root, "br0", false).into_iter();
             let line = |check: Check| {
-                format!("{:?} {}: {}; {}", check.verdict, check.what, check.found, check.fix)
+                format!(
+                    "{:?} {}: {}; {}",
+                    check.verdict,
+                    check.what,
+                    check.found,
+                    check.fix.words().unwrap()
+                )
             };
             checks.map(line).collect::<Vec<_>>().join("\n")
         };

@@ -1,6 +1,6 @@
 //! Why QEMU did not start, from what it printed.
 
-use skep_model::{Port, Protocol};
+use skep_model::{Advice, Port, Protocol, Reason};
 
 use super::addresses::{ALWAYS, OUTER};
 
@@ -12,13 +12,13 @@ pub(super) enum Failure {
     /// Another process has the port of the multicast group.
     Group,
     /// Anything else: what it is and what to do, as the end of a sentence.
-    Other(String),
+    Other(Reason),
 }
 
 pub(super) fn explain(stderr: &str) -> Failure {
     let lines = || stderr.lines().map(str::trim).filter(|line| !line.contains(": warning: "));
     let find = |text: &str| lines().find(|line| line.contains(text));
-    let other = |text: String| Failure::Other(text);
+    let other = |text: String| Failure::Other(text.into());
 
     if find("Cannot lock pid file").is_some() {
         return Failure::Running;
@@ -63,7 +63,8 @@ pub(super) fn explain(stderr: &str) -> Failure {
     }
     if find("bridge helper failed").is_some() {
         let why = lines().next().map(brief).unwrap_or_default();
-        return other(format!("it was not let onto the bridge ({why}): see `skep doctor`"));
+        let text = format!("it was not let onto the bridge ({why})");
+        return Failure::Other(Reason::new(text, Advice::Diagnose(None)));
     }
     // Usually the last line says most; lines below it that are indented or hints belong to it.
     let last = lines().rfind(|line| !line.is_empty()).map(brief);
@@ -141,7 +142,8 @@ mod tests {
 
     fn other(stderr: &str) -> String {
         match explain(stderr) {
-            Failure::Other(text) => text,
+            Failure::Other(Reason { text, advice: None }) => text,
+            Failure::Other(Reason { text, advice: Some(advice) }) => format!("{text}; {advice:?}"),
             failure => panic!("{failure:?}"),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use skep_model::{MachineState, Port, Protocol};
+use skep_model::{Advice, MachineState, Port, Protocol, Reason};
 use skep_process::{ProcessError, Program};
 use tokio_util::sync::CancellationToken;
 
@@ -110,7 +110,7 @@ pub(super) fn held(status: RunState) -> Option<String> {
             let name = NATIVE.name().to_uppercase();
             Some(format!(
                 "the accelerator gave up: {name} internal error; `dmesg` on this host may say \
-                 more. `skep up --accel tcg` starts it without"
+                 more. Emulation (the accelerator tcg) does without"
             ))
         }
         RunState::guest_panicked => Some("its kernel has crashed. Start it again".into()),
@@ -180,17 +180,13 @@ impl QemuDriver {
         cluster: &Cluster,
         record: &Machine,
     ) -> Result<(), MachineError> {
-        for (path, what) in [(place.files.data(), "disk"), (place.files.config(), "configuration")]
-        {
+        for (path, what, fix) in [
+            (place.files.data(), "disk", Advice::Replace),
+            (place.files.config(), "configuration", Advice::WriteAgain),
+        ] {
             if !path.exists() {
-                let fix = match what {
-                    "disk" => {
-                        "with it all its data is gone: remove the machine and `skep up` again"
-                    }
-                    _ => "`skep up` writes it again",
-                };
-                let path = path.display();
-                return Err(place.id.refuse("start", format!("its {what} {path} is gone; {fix}")));
+                let text = format!("its {what} {} is gone", path.display());
+                return Err(place.id.refuse_for("start", Reason::new(text, fix)));
             }
         }
         look_for_room(place)?;
@@ -227,7 +223,7 @@ impl QemuDriver {
                 port_error(&self.host, place, host, port, &error)
             }
             Failure::Group => group_error(place, cluster),
-            Failure::Other(reason) => place.id.refuse("start", reason),
+            Failure::Other(reason) => place.id.refuse_for("start", reason),
         })
     }
 
@@ -242,7 +238,7 @@ impl QemuDriver {
         let accel = self.accel(Some(cluster), &image, None, cancel).await;
         let accel = accel.map_err(|error| match error {
             MachineError::Acceleration { why, fix, .. } => {
-                place.id.refuse("start", format!("{why}: {fix} with `skep up`"))
+                place.id.refuse_for("start", Reason::new(why, Advice::UpWith(fix)))
             }
             other => other,
         })?;
@@ -425,7 +421,7 @@ fn group_error(place: &Place, cluster: &Cluster) -> MachineError {
         "start",
         format!(
             "another program uses {group}:{port}/udp, which joins this cluster's machines \
-             (`ss -lunp` shows which): end it, or `skep down` and `skep up` with another --name"
+             (`ss -lunp` shows which): end it"
         ),
     )
 }
@@ -438,7 +434,7 @@ mod tests {
     fn a_machine_that_is_held_says_by_what_and_one_that_runs_says_nothing() {
         let gave_up = held(RunState::internal_error).unwrap();
         assert!(gave_up.contains("the accelerator gave up"), "{gave_up}");
-        assert!(gave_up.contains("--accel tcg"), "{gave_up}");
+        assert!(gave_up.contains("the accelerator tcg"), "{gave_up}");
         assert!(held(RunState::io_error).unwrap().contains("disk is full"));
         for status in [RunState::internal_error, RunState::io_error, RunState::guest_panicked] {
             assert_eq!(state_of(status), MachineState::Failed);

@@ -87,7 +87,7 @@ impl QemuDriver {
         let subnet = self.choose_subnet(wanted, taken)?;
         let refuse = |reason: String| MachineError::Host {
             action: format!("make the network of cluster {cluster}"),
-            reason,
+            reason: reason.into(),
         };
         let mut candidates =
             addresses::host_networks(&self.store, cluster).filter(|net| !loopback.contains(net));
@@ -132,7 +132,8 @@ impl QemuDriver {
                 reason: format!(
                     "its machines are on {}: leave --network out, or choose another --name",
                     record.segment.choice()
-                ),
+                )
+                .into(),
             });
         }
         let before = record.clone();

@@ -231,7 +231,7 @@ mod tests {
         let asked = Size { memory: Some(64 << 20), cpus: Some(3), disk: Some(1 << 30) };
         let told: Vec<String> = size(asked, 2, None)
             .into_iter()
-            .map(|check| format!("{}: {}; {}", check.what, check.found, check.fix))
+            .map(|check| format!("{}: {}; {}", check.what, check.found, check.fix.words().unwrap()))
             .collect();
         assert_eq!(
             told,
@@ -248,7 +248,8 @@ mod tests {
         let qemu = Qemu { version: "5.2.0".into(), netdevs: vec!["socket".into()] };
         let old = version(Path::new("qemu"), &qemu);
         assert_eq!(old.verdict, Verdict::Fail);
-        assert!(old.fix.starts_with("6.2 or newer"), "{}", old.fix);
+        let fix = old.fix.words().unwrap();
+        assert!(fix.starts_with("6.2 or newer"), "{fix}");
         let check = networks(&qemu, None);
         assert_eq!((check.verdict, &*check.found), (Verdict::Fail, "it was built without: user"));
         let bridge = Segment::Bridge("br0".into());
@@ -260,7 +261,7 @@ mod tests {
         let network = "127.254.254.0/24".parse().unwrap();
         let check = published(&HostRoot::new("/"), network, "2222:80".parse().unwrap()).unwrap();
         assert_eq!(check.verdict, Verdict::Fail);
-        assert_eq!(check.fix, "--publish 2223:80");
+        assert_eq!(check.fix, "--publish 2223:80".into());
         assert_eq!(published(&HostRoot::new("/"), network, "2222:80/udp".parse().unwrap()), None);
     }
 }

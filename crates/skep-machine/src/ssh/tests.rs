@@ -112,7 +112,7 @@ async fn a_hosts_power_is_its_owners() {
     generic driver does not support start: two is a host that was there before; log in to it for that
     generic driver does not support stop: one is a host that was there before; log in to it for that
     generic driver does not support kill: one is a host that was there before; log in to it for that
-    machine three does not exist: `skep up` makes it again, `skep down` clears up
+    machine three does not exist
     ");
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use skep_model::{Advice, Reason};
 use skep_process::ProcessError;
 
 /// Why a call of VBoxManage came to nothing.
@@ -141,10 +142,7 @@ impl Refusal {
                 "VirtualBox is busy with it, or its settings are open in a window: close that, then \
                  try again"
             }
-            Cause::NotAllowed => {
-                "VirtualBox does not let host-only interfaces have that address: `skep doctor \
-                 --driver virtualbox` names the line for /etc/vbox/networks.conf"
-            }
+            Cause::NotAllowed => "VirtualBox does not let host-only interfaces have that address",
             Cause::NoInterface => "`VBoxManage list hostonlyifs` shows which there are",
             Cause::NoModule => {
                 "VirtualBox's kernel module is missing or not loaded: `sudo /sbin/vboxconfig` builds \
@@ -192,8 +190,8 @@ impl VBoxError {
     }
 
     /// The cause and the fix, as the end of a sentence.
-    pub(super) fn reason(&self) -> String {
-        match self {
+    pub(super) fn reason(&self) -> Reason {
+        let text = match self {
             VBoxError::Missing => format!("there is no VBoxManage: {HOW_TO_INSTALL}"),
             VBoxError::Silent { command, deadline } => format!(
                 "`{command}` did not end within {} s and was killed: VirtualBox's service hangs; \
@@ -206,6 +204,10 @@ impl VBoxError {
             },
             VBoxError::Cancelled => "interrupted".into(),
             VBoxError::Process(error) => error.to_string(),
+        };
+        match self.cause() {
+            Some(Cause::NotAllowed) => Reason::new(text, Advice::Diagnose(Some("virtualbox"))),
+            _ => text.into(),
         }
     }
 }
@@ -283,7 +285,7 @@ mod tests {
         ] {
             let refusal = Refusal::read(&format!("VBoxManage: error: {said}\n"));
             assert_eq!(refusal.cause, cause, "{said}");
-            let reason = VBoxError::Refused(refusal).reason();
+            let reason = VBoxError::Refused(refusal).reason().text;
             assert!(reason.starts_with(&format!("VirtualBox says: {said}: ")), "{reason}");
         }
     }

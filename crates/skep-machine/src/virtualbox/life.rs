@@ -35,7 +35,7 @@ impl Place {
     pub(super) fn refuse_vbox(&self, action: &'static str, error: VBoxError) -> MachineError {
         match error {
             VBoxError::Cancelled => MachineError::Cancelled,
-            error => self.id.refuse(action, error.reason()),
+            error => self.id.refuse_for(action, error.reason()),
         }
     }
 

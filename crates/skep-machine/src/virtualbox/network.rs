@@ -234,7 +234,7 @@ impl VirtualBoxDriver {
         let text = text.map_err(refuse)?;
         let name = parse::created_interface(&text).ok_or_else(|| MachineError::Host {
             action: format!("make the network of cluster {cluster}"),
-            reason: format!("VirtualBox does not say which interface it has made: {text:?}"),
+            reason: format!("VirtualBox does not say which interface it has made: {text:?}").into(),
         })?;
         let record = Cluster { subnet: net, wire: Wire::Interface(name.to_owned()), is_ours: true };
         self.shelf.write_cluster(cluster, &record)?;
@@ -264,7 +264,8 @@ impl VirtualBoxDriver {
             Ok(_) => Ok(()),
             Err(error) if error.cause() == Some(Cause::NotAllowed) => {
                 let allowed = Allowed::read(&self.host.root).ok();
-                let reason = allowed.map_or_else(|| error.reason(), |it| not_allowed(&it, net));
+                let reason =
+                    allowed.map_or_else(|| error.reason().text, |it| not_allowed(&it, net));
                 Err(MachineError::Subnet { subnet: net, reason })
             }
             Err(error) => Err(self.refuse(&format!("give {name} the address {ip}"), error)),

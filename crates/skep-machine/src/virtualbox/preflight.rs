@@ -5,7 +5,7 @@ use std::{
     path::Path,
 };
 
-use skep_model::{Check, Size};
+use skep_model::{Advice, Check, Size};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -58,7 +58,7 @@ pub(super) async fn look(
     let info = match asked {
         Ok(text) => parse::hostinfo(&text),
         Err(error) => {
-            checks.push(Check::fail("VirtualBox", "it does not answer", error.reason()));
+            checks.push(Check::fail("VirtualBox", "it does not answer", error.reason().text));
             return checks;
         }
     };
@@ -92,7 +92,7 @@ pub(super) async fn look(
 fn absent(error: &VBoxError) -> Check {
     match error {
         VBoxError::Missing => Check::fail("VirtualBox", "there is no VBoxManage", HOW_TO_INSTALL),
-        error => Check::fail("VirtualBox", "VBoxManage does not answer", error.reason()),
+        error => Check::fail("VirtualBox", "VBoxManage does not answer", error.reason().text),
     }
 }
 
@@ -250,8 +250,7 @@ fn shared(share: &Share, iso: &Iso) -> Option<Check> {
         return Some(Check::fail(WHAT, format!("no {}", path.display()), fix));
     }
     let found = "skep's own guest cannot mount it";
-    let fix = "take boot2docker with --virtualbox-boot2docker-url, or `skep machine scp` the files";
-    (*iso == Iso::Skep).then(|| Check::warn(WHAT, found, fix))
+    (*iso == Iso::Skep).then(|| Check::warn(WHAT, found, Advice::CopyFiles))
 }
 
 async fn existing(
@@ -264,7 +263,7 @@ async fn existing(
     match driver.vm(vm, cancel).await {
         Ok(Some(found)) => Check::pass(what, format!("{} {}", found.name, found.uuid)),
         Ok(None) => Check::fail(what, format!("VirtualBox has no machine {vm}"), fix),
-        Err(error) => Check::fail(what, vm, error.reason()),
+        Err(error) => Check::fail(what, vm, error.reason().text),
     }
 }
 
@@ -279,7 +278,7 @@ async fn network(
     let (there, allowed) = match (driver.host_only(cancel).await, driver.allowed(cancel).await) {
         (Ok(there), Ok(allowed)) => (there, allowed),
         (Err(error), _) | (_, Err(error)) => {
-            return vec![Check::fail(WHAT, "VirtualBox does not list any", error.reason())];
+            return vec![Check::fail(WHAT, "VirtualBox does not list any", error.reason().text)];
         }
     };
     let record = match driver.shelf.read_cluster::<Cluster>(&request.cluster) {
@@ -364,7 +363,13 @@ mod tests {
 
     fn told(checks: impl IntoIterator<Item = Check>) -> String {
         let line = |check: Check| {
-            format!("{:?} {}: {}; {}\n", check.verdict, check.what, check.found, check.fix)
+            format!(
+                "{:?} {}: {}; {}\n",
+                check.verdict,
+                check.what,
+                check.found,
+                check.fix.words().unwrap()
+            )
         };
         checks.into_iter().map(line).collect()
     }

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use skep_model::{Advice, Advise};
 use skep_store::StoreError;
 
 /// Why an image could not be imported, listed or removed.
@@ -108,14 +109,18 @@ pub enum ImportError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// No imported image is meant.
-    #[error(
-        "no imported image has the name `{0}` or a digest that starts so: `skep os ls` shows them"
-    )]
+    #[error("no imported image has the name `{0}` or a digest that starts so")]
     NotFound(String),
     #[error("`{0}` may be any of several imported images: give more of the digest")]
     Ambiguous(String),
     #[error("interrupted while the image was imported; the next import goes on")]
     Cancelled,
+}
+
+impl Advise for ImportError {
+    fn advice(&self) -> Option<Advice> {
+        matches!(self, Self::NotFound(_)).then_some(Advice::ListImages)
+    }
 }
 
 impl ImportError {

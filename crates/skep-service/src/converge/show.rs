@@ -127,7 +127,7 @@ impl Show {
             } else if task.status.state.is_over()
                 && let Some(span) = line.span.take()
             {
-                span.failed(&line.said);
+                span.failed(line.said.as_str());
             }
         }
     }
@@ -160,7 +160,7 @@ impl Show {
                 whole.progress(format!("service {name} has converged"));
                 whole.done();
             }
-            Err(short) => whole.failed(short),
+            Err(short) => whole.failed(short.to_string()),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use skep_model::{Advice, Reason};
+
 use crate::api::{
     Node, NodeState, PortProtocol, PublishMode, PublishedPort, Service, Task, TaskState,
 };
@@ -132,19 +134,21 @@ pub(super) struct Silent {
 }
 
 /// Why a node does not answer, as far as it shows from outside, and what to do.
-pub(super) fn why(silent: &Silent, port: &PublishedPort, at: u16, tally: &Tally) -> String {
+pub(super) fn why(silent: &Silent, port: &PublishedPort, at: u16, tally: &Tally) -> Reason {
     let Silent { node, state, ipvs } = silent;
     if let Some(state) = state.as_ref().filter(|state| **state != NodeState::Ready) {
-        return format!("{node} is {state}");
+        return format!("{node} is {state}").into();
     }
     if is_mesh(port) && *ipvs == Some(false) {
-        return format!(
-            "{node}: the kernel has no IPVS, without which the routing mesh does not answer; use \
-             virtual machines (`skep up --driver qemu`) or publish in the mode `host`"
+        return Reason::new(
+            format!(
+                "{node}: the kernel has no IPVS, without which the routing mesh does not answer"
+            ),
+            Advice::UseVirtualMachines,
         );
     }
     let most = tally.losses.iter().max_by_key(|(_, count)| **count).map(|(loss, _)| *loss);
-    match most {
+    let text = match most {
         Some(Loss::Refused) if is_mesh(port) => format!(
             "{node}: nothing listens on port {at}; the node may not have heard of the service yet"
         ),
@@ -162,7 +166,8 @@ pub(super) fn why(silent: &Silent, port: &PublishedPort, at: u16, tally: &Tally)
         Some(Loss::Content) => format!("{node}: its answers are not what was expected"),
         Some(Loss::NotSent) => "this host has no free port or file descriptor left".into(),
         None => format!("{node}: nothing was sent"),
-    }
+    };
+    text.into()
 }
 
 #[cfg(test)]
@@ -244,10 +249,12 @@ mod tests {
         tally.losses.insert(Loss::Refused, 5);
         let mut silent =
             Silent { node: "w1".into(), state: Some(NodeState::Ready), ipvs: Some(true) };
-        assert!(why(&silent, &mesh, 80, &tally).contains("nothing listens on port 80"));
+        assert!(why(&silent, &mesh, 80, &tally).text.contains("nothing listens on port 80"));
         silent.ipvs = Some(false);
-        assert!(why(&silent, &mesh, 80, &tally).contains("no IPVS"));
+        let no_ipvs = why(&silent, &mesh, 80, &tally);
+        assert!(no_ipvs.text.contains("no IPVS"));
+        assert_eq!(no_ipvs.advice(), Some(Advice::UseVirtualMachines));
         silent.state = Some(NodeState::Down);
-        assert_eq!(why(&silent, &mesh, 80, &tally), "w1 is down");
+        assert_eq!(why(&silent, &mesh, 80, &tally), "w1 is down".into());
     }
 }

@@ -92,7 +92,7 @@ pub async fn steady(targets: &[Target], ask: &Ask, rate: f64, context: Context<'
         }
         match tally.lost() {
             0 => step.done(),
-            lost => step.failed(format_args!("{lost} of {} lost", tally.sent)),
+            lost => step.failed(format!("{lost} of {} lost", tally.sent)),
         }
         tally
     });

@@ -8,7 +8,7 @@ use std::{
 
 use futures_util::future::join_all;
 use skep_context::Context;
-use skep_model::natural;
+use skep_model::{Reason, natural};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -223,11 +223,11 @@ impl<'a> Probe<'a> {
         &self,
         lines: &[Line],
         has_ipvs: impl AsyncFn(&str) -> Option<bool>,
-    ) -> Vec<String> {
+    ) -> Vec<Reason> {
         let silent = lines.iter().filter(|line| line.is_silent());
         let problem = silent.map(async |line| {
             let (Some(tally), Some(at)) = (&line.tally, line.place.port) else {
-                return line.closed.clone().unwrap_or_default();
+                return line.closed.clone().unwrap_or_default().into();
             };
             let node = &line.place.node;
             let state = self.nodes.iter().find(|one| one.hostname == *node);

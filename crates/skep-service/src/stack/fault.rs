@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use skep_model::Advice;
+
 use crate::ServiceError;
 
 /// A line of a file.
@@ -26,17 +28,12 @@ pub struct Fault {
     pub path: String,
     pub problem: String,
     /// What to write instead; may be empty.
-    pub fix: String,
+    pub fix: Advice,
 }
 
 impl Fault {
     pub(super) fn at(place: &Place, problem: impl Into<String>) -> Self {
-        Self {
-            place: place.clone(),
-            path: String::new(),
-            problem: problem.into(),
-            fix: String::new(),
-        }
+        Self { place: place.clone(), path: String::new(), problem: problem.into(), fix: "".into() }
     }
 
     pub(super) fn of(mut self, path: impl Into<String>) -> Self {
@@ -44,7 +41,7 @@ impl Fault {
         self
     }
 
-    pub(super) fn with_fix(mut self, fix: impl Into<String>) -> Self {
+    pub(super) fn with_fix(mut self, fix: impl Into<Advice>) -> Self {
         self.fix = fix.into();
         self
     }
@@ -65,7 +62,7 @@ impl fmt::Display for Fault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Obstacle {
     pub problem: String,
-    pub fix: String,
+    pub fix: Advice,
 }
 
 /// Why something about a stack came to nothing.

@@ -9,6 +9,7 @@ use std::{
     path::Path,
 };
 
+use skep_model::Advice;
 use skep_read::limit;
 
 use super::{
@@ -54,7 +55,7 @@ impl<'w> World<'w> {
         Ok(())
     }
 
-    fn wrong(&self, place: &Place, path: &str, problem: impl Into<String>, fix: impl Into<String>) {
+    fn wrong(&self, place: &Place, path: &str, problem: impl Into<String>, fix: impl Into<Advice>) {
         self.faults.add(Fault::at(place, problem).of(path).with_fix(fix));
     }
 

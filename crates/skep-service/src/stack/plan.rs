@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::{join_all, try_join_all};
 use serde_json::{Value, json};
 use skep_engine::{ApiVersion, EngineError};
+use skep_model::Advice;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -106,7 +107,7 @@ fn is_of(stack: &str, labels: &Value) -> bool {
     labels[NAMESPACE_LABEL] == stack
 }
 
-fn obstacle(problem: impl Into<String>, fix: impl Into<String>) -> Obstacle {
+fn obstacle(problem: impl Into<String>, fix: impl Into<Advice>) -> Obstacle {
     Obstacle { problem: problem.into(), fix: fix.into() }
 }
 
@@ -216,7 +217,7 @@ impl Stacks {
             (None, Some(_)) => return Ok(Ok(None)),
             (None, None) => {
                 let problem = format!("there is no {kind} {name}, which is declared external");
-                let fix = format!("make it with `skep {kind} create {name} FILE`");
+                let fix = Advice::MakeObject { kind: kind.to_string(), name: name.clone() };
                 return Ok(Err(obstacle(problem, fix)));
             }
             (Some(_), None) => {
@@ -379,7 +380,7 @@ fn service_step(
     let mode = |spec: &Value| spec["Mode"].as_object().and_then(|mode| mode.keys().next().cloned());
     if mode(&old) != mode(&spec) {
         let problem = format!("service {name} is of another mode, and modes cannot be changed");
-        return Err(obstacle(problem, format!("remove it first: `skep service rm {name}`")));
+        return Err(obstacle(problem, Advice::RemoveService(name.to_string())));
     }
     let changes = changes(&old, &spec);
     let action = if changes.is_empty() { Action::Keep } else { Action::Update(changes) };

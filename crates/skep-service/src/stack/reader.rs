@@ -3,6 +3,8 @@
 
 use std::{cell::RefCell, collections::BTreeMap, str::FromStr};
 
+use skep_model::Advice;
+
 use super::{
     fault::{Fault, Place},
     yaml::{Content, Entry, Node},
@@ -37,7 +39,7 @@ impl<'n> Spot<'n> {
     }
 
     /// Reports a mistake; there is no value then.
-    pub(super) fn wrong<T>(&self, problem: impl Into<String>, fix: impl Into<String>) -> Option<T> {
+    pub(super) fn wrong<T>(&self, problem: impl Into<String>, fix: impl Into<Advice>) -> Option<T> {
         let fault = Fault::at(&self.node.place, problem).of(self.path.as_str()).with_fix(fix);
         self.faults.add(fault);
         None
@@ -180,14 +182,14 @@ impl<'n> Fields<'n> {
     }
 
     /// Reports every key that was not taken, except extensions (`x-…`).
-    pub(super) fn end(self, why: impl Fn(&str) -> Option<(&'static str, &'static str)>) {
+    pub(super) fn end<F: Into<Advice>>(self, why: impl Fn(&str) -> Option<(&'static str, F)>) {
         for (entry, spot) in self.left {
             if entry.key.starts_with("x-") {
                 continue;
             }
             let (problem, fix) = match why(&entry.key) {
-                Some((problem, fix)) => (problem.to_owned(), fix.to_owned()),
-                None => (format!("`{}` is no key that is known here", entry.key), String::new()),
+                Some((problem, fix)) => (problem.to_owned(), fix.into()),
+                None => (format!("`{}` is no key that is known here", entry.key), "".into()),
             };
             let fault = Fault::at(&entry.place, problem).of(spot.path.as_str()).with_fix(fix);
             spot.faults.add(fault);

@@ -1,12 +1,11 @@
 //! Keys of Compose files that a swarm does not know, each with what to do instead.
 
+use skep_model::Advice;
+
 /// What a key of a service that cannot be meant for a swarm is, and what to write.
-pub(super) fn service_key(key: &str) -> Option<(&'static str, &'static str)> {
-    Some(match key {
-        "build" => (
-            "a swarm does not build images",
-            "build and push the image, or `skep image load` it, and name it in `image`",
-        ),
+pub(super) fn service_key(key: &str) -> Option<(&'static str, Advice)> {
+    let (problem, fix) = match key {
+        "build" => return Some(("a swarm does not build images", Advice::LoadImage)),
         "restart" => (
             "a swarm restarts tasks by `deploy.restart_policy`",
             "write `deploy: {restart_policy: {condition: any}}`, or none, or on-failure",
@@ -61,7 +60,8 @@ pub(super) fn service_key(key: &str) -> Option<(&'static str, &'static str)> {
             ("a swarm has nothing like it for services", "remove it")
         }
         _ => return None,
-    })
+    };
+    Some((problem, fix.into()))
 }
 
 /// What a key at the top of a file is that has no meaning for a stack.

@@ -8,9 +8,10 @@ use super::{load, load_at, load_with};
 /// Every mistake, each with its fix behind it.
 fn mistakes(text: &str) -> String {
     let StackError::Files { faults } = load_at(&[text], &[]).unwrap_err() else { panic!() };
-    let line = |fault: &skep_service::stack::Fault| match fault.fix.as_str() {
-        "" => format!("{fault}\n"),
-        fix => format!("{fault}\n  {fix}\n"),
+    let line = |fault: &skep_service::stack::Fault| match fault.fix.words() {
+        Some("") => format!("{fault}\n"),
+        Some(fix) => format!("{fault}\n  {fix}\n"),
+        None => format!("{fault}\n  {:?}\n", fault.fix),
     };
     faults.iter().map(line).collect()
 }

@@ -19,11 +19,12 @@ use skep_pki::Purpose;
 
 use super::flags;
 use crate::{
+    advice,
     args::machine::{ClassicSwarm, Create, EngineFlags, Generic, VirtualBox},
     cluster_name::default_cluster,
     commands::{cert, print_lines},
     context::Context,
-    failure::{Exit, Failure, one_line},
+    failure::{Exit, Failure, one_line_as},
     persona::Persona,
 };
 
@@ -102,11 +103,14 @@ fn failure(error: ClusterError) -> Failure {
             let line = |check: &skep_model::Check| {
                 let text =
                     format!("Error with pre-create check: \"{}: {}\"", check.what, check.found);
-                if check.fix.is_empty() { text } else { format!("{text}\n{}", check.fix) }
+                let fix = advice::words(&check.fix, Persona::DockerMachine);
+                if fix.is_empty() { text } else { format!("{text}\n{fix}") }
             };
             Some(failed.map(line).collect::<Vec<_>>().join("\n"))
         }
-        other => Some(format!("Error creating machine: {}", one_line(other))),
+        other => {
+            Some(format!("Error creating machine: {}", one_line_as(other, Persona::DockerMachine)))
+        }
     };
     let failure = Failure::from(error);
     match theirs {

@@ -12,10 +12,11 @@ use skep_cluster::{
     machines::{provision as set_up, regenerate_certificates, remove, upgrade as renew},
     reach::Cluster,
 };
-use skep_model::{Events, MachineName};
+use skep_model::{Events, MachineName, Reason};
 
 use super::named::named;
 use crate::{
+    advice::worded,
     args::machine::Take,
     cluster_name::default_cluster,
     commands::{print, print_lines},
@@ -169,21 +170,23 @@ pub(super) async fn allowed(
 
 /// What could not be removed, each with its reason.
 fn not_removed(failed: &[(String, Failure)], all: bool, force: bool) -> Failure {
-    let reason = |failure: &Failure| {
+    let reason = |failure: &Failure, persona| {
         let chain = std::iter::once(&failure.message).chain(&failure.causes);
-        chain.cloned().collect::<Vec<_>>().join(": ")
+        chain.map(|reason| worded(reason, persona)).collect::<Vec<_>>().join(": ")
     };
     let names: Vec<_> = failed.iter().map(|(name, _)| name.as_str()).collect();
     let theirs = failed.iter().map(|(name, failure)| {
-        let text = failure.theirs.clone().unwrap_or_else(|| reason(failure));
+        let text = failure.theirs.clone();
+        let text = text.unwrap_or_else(|| reason(failure, Persona::DockerMachine));
         let forced = if force { format!("\nCan't remove \"{name}\"") } else { String::new() };
         format!("Error removing host \"{name}\": {text}{forced}")
     });
     let theirs = theirs.collect::<Vec<_>>().join("\n");
-    let causes = failed.iter().map(|(name, failure)| format!("{name}: {}", reason(failure)));
+    let causes =
+        failed.iter().map(|(name, failure)| format!("{name}: {}", reason(failure, Persona::Skep)));
     let exit = if all { Exit::Failed } else { Exit::Partly };
     Failure::new(exit, format!("{} could not be removed", names.join(" and ")))
-        .listing(causes.collect())
+        .listing(causes.collect::<Vec<_>>())
         .with_theirs(theirs)
 }
 
@@ -311,7 +314,8 @@ pub(super) async fn import(
                 taken += 1;
                 print(&format!("{name}\n"))?;
             }
-            Err(reason) => failed.push(format!("{}: {reason}", one.entry)),
+            Err(reason) => failed
+                .push(Reason { text: format!("{}: {}", one.entry, reason.text), ..reason.clone() }),
         }
     }
     if failed.is_empty() {

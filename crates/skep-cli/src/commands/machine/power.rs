@@ -11,6 +11,7 @@ use skep_model::MachineState;
 
 use super::named::named;
 use crate::{
+    advice::worded,
     args::machine::Switch,
     commands::print_lines,
     context::Context,
@@ -149,7 +150,9 @@ fn reason(cluster: &Cluster, failure: &MachineFailure, step: Step) -> String {
         _ if !has_login && step == Step::Again => {
             "hosts without a driver cannot be restarted".into()
         }
-        ClusterError::Machine(MachineError::Driver { reason, .. }) if !has_login => reason.clone(),
+        ClusterError::Machine(MachineError::Driver { reason, .. }) if !has_login => {
+            worded(reason, Persona::DockerMachine)
+        }
         other => one_line(other),
     }
 }

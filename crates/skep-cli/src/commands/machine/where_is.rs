@@ -2,6 +2,7 @@
 
 use skep_cluster::{ClusterError, find::everything, machines::engine_release};
 use skep_engine::EngineError;
+use skep_model::Reason;
 use skep_pki::store::{AUTHORITY, CLIENT, CLIENT_KEY};
 
 use super::{
@@ -43,10 +44,12 @@ pub(super) fn ip(context: &Context, machines: &[String]) -> Result<(), Failure> 
         0 => Ok(()),
         1 => Err(failed.remove(0).1),
         count => {
-            let causes =
-                failed.into_iter().map(|(name, failure)| format!("{name}: {}", failure.message));
+            let causes = failed.into_iter().map(|(name, failure)| Reason {
+                text: format!("{name}: {}", failure.message.text),
+                ..failure.message
+            });
             Err(Failure::failed(format!("{count} of {asked} machines have no address to print"))
-                .listing(causes.collect()))
+                .listing(causes.collect::<Vec<_>>()))
         }
     }
 }

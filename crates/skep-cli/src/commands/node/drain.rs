@@ -36,7 +36,7 @@ pub(super) async fn drain(context: &Context, args: &DrainArgs) -> Result<(), Fai
         Ok(DrainOutcome::NotDrained(stuck)) => {
             let text = format!("{names}: drained, but not everything has found another place");
             let mut failure = Failure::new(Exit::NotConverged, text);
-            failure.causes = stuck.iter().map(ToString::to_string).collect();
+            failure.causes = stuck.iter().map(|one| one.to_string().into()).collect();
             Err(failure.with_fix(format!(
                 "give the same command again to go on waiting; `skep node activate{option} \
                  {names}` gives the node tasks again"

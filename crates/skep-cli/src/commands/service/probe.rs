@@ -13,10 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::report::Report;
 use crate::{
+    advice::worded,
     args::{Format, service::ProbeArgs},
     commands::{print, print_json_with},
     context::Context,
     failure::{Exit, Failure, one_line},
+    persona::Persona,
 };
 
 pub(super) async fn probe(context: &Context, args: &ProbeArgs) -> Result<(), Failure> {
@@ -55,6 +57,7 @@ pub(super) async fn probe(context: &Context, args: &ProbeArgs) -> Result<(), Fai
         (lines.ok_or_else(|| Failure::new(Exit::Interrupted, "interrupted"))?, None)
     };
     let problems = probe.problems(&lines, async |node| has_ipvs(cluster?, node).await).await;
+    let problems = problems.iter().map(|one| worded(one, Persona::Skep)).collect();
     let report = Report {
         service: probe.service().to_owned(),
         header: args.header.clone(),

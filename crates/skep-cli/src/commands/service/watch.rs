@@ -86,7 +86,7 @@ async fn converge(
 /// A service that has not converged, as a failure.
 fn fallen_short(context: &Context, short: &Shortfall) -> Failure {
     let mut failure = Failure::new(Exit::NotConverged, short.to_string());
-    failure.causes.extend(short.cause.as_ref().map(ToString::to_string));
+    failure.causes.extend(short.cause.as_ref().map(|cause| cause.to_string().into()));
     let option = options(context);
     let name = &short.service;
     match short.reason {

@@ -90,18 +90,18 @@ fn refused(failed: Vec<(Option<String>, SwarmError)>, of: usize) -> Result<(), F
     let mut failure = Failure::from(error);
     if let Some(cause @ Cause::WrongKey) = cause {
         // In docker's words, with the advice apart.
-        failure.message = cause.to_string();
+        failure.message = cause.to_string().into();
         failure.causes.clear();
         failure.fix = Some(
             "give the key that `skep swarm unlock-key` prints while a manager is not locked; a \
              manager that was away while it was rotated needs the one before"
-                .to_owned(),
+                .into(),
         );
     }
     let names: Vec<String> =
         name.into_iter().chain(failures.filter_map(|(name, _)| name)).collect();
     if !names.is_empty() {
-        failure.message = format!("{}: {}", names.join(", "), failure.message);
+        failure.message.text = format!("{}: {}", names.join(", "), failure.message.text);
     }
     if count < of {
         failure.exit = Exit::Partly;

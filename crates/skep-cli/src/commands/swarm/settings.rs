@@ -114,7 +114,7 @@ mod tests {
             ("protocol=cfssl,url=x,cacert=/dev/null", "it is a device"),
         ] {
             let error = external_ca(spec).unwrap_err();
-            assert!(error.message.contains(wrong), "{spec}: {}", error.message);
+            assert!(error.message.text.contains(wrong), "{spec}: {}", error.message.text);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use skep_model::Advice;
 
 use super::{Action, Desired, Found, Step, is_of, obstacle, step, text};
 use crate::{
@@ -61,7 +62,7 @@ pub(super) fn step_of(
                 "network {name} differs in {}, and networks cannot be changed",
                 different.join(", ")
             ),
-            format!("give it another `name`, or remove the stack first: `skep stack rm {stack}`"),
+            Advice::RemoveStack(stack.to_owned()),
         ));
         return None;
     }

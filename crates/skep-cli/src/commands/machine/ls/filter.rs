@@ -86,7 +86,7 @@ mod tests {
             ("name=(", "it is no regular expression"),
         ] {
             let failure = Filters::parse(&[filter.to_owned()]).unwrap_err();
-            assert!(failure.message.contains(what), "{filter}: {}", failure.message);
+            assert!(failure.message.text.contains(what), "{filter}: {}", failure.message.text);
         }
     }
 

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    advice::worded,
     commands::machine::{
         facts::{Found, driver_name},
         inspect::host_options,
@@ -21,6 +22,7 @@ use crate::{
     },
     context::Context,
     failure::Failure,
+    persona::Persona,
 };
 
 /// What docker-machine calls a line's type, for errors.
@@ -136,7 +138,7 @@ impl Item {
             active: false,
             release: None,
             role: None,
-            error: Some(failure.message.clone()),
+            error: Some(worded(&failure.message, Persona::Skep)),
             took: Duration::ZERO,
         };
         names.into_iter().map(one).collect()

@@ -124,7 +124,7 @@ impl Report {
             return Ok(());
         };
         let mut failure = Failure::new(Exit::NotConverged, message);
-        failure.causes.clone_from(&self.problems);
+        failure.causes = self.problems.iter().cloned().map(Into::into).collect();
         failure.causes.dedup();
         Err(failure)
     }
@@ -253,6 +253,6 @@ mod tests {
             ended: Some(Ok(UpdateState::RollbackCompleted)),
         });
         insta::assert_snapshot!(report.text());
-        assert_eq!(report.verdict().unwrap_err().message, "1 of 100 requests were lost");
+        assert_eq!(report.verdict().unwrap_err().message, "1 of 100 requests were lost".into());
     }
 }
