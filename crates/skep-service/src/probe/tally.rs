@@ -21,7 +21,7 @@ pub struct Tally {
     pub last_loss: Option<Duration>,
     /// The values of the header in answers; empty for answers without it.
     pub values: BTreeMap<String, Value>,
-    /// How often each set of clues to a task was seen; see [`super::answerer::Answerers::count`].
+    /// How often each set of clues to a task was seen.
     pub clues: BTreeMap<Vec<String>, u64>,
     /// How long each answer took, in microseconds.
     pub latencies: Vec<u32>,
