@@ -67,6 +67,10 @@ async fn serve(mut stream: UnixStream, manner: Manner, taken: Taken) {
                 let full = "{\"message\":\"no space left on device\"}";
                 // The sender may have gone already.
                 let _ = stream.write_all(reply("500 No", full).as_bytes()).await;
+                // Like Go's server, which an engine is behind: its own side is closed first, the
+                // other one later, so that a sender reads the answer before its pipe breaks.
+                let _ = stream.shutdown().await;
+                let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
                 return;
             }
             Manner::Stalls => std::future::pending().await,
