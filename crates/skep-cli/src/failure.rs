@@ -396,11 +396,10 @@ impl From<StackError> for Failure {
         if error.is_cancelled() {
             return Failure::new(Exit::Interrupted, "interrupted");
         }
+        if let StackError::Service(error) = error {
+            return error.into();
+        }
         match &error {
-            StackError::Service(_) => match error {
-                StackError::Service(error) => error.into(),
-                other => Failure::of(Exit::Failed, &other),
-            },
             StackError::Files { faults } => {
                 let line = |fault: &Fault| with_fix(fault.to_string(), &fault.fix);
                 let causes: Vec<_> = faults.iter().map(line).collect();
@@ -417,6 +416,7 @@ impl From<StackError> for Failure {
             StackError::Left { left, .. } => Failure::of(Exit::Partly, &error)
                 .listing(left.clone())
                 .with_fix("the same command goes on with what is left"),
+            _ => Failure::of(Exit::Failed, &error),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::swarms::{Doubt, Found, is_are, list};
 
 /// Why a cluster is not as it was asked to be.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ClusterError {
     /// What was asked for is impossible.
     #[error("{}", .reason.text)]

@@ -27,6 +27,7 @@ pub enum Endpoint {
 
 /// A text that names no engine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EndpointError {
     /// Its scheme is none the Docker CLI knows.
     #[error(

@@ -9,6 +9,7 @@ use crate::{
 
 /// Why a request to a Docker Engine came to nothing. Bodies of requests never appear in one.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EngineError {
     /// `DOCKER_HOST` names no endpoint that can be used.
     #[error(transparent)]

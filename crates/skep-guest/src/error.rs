@@ -9,6 +9,7 @@ use crate::{obstacle::Obstacle, unmet::Unmet};
 
 /// Why something inside a machine could not be done. Each names the machine.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum GuestError {
     #[error("cannot log in to {machine} at {address}: {obstacle}{} ({})", waited_text(.waited), .obstacle.hint())]
     Unreachable {

@@ -12,6 +12,7 @@ use skep_store::{Resource, StoreError};
 
 /// Why an operation on machines failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum MachineError {
     #[error(
         "there is no driver `{name}`; the drivers are: auto, container, qemu, virtualbox, ssh, none"

@@ -13,6 +13,7 @@ pub const MAX_LENGTH: usize = 63;
 
 /// Why a text is not a name. Each variant's message names the text and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum NameError {
     #[error("a {kind} name must not be empty")]
     Empty {

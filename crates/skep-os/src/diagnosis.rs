@@ -34,9 +34,7 @@ impl Diagnosis {
         match error {
             ProcessError::Cancelled { .. } => return OsError::Cancelled,
             ProcessError::Failed { .. } | ProcessError::Deadline { .. } => {}
-            ProcessError::NotFound { .. } | ProcessError::Io { .. } => {
-                return OsError::Build(error);
-            }
+            _ => return OsError::Build(error),
         }
         // The disk first: when it is full, everything else fails too.
         if self.find(&["No space left on device", "not enough free space"]).is_some() {

@@ -10,6 +10,7 @@ use crate::SourceError;
 
 /// Why a guest system could not be built, found or removed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OsError {
     /// The host's configuration does not say where packages come from.
     #[error(transparent)]

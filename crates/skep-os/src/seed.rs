@@ -44,6 +44,7 @@ const RESERVED: [&str; 6] = ["hosts", "tls", "tlsverify", "tlscacert", "tlscert"
 
 /// Why a seed cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SeedError {
     /// A public key that would break the file it goes to.
     #[error("an authorized key must be one line; this one is not: {:?}…", .0.chars().take(20).collect::<String>())]

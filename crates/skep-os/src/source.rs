@@ -83,6 +83,7 @@ impl fmt::Display for Release {
 
 /// Why the host's configuration does not say where packages come from.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SourceError {
     /// The host is something else.
     #[error(

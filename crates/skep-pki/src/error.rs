@@ -6,6 +6,7 @@ use skep_store::StoreError;
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PkiError {
     /// A name that cannot stand in a certificate.
     #[error("`{name}` is not a host name or an IP address a certificate can be issued for")]

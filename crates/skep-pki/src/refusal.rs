@@ -26,6 +26,7 @@ impl fmt::Display for Place {
 /// Why a certificate is not taken. Subjects and names in it are fit to be shown; nothing of a
 /// private key ever is in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CertificateError {
     /// The file is larger than any collection of roots.
     #[error(

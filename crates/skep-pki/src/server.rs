@@ -27,6 +27,7 @@ pub type Registry = Server;
 
 /// Why a text does not name a server. Each says what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ServerError {
     #[error("\"{}\" names no host; write HOST or HOST:PORT", printable(.0))]
     NoHost(String),

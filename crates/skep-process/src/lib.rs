@@ -50,6 +50,7 @@ const LARGEST_OUTPUT: usize = 64 << 20;
 
 /// Why a program did not give what was asked of it.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ProcessError {
     /// No program of that name on the PATH, or at that path.
     #[error("the program `{program}` is not installed, or not on the PATH")]

@@ -6,6 +6,7 @@ use crate::{kind::Kind, spec::SpecError};
 
 /// Why an operation on services failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ServiceError {
     /// The engine could not be asked, or refused.
     #[error("cannot {action}")]

@@ -44,6 +44,7 @@ pub use lock::Lock;
 
 /// Why the store could not be read or written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StoreError {
     #[error("cannot {action} {}", .path.display())]
     Io {

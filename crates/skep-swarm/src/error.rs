@@ -9,6 +9,7 @@ use crate::{cause::Cause, local_state::LocalNodeState, node::NodeId, pool::PoolE
 
 /// Why an operation on a swarm failed. Join tokens never appear in one.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SwarmError {
     #[error("cannot {action}: {cause}; {}", .cause.fix())]
     Refused {

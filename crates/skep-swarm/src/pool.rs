@@ -13,6 +13,7 @@ pub const LONGEST_SUBNET: u8 = 29;
 
 /// Why a default address pool cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PoolError {
     /// A subnet would have too few addresses.
     #[error("a subnet size of {size} is out of range: give 1 to {LONGEST_SUBNET}")]

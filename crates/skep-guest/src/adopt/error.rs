@@ -9,6 +9,7 @@ use crate::GuestError;
 
 /// Why a host is not taken, or not as it was asked for. Each names the machine and the fix.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum AdoptError {
     #[error("{machine} at {address} shows no host key: {reason}")]
     NoHostKey {

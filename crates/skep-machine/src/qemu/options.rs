@@ -26,6 +26,7 @@ pub struct Options {
 
 /// Why a text is no option's value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum OptionError {
     #[error("`{0}` is no accelerator: choose auto, kvm, hvf or tcg")]
     Accel(String),

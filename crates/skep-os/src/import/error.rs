@@ -11,6 +11,7 @@ use skep_store::StoreError;
 
 /// Why an image could not be imported, listed or removed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ImportError {
     #[error("cannot read {}", .path.display())]
     File {

@@ -68,6 +68,7 @@ pub struct NewNetwork {
 
 /// Why a network cannot be made as it is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum NetworkError {
     /// A gateway or a range outside every subnet.
     #[error("no matching subnet for {what} {value}: give one that holds it with --subnet")]

@@ -12,6 +12,7 @@ use super::{Loss, Phase, Tally};
 
 /// Why a service cannot be asked at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PortError {
     /// It publishes nothing that HTTP could be spoken to.
     #[error("service {service} publishes no TCP port: there is nothing to send requests to")]

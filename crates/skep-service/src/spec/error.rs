@@ -4,6 +4,7 @@ use skep_engine::ApiVersion;
 
 /// Why what is asked of a service makes no sense. Nothing was touched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SpecError {
     #[error("{one} and {other} exclude each other")]
     Excludes { one: &'static str, other: &'static str },

@@ -67,6 +67,7 @@ pub struct Obstacle {
 
 /// Why something about a stack came to nothing.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StackError {
     /// The files cannot be used as they are. Nothing was asked of any engine.
     #[error("{} of {} cannot be deployed", count(.faults.len(), "value"), files(.faults))]

@@ -92,6 +92,7 @@ fn no_port(error: &PortError) -> Failure {
         PortError::Several { .. } | PortError::Unknown { .. } => {
             failure.with_fix("say which with --port")
         }
+        _ => failure,
     }
 }
 
