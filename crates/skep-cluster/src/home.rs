@@ -44,6 +44,21 @@ pub struct Settings {
     pub holder: String,
 }
 
+#[cfg(test)]
+impl Settings {
+    /// A store below a test's directory, on a host without an engine, in November 2023.
+    pub(crate) fn of_test(directory: &Path) -> Self {
+        Self {
+            root: directory.join("store"),
+            runtime: directory.join("run"),
+            host_root: "/".into(),
+            docker_socket: Ok(directory.join("no.sock")),
+            now: SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000),
+            holder: "a test".into(),
+        }
+    }
+}
+
 /// A store that is there, and the settings it is used with.
 #[derive(Debug, Clone)]
 pub struct Home {

@@ -78,7 +78,7 @@ pub use lock::Unlocked;
 pub use node::{
     Availability, ManagerStatus, Node, NodeId, NodeRole, NodeState, Platform, Reachability,
 };
-pub use options::{InitOptions, JoinOptions, Joined, Tokens};
+pub use options::{Addresses, InitOptions, JoinOptions, Joined, Tokens};
 pub use quorum::{Change, Judgement, Quorum};
 pub use ready::Expected;
 pub use row::{ManagerRank, NodeRow, TlsStatus};

@@ -66,7 +66,7 @@ impl Swarm {
         let local = self.local(cancel).await?;
         match (local.state, local.node) {
             (LocalNodeState::Active, Some(node))
-                if local.is_manager && local.address == options.advertise.host() =>
+                if local.is_manager && local.address == options.addresses.advertise.host() =>
             {
                 Ok(Joined { node, already: true })
             }
@@ -240,9 +240,9 @@ impl Swarm {
 
 fn init_body(options: &InitOptions) -> Value {
     let mut body = json!({
-        "ListenAddr": options.listen.to_string(),
-        "AdvertiseAddr": options.advertise.to_string(),
-        "DataPathAddr": options.data_path.to_string(),
+        "ListenAddr": options.addresses.listen.to_string(),
+        "AdvertiseAddr": options.addresses.advertise.to_string(),
+        "DataPathAddr": options.addresses.data_path.to_string(),
         "Availability": options.availability,
     });
     if !options.pools.is_empty() {
@@ -270,9 +270,9 @@ fn init_body(options: &InitOptions) -> Value {
 
 fn join_body(options: &JoinOptions, remote: SocketAddr) -> Value {
     json!({
-        "ListenAddr": options.listen.to_string(),
-        "AdvertiseAddr": options.advertise.to_string(),
-        "DataPathAddr": options.data_path.to_string(),
+        "ListenAddr": options.addresses.listen.to_string(),
+        "AdvertiseAddr": options.addresses.advertise.to_string(),
+        "DataPathAddr": options.addresses.data_path.to_string(),
         "RemoteAddrs": [remote.to_string()],
         "JoinToken": options.token.expose_secret(),
         "Availability": options.availability,

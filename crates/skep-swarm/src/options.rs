@@ -19,19 +19,48 @@ pub const MANAGER_PORT: u16 = 2377;
 /// no answer says so after 20 s and goes on trying.
 pub(crate) const JOIN_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Where managers listen unless set: `0.0.0.0:2377`.
-fn anywhere() -> NodeAddress {
-    NodeAddress::new(Ipv4Addr::UNSPECIFIED.to_string(), Some(MANAGER_PORT))
+/// Where a node is reached and listens.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    /// The address the other nodes reach this one at.
+    pub advertise: NodeAddress,
+    /// The address overlay traffic goes through.
+    pub data_path: NodeAddress,
+    /// `0.0.0.0:2377` unless set.
+    pub listen: NodeAddress,
+}
+
+impl Addresses {
+    /// Those that are set, overlay traffic going where the node is reached unless that is; the others
+    /// stay.
+    #[must_use]
+    pub fn with(
+        self,
+        advertise: Option<&NodeAddress>,
+        data_path: Option<&NodeAddress>,
+        listen: Option<&NodeAddress>,
+    ) -> Self {
+        let path = data_path.cloned().or(advertise.map(NodeAddress::without_port));
+        Self {
+            advertise: advertise.cloned().unwrap_or(self.advertise),
+            data_path: path.unwrap_or(self.data_path),
+            listen: listen.cloned().unwrap_or(self.listen),
+        }
+    }
+}
+
+impl From<IpAddr> for Addresses {
+    fn from(address: IpAddr) -> Self {
+        let anywhere = Ipv4Addr::UNSPECIFIED.to_string();
+        let listen = NodeAddress::new(anywhere, Some(MANAGER_PORT));
+        Self { advertise: address.into(), data_path: address.into(), listen }
+    }
 }
 
 /// How a swarm is made.
 #[derive(Debug, Clone)]
 pub struct InitOptions {
-    /// The address the other nodes reach this one at.
-    pub advertise: NodeAddress,
-    /// The address overlay traffic goes through.
-    pub data_path: NodeAddress,
-    pub listen: NodeAddress,
+    pub addresses: Addresses,
     /// Whether the first manager is given tasks.
     pub availability: Availability,
     /// Where overlay networks get their subnets from; the engine's 10.0.0.0/8 if empty.
@@ -50,9 +79,7 @@ impl InitOptions {
     /// A swarm whose nodes reach its first manager at `address`, for everything.
     pub fn new(address: IpAddr) -> Self {
         Self {
-            advertise: address.into(),
-            data_path: address.into(),
-            listen: anywhere(),
+            addresses: address.into(),
             availability: Availability::Active,
             pools: Vec::new(),
             subnet_size: None,
@@ -70,11 +97,7 @@ pub struct JoinOptions {
     /// takes 10 to 20 s to say so.
     pub remotes: Vec<SocketAddr>,
     pub token: SecretString,
-    /// The address the other nodes reach this one at.
-    pub advertise: NodeAddress,
-    /// The address overlay traffic goes through.
-    pub data_path: NodeAddress,
-    pub listen: NodeAddress,
+    pub addresses: Addresses,
     /// Whether it is given tasks.
     pub availability: Availability,
     /// The swarm's nodes as a manager lists them, if that is known: they distinguish a node that
@@ -95,9 +118,7 @@ impl JoinOptions {
         Self {
             remotes: vec![remote],
             token,
-            advertise: address.into(),
-            data_path: address.into(),
-            listen: anywhere(),
+            addresses: address.into(),
             availability: Availability::Active,
             members: None,
             discard_leftover: false,

@@ -95,16 +95,11 @@ async fn join(context: &Context, args: &JoinArgs) -> Result<(), Failure> {
         let mut options =
             JoinOptions::new(remote, tokens.of(role).clone(), cluster.address(machine)?);
         options.availability = args.availability.into();
-        if let Some(address) = &args.advertise_addr {
-            options.advertise = address.clone();
-            options.data_path = address.without_port();
-        }
-        if let Some(address) = &args.data_path_addr {
-            options.data_path = address.clone();
-        }
-        if let Some(address) = &args.listen_addr {
-            options.listen = address.clone();
-        }
+        options.addresses = options.addresses.with(
+            args.advertise_addr.as_ref(),
+            args.data_path_addr.as_ref(),
+            args.listen_addr.as_ref(),
+        );
         options.members = Some(nodes.clone());
         let joined = member.join(&options, &context.cancel).await?;
         print(&match joined.already {

@@ -1,6 +1,6 @@
 //! The owner of a host, its engine's settings, and when its key is trusted.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use skep_guest::{GuestError, KeyPair, adopt::Membership, known_hosts_line};
 use skep_machine::{DriverKind, DriverOptions, ssh::Host};
@@ -8,7 +8,7 @@ use skep_model::{Advise as _, Events};
 use tempfile::TempDir;
 
 use super::*;
-use crate::{Home, home};
+use crate::{Home, Settings};
 
 struct Bench {
     _directory: TempDir,
@@ -20,14 +20,7 @@ impl Bench {
     /// A cluster with one machine, a host on loopback at which no process listens.
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let settings = home::Settings {
-            root: directory.path().join("store"),
-            runtime: directory.path().join("run"),
-            host_root: PathBuf::from("/"),
-            docker_socket: Ok(directory.path().join("no.sock")),
-            now: std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
-            holder: "a test".into(),
-        };
+        let settings = Settings::of_test(directory.path());
         let home = Home::open(settings).unwrap();
         let mut record = ClusterRecord::new("demo".parse().unwrap(), DriverKind::Ssh);
         let mut machine = MachineRecord::new("box".parse().unwrap(), None, 0, record.driver);

@@ -1,7 +1,7 @@
 //! Certificates over the fake driver, whose machines run or are off and cannot be logged in to:
 //! what is promised about the desired certificates, and about which machines are waited for.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use skep_context::Context;
 use skep_machine::{Driver, DriverKind, MachineId, fake::FakeDriver};
@@ -23,14 +23,8 @@ impl Bench {
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let driver = Arc::new(FakeDriver::new());
-        let settings = Settings {
-            root: directory.path().join("store"),
-            runtime: directory.path().join("run"),
-            host_root: PathBuf::from("/"),
-            docker_socket: Ok(directory.path().join("no.sock")),
-            now: std::time::UNIX_EPOCH + Duration::from_secs(1_795_000_000),
-            holder: "a test".into(),
-        };
+        let mut settings = Settings::of_test(directory.path());
+        settings.now = std::time::UNIX_EPOCH + Duration::from_secs(1_795_000_000);
         let home = Home::open(settings).unwrap().with_driver(driver.clone());
         let cancel = CancellationToken::new();
         let desired = Desired {

@@ -1,7 +1,7 @@
 //! Machines by themselves, over the fake driver and the one of URLs: what is promised about names,
 //! clusters, locks and what is left.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use skep_context::Context;
 use skep_machine::{
@@ -37,14 +37,7 @@ impl Bench {
     /// A store whose machines of every kind but `none` are the fake driver's.
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let settings = Settings {
-            root: directory.path().join("store"),
-            runtime: directory.path().join("run"),
-            host_root: PathBuf::from("/"),
-            docker_socket: Ok(directory.path().join("no.sock")),
-            now: std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
-            holder: "a test".into(),
-        };
+        let settings = Settings::of_test(directory.path());
         let home = Home::open(settings).unwrap();
         let driver = Arc::new(FakeDriver::new());
         Self { _directory: directory, driver, home, cancel: CancellationToken::new() }

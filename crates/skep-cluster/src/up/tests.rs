@@ -33,14 +33,7 @@ impl Bench {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let driver = Arc::new(FakeDriver::new());
-        let settings = Settings {
-            root: directory.path().join("store"),
-            runtime: directory.path().join("run"),
-            host_root: PathBuf::from("/"),
-            docker_socket: Ok(directory.path().join("no.sock")),
-            now: std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000),
-            holder: "a test".into(),
-        };
+        let settings = Settings::of_test(directory.path());
         let home = Home::open(settings).unwrap().with_driver(driver.clone());
         let name = "demo".parse().unwrap();
         Self { _directory: directory, driver, home, name, cancel: CancellationToken::new() }

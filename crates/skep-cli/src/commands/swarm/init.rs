@@ -34,16 +34,11 @@ pub(super) async fn init(context: &Context, args: &InitArgs) -> Result<(), Failu
     };
     let mut options = InitOptions::new(cluster.address(machine)?);
     options.availability = args.availability.into();
-    if let Some(address) = &args.advertise_addr {
-        options.advertise = address.clone();
-        options.data_path = address.without_port();
-    }
-    if let Some(address) = &args.data_path_addr {
-        options.data_path = address.clone();
-    }
-    if let Some(address) = &args.listen_addr {
-        options.listen = address.clone();
-    }
+    options.addresses = options.addresses.with(
+        args.advertise_addr.as_ref(),
+        args.data_path_addr.as_ref(),
+        args.listen_addr.as_ref(),
+    );
     options.data_path_port = args.data_path_port.filter(|port| *port > 0);
     options.pools.clone_from(&args.default_addr_pool);
     options.subnet_size = args.default_addr_pool_mask_length;
