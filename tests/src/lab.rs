@@ -225,3 +225,27 @@ pub fn guest_systems() -> PathBuf {
     fs_err::create_dir_all(&directory).expect("a directory can be made");
     directory
 }
+
+/// The record of which accelerators work on this host, in a store. It is tried there only if it is
+/// not known, or not of this host as it is: a trial of one that is broken takes ten seconds.
+const TRIALS: &str = "accel.json";
+
+/// Gives a new store what another test's store has found out about this host's accelerators.
+///
+/// # Panics
+/// If the store cannot be made.
+pub fn lend_trials(store: &Path) {
+    fs_err::create_dir_all(store).expect("a directory can be made");
+    // The first test finds none.
+    let _ = fs_err::copy(target().join("tmp").join(TRIALS), store.join(TRIALS));
+}
+
+/// Keeps what a store has found out for [`lend_trials`].
+pub fn keep_trials(store: &Path) {
+    let kept = target().join("tmp").join(TRIALS);
+    let partial = kept.with_extension(process::id().to_string());
+    // A test that never asked has none.
+    if fs_err::copy(store.join(TRIALS), &partial).is_ok() {
+        fs_err::rename(partial, kept).expect("a file can be renamed");
+    }
+}

@@ -36,6 +36,7 @@ pub(crate) fn terms() -> impl Iterator<Item = Trial> {
     trials("qemu", &[Needs::World, Needs::Guests], |name| {
         // Short, because the paths of sockets are.
         let home = tempfile::Builder::new().prefix("skt").tempdir_in("/tmp").unwrap();
+        lab::lend_trials(&home.path().join("store"));
         let guests = || Ok(Builder::new(lab::guest_systems(), Source::detect(Path::new("/"))?));
         let driver = QemuDriver::new(
             "/",
@@ -105,5 +106,6 @@ impl World for Host {
 
     fn clear(&self) {
         self.processes().into_iter().for_each(|(pid, _)| kill(pid));
+        lab::keep_trials(&self.home.path().join("store"));
     }
 }
