@@ -67,6 +67,12 @@ fn check(host: &Host, answer: Answer) -> Check {
             let fix = "see that the host is on and its sshd runs; --ssh-port names another port";
             Check::fail(what, reason, fix)
         }
+        // OpenSSH 9.8 and later say so in place of a banner (`PerSourcePenalties`).
+        Answer::NotSsh(said) if said.starts_with("Not allowed at this time") => {
+            let fix = "its sshd turns this host away for a while, as logins from here have failed: \
+                       try again in a minute";
+            Check::fail(what, format!("{said:?}"), fix)
+        }
         Answer::NotSsh(said) => {
             let found =
                 if said.is_empty() { "it says nothing".into() } else { format!("{said:?}") };

@@ -137,3 +137,20 @@ async fn a_record_of_another_program_is_a_failed_machine() {
     let states = bench.driver.states(&cluster()).await.unwrap();
     assert_eq!(states[&one.machine], MachineState::Failed);
 }
+
+#[test]
+fn an_sshd_that_turns_this_host_away_is_not_taken_for_another_program() {
+    let host = Host {
+        address: "192.0.2.7".parse().unwrap(),
+        ssh_port: 22,
+        engine_port: 2376,
+        user: "ann".into(),
+    };
+    let fix = |line: &str| {
+        let check = check(&host, Answer::NotSsh(line.into()));
+        assert_eq!(check.verdict, Verdict::Fail);
+        check.fix.words().unwrap().to_owned()
+    };
+    assert!(fix("Not allowed at this time").contains("try again in a minute"));
+    assert!(fix("HTTP/1.1 400 Bad Request").starts_with("another program has this port"));
+}
