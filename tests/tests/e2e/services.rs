@@ -120,15 +120,15 @@ fn probe(lab: &Lab, words: &str) -> Run {
 }
 
 /// An update was watched to its end: lost requests are counted and set the exit code. The mesh of
-/// four emulated machines learns late that a task has gone: the later, the busier the host (1.8 % lost
-/// at a load of 6 on two cores). An update that stops its tasks before it starts others loses more.
+/// four emulated machines on a busy host may learn too late that a task has gone and lose a request
+/// or two; an update that stops its tasks before it starts others loses hundreds.
 #[track_caller]
 fn rolled(watched: &Ran) {
     let report: Value = serde_json::from_str(&watched.stdout).unwrap();
     let number = |value: &Value| value.as_u64().unwrap();
     let (sent, lost) = (number(&report["sent"]), number(&report["lost"]));
     assert_eq!(watched.code, Some(if lost == 0 { 0 } else { 4 }), "{watched}");
-    assert!(lost * 25 <= sent, "more than one in 25 was lost: {watched}");
+    assert!(lost * 100 <= sent, "more than one in a hundred was lost: {watched}");
     let nodes = report["nodes"].as_array().unwrap();
     let answers: u64 = nodes.iter().map(|node| number(&node["answered"])).sum();
     assert_eq!(answers + lost, sent, "{watched}");
